@@ -1,0 +1,1 @@
+//! raincheck's HTTP API, its outbox relay and its repair loops.

@@ -1,0 +1,30 @@
+//! Hints from process to process. They may be lost; the store answers whoever asks again.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use crate::domain::JobId;
+use crate::store::Change;
+
+/// A hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// These jobs reached these versions: whoever waits for one reads it.
+    Changed(Vec<Change>),
+    /// Running handlers of these jobs are to be canceled: whichever worker has one tells it.
+    CancelRequested(Vec<JobId>),
+    /// A timer was set that is due this soon: whoever sleeps until the earliest looks again.
+    TimerSet(Duration),
+    /// Hints were missed (a reconnect, an overflow): whoever waits reads again.
+    Missed,
+}
+
+/// Carries hints to every process, this one included.
+pub trait Wakeups: Send + Sync {
+    /// Sends a hint; never waits, and drops it when it cannot be sent.
+    fn announce(&self, signal: Signal);
+
+    /// Hears all hints from now on. A receiver that lags must treat that as [`Signal::Missed`].
+    fn subscribe(&self) -> broadcast::Receiver<Signal>;
+}

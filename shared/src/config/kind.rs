@@ -1,0 +1,121 @@
+//! A kind of work: what runs it, and what it may cost.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{KindName, QueueName, RetryPolicy};
+
+/// `[kinds.NAME]`
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// Its name.
+    pub name: KindName,
+    /// What runs it.
+    pub run: Run,
+    /// `queue`: where its jobs wait unless the client says otherwise
+    pub queue: QueueName,
+    /// `timeout`: how long one attempt may run
+    pub timeout: Duration,
+    /// `max_attempts`, `backoff` (first delay), `max_backoff`
+    pub retry: RetryPolicy,
+    /// `concurrency`: handlers of this kind at once in one worker
+    pub concurrency: usize,
+    /// `content_types`: media types of inputs that are taken; empty: any. `text/*` means every text type
+    pub content_types: Vec<String>,
+    /// `output_type`: the media type of a `command`'s output
+    pub output_type: String,
+    /// `schema`: the JSON Schema that inputs must meet
+    pub schema: Option<InputSchema>,
+    /// `retention`: how long an ended job is kept
+    pub retention: Duration,
+    /// `description`: for people
+    pub description: Option<String>,
+}
+
+impl Kind {
+    /// How many ids may share a dispatch: one where slots are few, since a worker claims a message whole and holds what
+    /// its slots cannot take yet; more where they are many, since what costs the broker is the message, not the id.
+    pub fn dispatch_width(&self) -> usize {
+        (self.concurrency / 8).clamp(1, 64)
+    }
+
+    /// Whether an input of this media type is taken.
+    pub fn takes(&self, content_type: &str) -> bool {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        self.content_types.is_empty()
+            || self.content_types.iter().any(|allowed| match allowed.strip_suffix("/*") {
+                Some(major) => essence.split('/').next() == Some(major),
+                None => *allowed == essence,
+            })
+    }
+}
+
+/// What runs a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    /// `command = ["wc", "-w"]`: a program; input on stdin, output on stdout
+    Command {
+        /// The program and its arguments; never empty.
+        argv: Vec<String>,
+        /// `env`: added to the worker's environment
+        env: BTreeMap<String, String>,
+        /// `directory`: where it runs
+        directory: Option<PathBuf>,
+        /// `retry_exit_codes`: exit codes that are worth another attempt; empty: every non-zero one
+        retry_exit_codes: Vec<i32>,
+    },
+    /// `http = "http://…"`: an upstream that the operator configured
+    Http {
+        /// Where inputs are POSTed.
+        url: String,
+        /// `headers`: sent along; shown hidden
+        headers: BTreeMap<String, super::Secret>,
+    },
+    /// Built in: its input back, bytes and type
+    Echo,
+    /// Built in: `{"seconds": 1.5}`
+    Sleep,
+    /// Built in: a kitchen that cooks for a few seconds and reports progress
+    Takeaway,
+    /// `handler = true`: a handler in Rust that the worker's program brings
+    Custom,
+}
+
+/// A compiled JSON Schema. It resolves nothing over the network or from files.
+#[derive(Clone)]
+pub struct InputSchema {
+    source: Arc<serde_json::Value>,
+    validator: Arc<jsonschema::Validator>,
+}
+
+impl InputSchema {
+    /// Compiles a schema; the error says what is wrong with it.
+    pub fn compile(source: serde_json::Value) -> Result<Self, String> {
+        let validator = jsonschema::validator_for(&source).map_err(|error| error.to_string())?;
+        Ok(Self { source: Arc::new(source), validator: Arc::new(validator) })
+    }
+
+    /// The schema itself.
+    pub fn source(&self) -> &serde_json::Value {
+        &self.source
+    }
+
+    /// What is wrong with `input`: pairs of a JSON pointer into it and a sentence; none when it is good.
+    /// At most `limit` of them.
+    pub fn problems(&self, input: &serde_json::Value, limit: usize) -> Vec<(String, String)> {
+        self.validator
+            .iter_errors(input)
+            .take(limit)
+            .map(|error| (error.instance_path().to_string(), error.to_string()))
+            .collect()
+    }
+}
+
+impl fmt::Debug for InputSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}

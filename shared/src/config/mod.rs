@@ -1,0 +1,21 @@
+//! Every setting, read once and typed from then on.
+//!
+//! Layers: the defaults of `raincheck.default.toml` (compiled in), a file, the environment (`RAINCHECK__HTTP__LISTEN`),
+//! flags. All errors are reported at once, each naming its key and what is allowed.
+
+mod duration;
+mod kind;
+mod load;
+mod secret;
+mod settings;
+mod show;
+
+pub use duration::{InvalidDuration, format_duration, parse_duration};
+pub use kind::{InputSchema, Kind, Run};
+pub use load::{ConfigErrors, ConfigProblem, Flags, load};
+pub use secret::Secret;
+pub use settings::{
+    BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, Settings, StoreSettings,
+    UpkeepSettings, WorkerSettings,
+};
+pub use show::show;

@@ -1,0 +1,190 @@
+//! The sections and their types. `raincheck.default.toml` documents each key.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::kind::Kind;
+use super::secret::Secret;
+use crate::domain::{KindName, QueueName};
+
+/// All of it. Total: nothing that uses it has to check it again.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[http]`
+    pub http: HttpSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[broker]`
+    pub broker: BrokerSettings,
+    /// `[worker]`
+    pub worker: WorkerSettings,
+    /// `[jobs]`: limits and defaults for all kinds
+    pub jobs: JobSettings,
+    /// `[upkeep]`
+    pub upkeep: UpkeepSettings,
+    /// `[log]`
+    pub log: LogSettings,
+    /// `[kinds.*]`, the built-in ones included
+    pub kinds: BTreeMap<KindName, Arc<Kind>>,
+}
+
+impl Settings {
+    /// Every queue that a kind waits in by default, in order, and `default`.
+    pub fn queues(&self) -> Vec<QueueName> {
+        let mut queues: Vec<QueueName> = self.kinds.values().map(|k| k.queue.clone()).collect();
+        queues.extend("default".parse());
+        queues.sort();
+        queues.dedup();
+        queues
+    }
+}
+
+/// `[http]`: where and how the API listens.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `listen`
+    pub listen: SocketAddr,
+    /// `listen_without_keys`: listen beyond loopback although nobody has to show a key
+    pub listen_without_keys: bool,
+    /// `public_url`: what absolute links are built from; links are relative without it
+    pub public_url: Option<String>,
+    /// `workers`: threads that parse requests
+    pub workers: usize,
+    /// `max_wait`: the longest a request is held open for `Prefer: wait`
+    pub max_wait: Duration,
+    /// `drain_timeout`: how long requests in flight may take after SIGTERM
+    pub drain_timeout: Duration,
+    /// `max_connections`: per worker thread
+    pub max_connections: usize,
+}
+
+/// `[store]`: an enum, so that no setting of one store can be given to the other.
+#[derive(Debug, Clone)]
+pub enum StoreSettings {
+    /// `url = "sqlite:path/to/file"`
+    Sqlite {
+        /// The file; its folder is created.
+        path: PathBuf,
+    },
+    /// `url = "postgres://…"`
+    Postgres {
+        /// With its password.
+        url: Secret,
+        /// `connections`: at most so many of each process
+        connections: u32,
+        /// `timeout`: how long a statement or a connect may take
+        timeout: Duration,
+    },
+}
+
+/// `[broker]`
+#[derive(Debug, Clone)]
+pub enum BrokerSettings {
+    /// `url = "in-process"`
+    InProcess,
+    /// `url = "amqp://…"`
+    Rabbitmq(RabbitmqSettings),
+}
+
+/// `[broker]` with `url = "amqp://…"`
+#[derive(Debug, Clone)]
+pub struct RabbitmqSettings {
+    /// With its password.
+    pub url: Secret,
+    /// `prefix`: of every queue and exchange, so that installations can share a broker
+    pub prefix: String,
+    /// `publish_timeout`: from publish to confirm
+    pub publish_timeout: Duration,
+    /// `connect_timeout`
+    pub connect_timeout: Duration,
+    /// `heartbeat`: the AMQP heartbeat
+    pub heartbeat: Duration,
+    /// `max_backoff`: the longest pause between two connects
+    pub max_backoff: Duration,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// `name`: for people; the host's name by default
+    pub name: String,
+    /// `queues`: empty means every queue that the configured kinds use
+    pub queues: Vec<QueueName>,
+    /// `concurrency`: handlers at once, over all kinds
+    pub concurrency: usize,
+    /// `lease`: how long a silent worker is believed to live
+    pub lease: Duration,
+    /// `heartbeat`: between two renewals; at most a third of the lease
+    pub heartbeat: Duration,
+    /// `session_lock`: show death at once by a freed advisory lock; off behind a transaction pooler
+    pub session_lock: bool,
+    /// `drain_timeout`: how long running handlers may take after SIGTERM before they are given back
+    pub drain_timeout: Duration,
+    /// `fallback_poll`: between two looks into the store while the broker is down
+    pub fallback_poll: Duration,
+}
+
+/// `[jobs]`: limits and defaults for all kinds.
+#[derive(Debug, Clone)]
+pub struct JobSettings {
+    /// `max_input`: bytes
+    pub max_input: u64,
+    /// `max_output`: bytes
+    pub max_output: u64,
+    /// `inline_result`: results of JSON or text up to this many bytes are part of the Job
+    pub inline_result: u64,
+    /// `max_queued`: jobs that may wait in one queue
+    pub max_queued: u64,
+    /// `max_run_timeout`: the longest timeout a client or kind may ask for
+    pub max_run_timeout: Duration,
+    /// `retention`: how long an ended job is kept, unless its kind or the client says otherwise
+    pub retention: Duration,
+    /// `max_retention`
+    pub max_retention: Duration,
+    /// `max_crashes`: deaths of a worker under one job until the job is held to be the cause
+    pub max_crashes: i32,
+    /// `cancel_grace`: how long a handler may take to stop
+    pub cancel_grace: Duration,
+    /// `max_metadata`: pairs
+    pub max_metadata: usize,
+    /// `max_tags`
+    pub max_tags: usize,
+    /// `page`: jobs of one page of a list at most
+    pub page: u32,
+}
+
+/// `[upkeep]`: how often the repair loops look when nobody nudges them.
+#[derive(Debug, Clone)]
+pub struct UpkeepSettings {
+    /// `relay`: dispatches that nobody published
+    pub relay: Duration,
+    /// `timers`: the longest sleep between two looks at what is due
+    pub timers: Duration,
+    /// `workers`: probes for dead workers
+    pub workers: Duration,
+    /// `lost_dispatches`: how long a published dispatch may wait while the broker shows nothing for it
+    pub lost_dispatches: Duration,
+    /// `retention`
+    pub retention: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// `filter`: `info`, or `raincheck=debug,lapin=warn`
+    pub filter: String,
+    /// `format`
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

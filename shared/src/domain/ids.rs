@@ -1,0 +1,113 @@
+//! Ids that cannot be mistaken for one another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// An instant in UTC, as databases and clients see it.
+pub type Timestamp = time::OffsetDateTime;
+
+/// How often a job changed visibly: 1 when accepted, then rising by one. The same number in the ETag.
+pub type Version = i32;
+
+/// A job's id: a UUIDv7, so it carries the millisecond at which the job was accepted and sorts by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// Wraps a UUID that is known to be one of ours.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The bare UUID, for a store or a wire format.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// When the job was accepted, to the millisecond: read from the id, so it needs no column.
+    /// The epoch for an id that is not a UUIDv7.
+    pub fn created_at(self) -> Timestamp {
+        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |t| t.to_unix());
+        let seconds = i64::try_from(seconds).unwrap_or(0);
+        Timestamp::from_unix_timestamp(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
+            + time::Duration::nanoseconds(i64::from(nanos))
+    }
+
+    /// Whether this id could have been made by raincheck at all.
+    pub fn is_v7(self) -> bool {
+        self.0.get_version_num() == 7
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
+/// One *incarnation* of a worker: made anew at each start, and after each time it was declared dead.
+/// Never a host or pod name: those come back, and a dead incarnation must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(Uuid);
+
+impl WorkerId {
+    /// Wraps a UUID made for this incarnation.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The bare UUID.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The key of the advisory lock that the incarnation holds while it lives.
+    pub fn lock_key(self) -> i64 {
+        let (high, low) = self.0.as_u64_pair();
+        (high ^ low).cast_signed()
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// One record of what a worker holds: the jobs of one claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseId(Uuid);
+
+impl LeaseId {
+    /// Wraps a UUID made for one claim.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The bare UUID.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+/// What a worker must show to end an attempt. The token is random, so even a claim whose commit was lost
+/// (claims commit asynchronously) and made again by another cannot be mistaken for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fence {
+    /// The job.
+    pub job: JobId,
+    /// Which attempt, from 1.
+    pub attempt: i32,
+    /// Drawn anew for each claim.
+    pub token: Uuid,
+}

@@ -1,0 +1,27 @@
+//! What a job is. Pure: nothing here reads a clock, opens a socket or knows a database.
+
+mod dispatch;
+mod failure;
+mod idempotency_key;
+mod ids;
+mod job;
+mod names;
+mod new_job;
+mod outcome;
+mod payload;
+mod retry_policy;
+mod status;
+mod transition;
+
+pub use dispatch::{Band, Dispatch, DispatchId};
+pub use failure::{FailedAttempt, Failure, FailureCode};
+pub use idempotency_key::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey};
+pub use ids::{Fence, JobId, LeaseId, Timestamp, Version, WorkerId};
+pub use job::{Cancel, Job, JobResult, Progress};
+pub use names::{InvalidName, KindName, QueueName};
+pub use new_job::{Idempotency, NewJob};
+pub use outcome::{Ended, Output};
+pub use payload::Payload;
+pub use retry_policy::RetryPolicy;
+pub use status::{Status, UnknownStatus};
+pub use transition::{Command, Refused, State, apply};

@@ -1,0 +1,70 @@
+//! A request that was found good, about to be kept.
+
+use std::time::Duration;
+
+use super::dispatch::Band;
+use super::idempotency_key::{Fingerprint, IdempotencyKey};
+use super::ids::{JobId, Timestamp};
+use super::names::{KindName, QueueName};
+use super::payload::Payload;
+
+/// A key and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The client's key.
+    pub key: IdempotencyKey,
+    /// What the request was.
+    pub fingerprint: Fingerprint,
+}
+
+/// Everything the store keeps of a new job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// Made by the API; its time is the job's `created_at`.
+    pub id: JobId,
+    /// Selects the handler.
+    pub kind: KindName,
+    /// Where it will wait.
+    pub queue: QueueName,
+    /// 0 (lowest) to 9.
+    pub priority: u8,
+    /// The input.
+    pub input: Payload,
+    /// Not before then; `None` or a past instant: at once.
+    pub run_at: Option<Timestamp>,
+    /// It must have *started* by then, or expires.
+    pub start_by: Option<Timestamp>,
+    /// No attempt starts after this.
+    pub deadline: Option<Timestamp>,
+    /// How long one attempt may run.
+    pub run_timeout: Duration,
+    /// Attempts that may count.
+    pub max_attempts: i32,
+    /// How long the ended job is kept.
+    pub retention: Duration,
+    /// The client's labels, a JSON object of strings as text; `None` when empty.
+    pub metadata: Option<String>,
+    /// The client's tags.
+    pub tags: Vec<String>,
+    /// Present when the client sent a key.
+    pub idempotency: Option<Idempotency>,
+    /// W3C trace context, as it came.
+    pub traceparent: Option<String>,
+    /// How many ids of this kind may share a dispatch (see [`super::Dispatch`]); at least 1.
+    pub dispatch_width: usize,
+}
+
+impl NewJob {
+    /// The band its priority falls in.
+    pub fn band(&self) -> Band {
+        Band::of_priority(self.priority)
+    }
+
+    /// The earlier of `start_by` and `deadline`: when an unstarted job expires.
+    pub fn expires_unstarted_at(&self) -> Option<Timestamp> {
+        match (self.start_by, self.deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}

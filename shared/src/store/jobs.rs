@@ -1,0 +1,133 @@
+//! What the HTTP API asks of a store.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Change, StoreError};
+use crate::domain::{Dispatch, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status, Version};
+
+/// What became of one submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is kept, with this status (`queued` or `scheduled`) at version 1.
+    New {
+        /// The job's id, the one it was submitted with.
+        id: JobId,
+        /// `queued`, or `scheduled` when its `run_at` lies ahead of the database's clock.
+        status: Status,
+    },
+    /// Its idempotency key was known: this job holds it, and nothing was kept.
+    Known {
+        /// The job that came first.
+        first: JobId,
+        /// What the first request was, to compare with.
+        fingerprint: Fingerprint,
+    },
+}
+
+/// What became of a batch of submissions.
+#[derive(Debug)]
+pub struct AcceptedBatch {
+    /// One answer for each submission, in their order.
+    pub answers: Vec<Result<Accepted, StoreError>>,
+    /// The dispatches now on record, for the relay to publish straight away.
+    pub dispatches: Vec<Dispatch>,
+}
+
+/// As little of a job as tells whether it moved.
+pub type Glimpse = Change;
+
+/// A result, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResult {
+    /// A media type.
+    pub content_type: String,
+    /// SHA-256 of the bytes.
+    pub digest: [u8; 32],
+    /// The bytes as the handler made them.
+    pub bytes: Bytes,
+}
+
+/// What became of a request to cancel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Canceled {
+    /// It is canceled now.
+    Now(Change),
+    /// It was canceled before.
+    Already,
+    /// It runs: its worker will be told (again, when it was asked before).
+    Asked(Change),
+    /// It has ended otherwise.
+    TooLate,
+    /// There is no such job.
+    Unknown,
+}
+
+/// Which jobs to list. An empty filter lists all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only these statuses; empty: any.
+    pub statuses: Vec<Status>,
+    /// Only this kind.
+    pub kind: Option<KindName>,
+    /// Only this queue.
+    pub queue: Option<QueueName>,
+    /// Only with this tag.
+    pub tag: Option<String>,
+    /// Only the job that holds this key.
+    pub idempotency_key: Option<String>,
+}
+
+/// Where a page starts: after (older than) this job.
+pub type Cursor = JobId;
+
+/// A page of jobs, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobPage {
+    /// The jobs, without inline results.
+    pub jobs: Vec<Job>,
+    /// Where the next page starts; `None`: there is none. A page may hold fewer jobs than asked for, even none,
+    /// and still have a next one: a rare filter is answered in bounded steps, never by one endless scan.
+    pub next: Option<Cursor>,
+}
+
+/// The API's side of the store.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Keeps a batch: jobs, dispatches or timers, and idempotency keys, in one durable commit. When this returns
+    /// [`Accepted::New`], the job survives any crash. A row that cannot be kept fails alone. Two equal keys in a
+    /// batch: the first (in order) is kept, the second is [`Accepted::Known`].
+    ///
+    /// Jobs of one kind, queue and band share dispatches of at most `dispatch_width` ids.
+    async fn accept(&self, batch: Vec<NewJob>) -> AcceptedBatch;
+
+    /// Reads jobs by id, in any order, leaving out those that do not exist or whose `expires_at` has passed.
+    /// Results of JSON or text up to `inline_limit` bytes come along.
+    async fn find_jobs(&self, ids: &[JobId], inline_limit: u64) -> Result<Vec<Job>, StoreError>;
+
+    /// Reads only what tells whether jobs moved: the fall-back of those who wait and heard no wake-up.
+    async fn find_glimpses(&self, ids: &[JobId]) -> Result<Vec<Glimpse>, StoreError>;
+
+    /// Reads a succeeded job's result, whole. `None`: no such job, or it has no result.
+    async fn find_result(&self, id: JobId) -> Result<Option<StoredResult>, StoreError>;
+
+    /// Lists jobs, newest first, `limit` at most, starting after `after`.
+    async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError>;
+
+    /// Cancels a job that waits, or records that its running handler is to be asked. In the second case a timer
+    /// revokes the lease after `grace`.
+    async fn cancel_job(
+        &self,
+        id: JobId,
+        reason: Option<&str>,
+        grace: std::time::Duration,
+    ) -> Result<Canceled, StoreError>;
+}
+
+/// Whether a client that has seen `seen` has missed something.
+pub fn moved_past(glimpse: &Glimpse, seen: Option<Version>) -> bool {
+    match seen {
+        Some(version) => glimpse.version > version,
+        None => glimpse.status.is_done(),
+    }
+}

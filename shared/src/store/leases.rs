@@ -1,0 +1,52 @@
+//! How a worker shows that it lives.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::domain::{JobId, WorkerId};
+
+/// A cancel that a worker is to pass on to a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelOrder {
+    /// Which job.
+    pub job: JobId,
+}
+
+/// Why a lease could not be renewed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LeaseError {
+    /// This incarnation was declared dead: its jobs are somebody else's now. Stop all handlers and start anew.
+    #[error("this worker was declared dead; its jobs run elsewhere")]
+    Lost,
+    /// The store did not answer: try again, and stop the handlers before the lease ends.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One incarnation's hold on life: a row that is renewed, and where the store can, a session lock that is freed the
+/// moment the process dies. Lives on a connection of its own and is driven from a thread of its own.
+#[async_trait]
+pub trait Lease: Send {
+    /// Renews the row; answers which running jobs of this worker are to be canceled. Takes the session lock again, on
+    /// a new connection, when the old one was lost.
+    async fn renew(&mut self) -> Result<Vec<CancelOrder>, LeaseError>;
+
+    /// Ends the incarnation, once it holds no job: the row and the lock go.
+    async fn end(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Makes leases.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Registers incarnation `worker`, named `name` for people, whose lease lasts `ttl` from each renewal by the
+    /// store's clock. `session_lock`: also hold the lock (off behind a transaction pooler).
+    async fn register(
+        &self,
+        worker: WorkerId,
+        name: &str,
+        ttl: Duration,
+        session_lock: bool,
+    ) -> Result<Box<dyn Lease>, StoreError>;
+}

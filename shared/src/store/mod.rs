@@ -1,0 +1,62 @@
+//! Where jobs are kept: the only truth about them.
+//!
+//! Each trait is what one caller needs; each method is one whole domain transaction. Two stores implement them,
+//! [`postgres`] and [`sqlite`], and pass one contract suite (`tests/contracts/store`).
+
+mod attempts;
+mod error;
+mod jobs;
+mod leases;
+mod outbox;
+pub mod postgres;
+mod schema;
+pub mod sqlite;
+mod upkeep;
+
+use std::sync::Arc;
+
+pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, ProgressReport};
+pub use error::StoreError;
+pub use jobs::{
+    Accepted, AcceptedBatch, Canceled, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoredResult, moved_past,
+};
+pub use leases::{CancelOrder, Lease, LeaseError, Leases};
+pub use outbox::{Outbox, QueueDepth};
+pub use schema::{Schema, SchemaVersion};
+pub use upkeep::{Moved, Upkeep};
+
+use crate::domain::{JobId, Status, Version};
+
+/// A job changed: enough for a wake-up. Whoever cares reads the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Which job.
+    pub id: JobId,
+    /// The version it reached.
+    pub version: Version,
+    /// The status it reached.
+    pub status: Status,
+}
+
+/// One store, seen by its roles. Cloning shares it.
+#[derive(Clone)]
+pub struct Store {
+    /// What the HTTP API asks.
+    pub jobs: Arc<dyn Jobs>,
+    /// What a worker asks on a job's way.
+    pub attempts: Arc<dyn Attempts>,
+    /// How a worker shows that it lives.
+    pub leases: Arc<dyn Leases>,
+    /// What the relay asks.
+    pub outbox: Arc<dyn Outbox>,
+    /// What the repair loops ask.
+    pub upkeep: Arc<dyn Upkeep>,
+    /// Migrations and health.
+    pub schema: Arc<dyn Schema>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

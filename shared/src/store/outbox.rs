@@ -1,0 +1,48 @@
+//! What the relay asks of a store.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::domain::{Band, Dispatch, DispatchId, QueueName};
+
+/// How much waits in one queue and band.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// The queue.
+    pub queue: QueueName,
+    /// The band.
+    pub band: Band,
+    /// Jobs that wait.
+    pub jobs: u64,
+    /// Dispatches that wait and were handed to the broker.
+    pub published: u64,
+    /// How long the oldest published dispatch has waited since it was last published; `None` without one.
+    pub oldest_published: Option<Duration>,
+}
+
+/// The relay's side of the store. A dispatch row exists until a claim clears it.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Takes up to `limit` dispatches that nobody has published, or whose publisher fell silent, oldest first, and
+    /// keeps other replicas off them for `hold`.
+    async fn take_unpublished(&self, limit: u32, hold: Duration) -> Result<Vec<Dispatch>, StoreError>;
+
+    /// Notes that the broker has confirmed these. Those already claimed are gone, which is fine.
+    async fn mark_published(&self, ids: &[DispatchId]) -> Result<(), StoreError>;
+
+    /// Takes up to `limit` of the oldest dispatches of one queue and band that were published longer than `age` ago
+    /// (doubled for each time they were published again), to publish them once more. For all that the caller knows
+    /// the broker has lost them; if it has not, the second message finds nothing to claim.
+    async fn take_lost(
+        &self,
+        queue: &QueueName,
+        band: Band,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<Dispatch>, StoreError>;
+
+    /// How much waits, for each queue and band with anything in it.
+    async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! Which handler runs which kind.
