@@ -1,1 +1,6 @@
 //! raincheck's HTTP API, its outbox relay and its repair loops.
+//!
+//! - [`engine`]: what the endpoints call; knows store and broker, not HTTP
+//! - `http`: routes, wire shapes, problems; knows the engine only
+
+pub mod engine;
