@@ -2,5 +2,10 @@
 //!
 //! - [`engine`]: what the endpoints call; knows store and broker, not HTTP
 //! - `http`: routes, wire shapes, problems; knows the engine only
+//! - [`Api`]: the two together, on a socket
 
+mod api;
 pub mod engine;
+mod http;
+
+pub use api::{Api, ApiError};

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raincheck_shared::config::{Kind, Settings};
-use raincheck_shared::domain::{
-    Idempotency, Job, KindName, NewJob, Payload, QueueName, Status, Timestamp,
-};
+use raincheck_shared::domain::{Idempotency, Job, KindName, NewJob, Payload, QueueName, Status, Timestamp};
 use raincheck_shared::lifecycle::IdSource;
 
 use super::fingerprint::fingerprint;
@@ -167,10 +165,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         retention: retention(options, kind, settings, faults),
         metadata,
         tags: options.tags.clone(),
-        idempotency: submission
-            .key
-            .clone()
-            .map(|key| Idempotency { key, fingerprint: fingerprint(submission) }),
+        idempotency: submission.key.clone().map(|key| Idempotency { key, fingerprint: fingerprint(submission) }),
         traceparent: submission.traceparent.clone(),
         dispatch_width: kind.dispatch_width(),
     }
@@ -189,12 +184,7 @@ fn start(options: &JobOptions, now: Timestamp, faults: &mut Faults) -> Option<Ti
     options.run_at.or(later).filter(|at| *at > now)
 }
 
-fn deadline(
-    options: &JobOptions,
-    now: Timestamp,
-    run_at: Option<Timestamp>,
-    faults: &mut Faults,
-) -> Option<Timestamp> {
+fn deadline(options: &JobOptions, now: Timestamp, run_at: Option<Timestamp>, faults: &mut Faults) -> Option<Timestamp> {
     let deadline = options.deadline?;
     if deadline <= now {
         let detail = "has passed".to_owned();

@@ -95,13 +95,13 @@ impl Desk {
     pub(crate) fn start(
         settings: Arc<Settings>,
         store: Store,
-        broker: &Broker,
+        broker: Broker,
         clock: Arc<dyn Clock>,
         links: Links,
         serving: &Shutdown,
         working: &Shutdown,
     ) -> Self {
-        let wakeups = Arc::clone(&broker.wakeups);
+        let Broker { publisher, wakeups, .. } = broker;
         Self {
             intake: Intake::start(
                 &settings.store,
@@ -116,7 +116,7 @@ impl Desk {
             waits: Waits::start(Arc::clone(&store.jobs), &*wakeups, working),
             health: Health::start(
                 Arc::clone(&store.schema),
-                broker.publisher.link(),
+                publisher.link(),
                 links.loops,
                 Arc::clone(&clock),
                 serving,
@@ -215,18 +215,17 @@ impl Desk {
         let oldest = self.clock.now() - self.settings.jobs.max_retention;
         let expired = id.is_v7()
             && (id.created_at() < oldest
-                || !self.calls.ask(move |store| async move { store.jobs.find_glimpses(&[id]).await }).await?.is_empty());
+                || !self
+                    .calls
+                    .ask(move |store| async move { store.jobs.find_glimpses(&[id]).await })
+                    .await?
+                    .is_empty());
         Ok(if expired { Refusal::ExpiredJob(id) } else { Refusal::UnknownJob(id) })
     }
 
     /// Reads a job once it has passed version `seen` (`None`: once it has ended), or `patience` is over, or this server
     /// drains.
-    pub(crate) async fn wait(
-        &self,
-        id: JobId,
-        seen: Option<Version>,
-        patience: Duration,
-    ) -> Result<Arc<Job>, Refusal> {
+    pub(crate) async fn wait(&self, id: JobId, seen: Option<Version>, patience: Duration) -> Result<Arc<Job>, Refusal> {
         if patience.is_zero() {
             return self.job(id).await;
         }
@@ -289,12 +288,7 @@ impl Desk {
     }
 
     /// Lists jobs, newest first.
-    pub(crate) async fn list(
-        &self,
-        filter: JobFilter,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<JobPage, Refusal> {
+    pub(crate) async fn list(&self, filter: JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, Refusal> {
         self.calls.ask(move |store| async move { store.jobs.list_jobs(&filter, after, limit).await }).await
     }
 

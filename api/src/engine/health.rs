@@ -13,13 +13,15 @@ use tokio::sync::watch;
 const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 
+type StoreAnswer = Result<(), String>;
+
 /// What a probe finds.
 #[derive(Debug, Clone)]
 pub(crate) struct Readiness {
     /// Shutting down: send nothing new.
     pub(crate) draining: bool,
     /// What is wrong with the store, if anything.
-    pub(crate) store: Result<(), String>,
+    pub(crate) store: StoreAnswer,
     /// Without the broker jobs are still accepted and still run, a little later.
     pub(crate) broker_up: bool,
     /// Repair loops, and how often each failed in a row.
@@ -41,8 +43,8 @@ impl Readiness {
 /// Looks after itself and its neighbours. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Health {
-    pings: Batcher<(), Result<(), String>>,
-    latest: Arc<Mutex<Option<(Instant, Result<(), String>)>>>,
+    pings: Batcher<(), StoreAnswer>,
+    latest: Arc<Mutex<Option<(Instant, StoreAnswer)>>>,
     clock: Arc<dyn Clock>,
     broker: watch::Receiver<Link>,
     loops: Arc<[ReconcilerHealth]>,
@@ -88,12 +90,12 @@ impl Health {
         }
     }
 
-    async fn store(&self) -> Result<(), String> {
+    async fn store(&self) -> StoreAnswer {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, answer)) = latest {
-            if self.clock.monotonic().saturating_duration_since(at) < FRESH {
-                return answer;
-            }
+        if let Some((at, answer)) = latest
+            && self.clock.monotonic().saturating_duration_since(at) < FRESH
+        {
+            return answer;
         }
         let answer = match tokio::time::timeout(PATIENCE, self.pings.submit((), 1)).await {
             Ok(Ok(answer)) => answer,
@@ -106,7 +108,7 @@ impl Health {
     }
 }
 
-async fn ping(schema: &dyn Schema) -> Result<(), String> {
+async fn ping(schema: &dyn Schema) -> StoreAnswer {
     let answer = async {
         schema.ping().await?;
         schema.version().await?.check()

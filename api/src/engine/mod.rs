@@ -22,10 +22,10 @@ mod store_calls;
 mod submission;
 mod waits;
 
+pub(crate) use acceptance::{FaultKind, Rejection};
 pub use admission::QueueDepths;
 pub use desk::Links;
-pub(crate) use acceptance::{Fault, FaultKind, Rejection};
-pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
+pub(crate) use desk::{CancelAnswer, Desk, SubmitError};
 pub(crate) use health::Readiness;
 pub(crate) use refusal::Refusal;
 pub(crate) use submission::{Field, JobOptions, Submission};

@@ -35,9 +35,9 @@ impl StoreCalls {
         Self(Batcher::start(limits, shutdown, move |calls: Vec<Call>| {
             let store = store.clone();
             async move {
-                let mut answers = Vec::with_capacity(calls.len());
+                let answers = vec![(); calls.len()];
                 for call in calls {
-                    answers.push(call(store.clone()).await);
+                    call(store.clone()).await;
                 }
                 answers
             }

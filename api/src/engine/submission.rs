@@ -45,7 +45,6 @@ pub(crate) enum Field {
     /// A JSON pointer into the input.
     Input(String),
     Queue,
-    RunAt,
     Delay,
     StartTimeout,
     RunTimeout,
