@@ -51,7 +51,8 @@ async fn embedded_mode_killed_again_and_again_under_load_loses_nothing_that_had_
         // Each life ends at another moment: amid accepting, claiming, running and finishing of ever more jobs.
         let runs_file = folder.0.join("runs");
         let enough = (life + 1) * 20;
-        until("some jobs to have run", Duration::from_secs(60), async || runs::read(&runs_file).0.len() >= enough).await;
+        until("some jobs to have run", Duration::from_secs(60), async || runs::read(&runs_file).0.len() >= enough)
+            .await;
         embedded.process.kill();
         for client in clients {
             promised.extend(client.await.unwrap());

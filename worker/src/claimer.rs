@@ -47,9 +47,7 @@ pub(crate) async fn claim(
             }
             (attempts.claim(claim).await, false)
         }
-        Source::Store { queues, kinds, limit } => {
-            (attempts.claim_waiting(claim, &queues, &kinds, limit).await, true)
-        }
+        Source::Store { queues, kinds, limit } => (attempts.claim_waiting(claim, &queues, &kinds, limit).await, true),
     };
     if jobs.is_ok() {
         for receipt in receipts {

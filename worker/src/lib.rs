@@ -3,17 +3,17 @@
 //! Data goes one way: consumer → claim → executor → handler → finisher. [`Worker`] is the whole of it; [`Handler`] is
 //! what a program brings that runs its own kinds in Rust.
 
+mod claimer;
+mod counters;
+pub mod executor;
+mod finisher;
 pub mod handler;
 pub mod handlers;
-mod registry;
-mod executor;
-mod slots;
-mod running;
 mod heartbeat;
-mod claimer;
-mod finisher;
-mod counters;
 mod pipeline;
+pub mod registry;
+mod running;
+mod slots;
 mod worker;
 
 pub use counters::Counters;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::claimer::{self, Claimed, Source};
 use crate::counters::Counters;
-use crate::executor;
+use crate::executor::{Attempt, Limits, execute};
 use crate::finisher::Finisher;
 use crate::heartbeat::{Heartbeat, Pulse};
 use crate::registry::Registry;
@@ -30,6 +30,8 @@ use crate::slots::Slots;
 const CLAIMS: usize = 2;
 /// How long a message may wait here for a slot before another worker gets the chance.
 const PARKED: Duration = Duration::from_secs(1);
+/// How long handlers may take to stop when the drain time is over.
+const STOPPING: Duration = Duration::from_secs(2);
 /// How often handlers' progress is recorded.
 const PROGRESS: Duration = Duration::from_secs(1);
 /// After a claim whose fate is unknown: when to look for jobs that it took and nobody runs. More than once, since the
@@ -121,16 +123,16 @@ impl Pipeline {
         let (claimed_to, claimed) = mpsc::unbounded_channel();
         let (ended_to, ended) = mpsc::unbounded_channel();
         let (finish, to_finish) = mpsc::unbounded_channel();
-        let (finished_to, finished) = mpsc::unbounded_channel();
+        let (settled_to, finished) = mpsc::unbounded_channel();
         let (strays_to, strays_checked) = mpsc::unbounded_channel();
-        let finisher = Finisher {
+        let lane = Finisher {
             attempts: Arc::clone(&self.store.attempts),
             wakeups: Arc::clone(&self.broker.wakeups),
             counters: Arc::clone(&self.counters),
             ids: self.ids,
             nudge_below: self.settings.upkeep.timers,
         };
-        shutdown.spawn_service(finisher.run(to_finish, finished_to));
+        shutdown.spawn_service(lane.run(to_finish, settled_to));
         let signals = self.broker.wakeups.subscribe();
         let inbox = Inbox { claimed, ended, finished, strays_checked, signals, link: deliveries.link() };
         let outbox = Outbox { claimed: claimed_to, ended: ended_to, finish, strays_checked: strays_to };
@@ -145,13 +147,13 @@ impl Pipeline {
         mut deliveries: Box<dyn Deliveries>,
         shutdown: Shutdown,
     ) {
-        let mut drain_ends = None;
+        let (mut draining, mut drain_ends) = (false, None);
+        let mut asked_to_stop = false;
         let mut fallback = tokio::time::interval(self.settings.worker.fallback_poll);
         fallback.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut progress = tokio::time::interval(PROGRESS);
         progress.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let draining = drain_ends.is_some();
             if draining && self.is_empty() {
                 break;
             }
@@ -159,16 +161,14 @@ impl Pipeline {
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
                 () = shutdown.begun(), if !draining => {
-                    drain_ends = Some(tokio::time::Instant::from_std(self.clock.monotonic()) + self.settings.worker.drain_timeout);
+                    draining = true;
+                    drain_ends = Some(self.clock.monotonic() + self.settings.worker.drain_timeout);
                     self.parked.clear();
                     deliveries.stop().await;
                     tracing::info!(worker.running = self.running.len(), "draining: taking nothing more");
                 }
                 () = sleep_until(drain_ends), if draining => {
-                    tracing::warn!(worker.running = self.running.len(), "drain time is over: giving back what still runs");
-                    self.running.stop_all(Stop::GiveBack);
-                    // What is left are the store's answers, which take as long as they take, or a second signal.
-                    drain_ends = drain_ends.map(|at| at + Duration::from_secs(3600));
+                    drain_ends = self.drain_further(&mut asked_to_stop);
                 }
                 pulse = heartbeat.pulses.recv() => self.on_pulse(pulse, &shutdown),
                 delivery = deliveries.next(), if !draining && self.may_claim() => match delivery {
@@ -199,6 +199,19 @@ impl Pipeline {
             worker.fenced_total = self.counters.fenced_total(),
             "worker has stopped"
         );
+    }
+
+    /// The drain time is over: handlers are asked to stop, and a moment later dropped, and their jobs given back.
+    /// Answers when to call this again.
+    fn drain_further(&mut self, asked_to_stop: &mut bool) -> Option<Instant> {
+        if std::mem::replace(asked_to_stop, true) {
+            self.running.stop_all(Stop::GiveBack);
+            // What is left are the store's answers, which take as long as they take, or a second signal.
+            return None;
+        }
+        tracing::warn!(worker.running = self.running.len(), "drain time is over: giving back what still runs");
+        self.running.cancel_all();
+        Some(self.clock.monotonic() + STOPPING)
     }
 
     fn is_empty(&self) -> bool {
@@ -318,16 +331,18 @@ impl Pipeline {
             return;
         }
         let registry = Arc::clone(&self.registry);
-        let settings = Arc::clone(&self.settings);
+        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
         let ended_to = outbox.ended.clone();
         shutdown.spawn(async move {
             let ended = match registry.get(&job.kind) {
                 Some(entry) => {
-                    let attempt = executor::execute(entry, &job, canceled, report, &settings.jobs);
+                    let limits = Limits::from(&settings.jobs);
+                    let attempt =
+                        Attempt { entry, job: &job, canceled, progress: report, limits, clock: clock.as_ref() };
                     tokio::select! {
                         biased;
                         how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ended::Released),
-                        ended = attempt => Some(ended),
+                        ended = execute(attempt) => Some(ended),
                     }
                 }
                 // Claimed from the store by a race with a changed configuration: not ours to judge.
@@ -406,7 +421,9 @@ impl Pipeline {
             });
         }
 
-        if let Some(worker) = self.worker.filter(|_| self.stray_checks.iter().any(|at| *at <= now) && !self.checking_strays) {
+        if let Some(worker) =
+            self.worker.filter(|_| self.stray_checks.iter().any(|at| *at <= now) && !self.checking_strays)
+        {
             self.stray_checks.retain(|at| *at > now);
             self.checking_strays = true;
             self.check_strays(worker, outbox, shutdown);
@@ -437,9 +454,9 @@ impl Pipeline {
     }
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
+async fn sleep_until(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }

@@ -88,6 +88,11 @@ impl Running {
         run.is_some()
     }
 
+    /// Asks every handler to stop.
+    pub(crate) fn cancel_all(&self) {
+        self.runs.values().for_each(|run| run.canceled.cancel());
+    }
+
     /// Tells every attempt to stop in the given way.
     pub(crate) fn stop_all(&self, how: Stop) {
         for run in self.runs.values() {

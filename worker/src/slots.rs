@@ -50,10 +50,6 @@ impl Slots {
         self.cap.saturating_sub(self.used)
     }
 
-    pub(crate) fn used(&self) -> usize {
-        self.used
-    }
-
     /// Kinds with a free slot, and the smallest number of slots that one of them has free.
     pub(crate) fn open_kinds(&self) -> (Vec<KindName>, usize) {
         let open = self.kinds.iter().filter(|(_, slots)| slots.used < slots.cap);

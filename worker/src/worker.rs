@@ -14,7 +14,6 @@ use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 
 /// What a worker works with. See [`Worker::start`].
-#[derive(Debug)]
 pub struct Parts {
     /// The settings; `[worker]` above all.
     pub settings: Arc<Settings>,
@@ -28,9 +27,9 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
 }
 
-impl std::fmt::Debug for dyn Clock {
+impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
