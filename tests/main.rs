@@ -1,1 +1,3 @@
-//! stub
+//! The tests, one binary. This file is their table of contents.
+
+mod tidy;
