@@ -3,4 +3,5 @@
 mod harness;
 mod contracts;
 mod scenarios;
+mod cli;
 mod tidy;
