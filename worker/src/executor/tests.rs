@@ -9,7 +9,7 @@ use raincheck_shared::lifecycle::{Shutdown, SystemClock};
 use super::*;
 use crate::Handler;
 use crate::handlers::Command;
-use crate::handlers::trial::kind;
+use crate::handlers::trial::{Folder, gone, kind, pid_in};
 
 /// A handler made of a closure.
 struct Closure<F>(F);
@@ -279,17 +279,20 @@ async fn a_handler_that_heeds_its_timeout_may_say_what_it_was_at() {
 
 #[tokio::test]
 async fn a_timeout_ends_a_program_and_what_it_started() {
-    let argv = ["sh", "-c", "echo started >&2; sleep 1000 | cat"].map(str::to_owned).to_vec();
+    let folder = Folder::new();
+    let file = folder.file("pid");
+    // The grandchild is asked in vain, and holds the program's pipes.
+    let script =
+        format!("echo started >&2; sh -c 'trap \"\" TERM; echo $$ > {}; sleep 1000; true'; true", file.display());
+    let argv = ["sh", "-c", &script].map(str::to_owned).to_vec();
     let output_type = "text/plain".to_owned();
-    let directory = None;
-    let command = Command { argv, output_type, directory, env: [].into(), retry_exit_codes: Vec::new() };
-    let mut trial = Trial::of(command);
-    trial.job.run_timeout = Duration::from_millis(500);
-    // Far less than the grace: `sleep` and `cat` are gone, or the pipes that they share would still be read.
-    let ended = timeout(Duration::from_secs(8), trial.ended()).await.unwrap();
+    let mut trial =
+        Trial::of(Command { argv, output_type, directory: None, env: [].into(), retry_exit_codes: Vec::new() });
+    trial.job.run_timeout = Duration::from_secs(1);
+    let (ended, pid) = tokio::join!(trial.ended(), pid_in(&file));
     let (failure, _) = to_retry(ended);
-    assert_eq!(failure.code, FailureCode::RunTimeout);
-    assert!(failure.detail.is_some_and(|said| said.starts_with("started")));
+    assert_eq!((failure.code, failure.detail.as_deref()), (FailureCode::RunTimeout, Some("started")));
+    gone(pid).await;
 }
 
 #[tokio::test]

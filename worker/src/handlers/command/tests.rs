@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use raincheck_shared::domain::{Failure, FailureCode};
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::test_kill_process;
 
 use super::*;
-use crate::handlers::trial::attempt;
+use crate::handlers::trial::{Folder, attempt, gone, pid_in};
 
 fn program(argv: &[&str]) -> Command {
     Command {
@@ -41,57 +41,6 @@ fn failed(outcome: Outcome) -> HandlerError {
 fn to_retry(outcome: Outcome) -> HandlerError {
     let Outcome::Retry { error, after: None } = outcome else { panic!("not to be retried: {outcome:?}") };
     error
-}
-
-/// A folder of its own, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("raincheck-command-{}", attempt().0.job_id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Asks again and again until there is an answer; gives up, loudly, after ten seconds.
-async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1_000 {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never: {what}");
-}
-
-/// The process id that a script wrote into a file, with a line end, so that it is known to be whole.
-async fn pid_in(file: &std::path::Path) -> Pid {
-    eventually("a pid is written", || {
-        let text = std::fs::read_to_string(file).ok()?;
-        text.strip_suffix('\n')?.trim().parse().ok().and_then(Pid::from_raw)
-    })
-    .await
-}
-
-/// Waits until a process is gone, or at least dead: its parent may be slow to reap it.
-async fn gone(pid: Pid) {
-    eventually("the process is gone", || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
-        let dead = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
-        (dead || test_kill_process(pid).is_err()).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
