@@ -21,9 +21,10 @@ impl Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str("***") };
-        // A password may hold an '@' that somebody forgot to encode: the last one before the path ends it.
-        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let tail_from = rest[..authority_end].rfind('@').or_else(|| rest.rfind('@'));
+        // A password may hold '@' and '/' that somebody forgot to encode: the last '@' before the query ends it. If that
+        // hides more than it had to, so be it.
+        let query = rest.find('?').unwrap_or(rest.len());
+        let tail_from = rest[..query].rfind('@');
         match tail_from {
             Some(at) => {
                 let user = rest[..at].split(':').next().unwrap_or_default();
