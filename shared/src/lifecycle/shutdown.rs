@@ -66,16 +66,32 @@ impl Shutdown {
         })
     }
 
-    /// Waits for every task, at most `patience` before it forces them. True: all ended by themselves.
+    /// Spawns a task that serves others (a batcher's lane, a connection's supervisor): it is not waited for, and is
+    /// dropped once all that is waited for has ended.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn_service<F>(&self, service: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let hard = self.hard.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = hard.cancelled() => {}
+                () = service => {}
+            }
+        });
+    }
+
+    /// Waits for every task, at most `patience` before it forces them, then ends the services. True: all
+    /// tasks ended by themselves.
     pub async fn finish(&self, patience: Duration) -> bool {
         self.begin();
         self.tasks.close();
-        if tokio::time::timeout(patience, self.tasks.wait()).await.is_ok() {
-            return true;
-        }
+        let in_time = tokio::time::timeout(patience, self.tasks.wait()).await.is_ok();
         self.force();
         self.tasks.wait().await;
-        false
+        in_time
     }
 }
 
