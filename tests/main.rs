@@ -1,7 +1,5 @@
 //! All tests of raincheck as a whole: one binary, this is its table of contents.
 
 mod harness;
-mod contracts;
 mod scenarios;
-mod cli;
 mod tidy;
