@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use raincheck_shared::config::JobSettings;
+use raincheck_shared::config::{JobSettings, format_duration};
 use raincheck_shared::domain::{Ended, Failure, FailureCode, Output, Payload, Progress};
 use raincheck_shared::lifecycle::{Clock, IdSource};
 use raincheck_shared::store::ClaimedJob;
@@ -30,7 +30,7 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 /// Digests of more bytes than this are worked out off the threads that everything else runs on.
 const LARGE: usize = 1 << 20;
 /// No delay that a handler asks for is longer: what it asks beyond that is a mistake that a database cannot count.
-const MAX_DELAY: Duration = Duration::from_secs(365 * 86_400);
+const MAX_DELAY: Duration = Duration::from_hours(365 * 24);
 /// No snooze is shorter: it costs no attempt, so nothing else would stop a job that snoozes for nothing.
 const MIN_SNOOZE: Duration = Duration::from_millis(100);
 /// Characters kept of an error's line.
@@ -151,13 +151,13 @@ impl Attempt<'_> {
         let stopped = self.canceled.is_cancelled();
         match ending {
             Ending::Returned(Outcome::Complete(payload)) => self.keep(payload).await,
-            Ending::Returned(Outcome::Fail(error)) => Ended::Failed(self.failure(error, false)),
+            Ending::Returned(Outcome::Fail(error)) => Ended::Failed(self.failure(&error, false)),
             Ending::Returned(Outcome::Snooze(delay)) => self.snooze(delay),
             Ending::Ignored => Ended::Released,
             Ending::Returned(Outcome::Retry { .. }) | Ending::TimedOut(_) if stopped => Ended::Released,
             Ending::Returned(Outcome::Retry { error, after }) => self.retry(error, after),
             Ending::TimedOut(said) => {
-                let message = format!("ran longer than the {:?} it may", self.job.run_timeout);
+                let message = format!("ran longer than the {} it may", format_duration(self.job.run_timeout));
                 let error = HandlerError::new(message).with_code(FailureCode::RunTimeout).with_detail(said);
                 self.retry(error, None)
             }
@@ -168,7 +168,7 @@ impl Attempt<'_> {
         let size = u64::try_from(payload.bytes.len()).unwrap_or(u64::MAX);
         if size > self.limits.max_output {
             let error = HandlerError::output_too_large(self.limits.max_output);
-            return Ended::Failed(self.failure(error, false));
+            return Ended::Failed(self.failure(&error, false));
         }
         let content_type = sendable(payload.content_type);
         let digest = digest(payload.bytes.clone()).await;
@@ -181,22 +181,25 @@ impl Attempt<'_> {
             if max_attempts > 1 {
                 error.code = FailureCode::AttemptsExhausted;
             }
-            return Ended::Failed(self.failure(error, true));
+            return Ended::Failed(self.failure(&error, true));
         }
         let delay = after.unwrap_or_else(|| self.entry.kind.retry.delay_after(attempt, IdSource.fraction()));
         let delay = delay.min(MAX_DELAY);
         if self.comes_too_late(delay) {
             error.message.push_str(" (its deadline leaves no time for another attempt)");
-            return Ended::Failed(self.failure(error, true));
+            return Ended::Failed(self.failure(&error, true));
         }
-        Ended::Retry { error: self.failure(error, true), delay }
+        Ended::Retry { error: self.failure(&error, true), delay }
     }
 
     fn snooze(&self, delay: Duration) -> Ended {
         let delay = delay.clamp(MIN_SNOOZE, MAX_DELAY);
         if self.comes_too_late(delay) {
-            let error = HandlerError::new(format!("asked to be called again after {delay:?}, past its deadline"));
-            return Ended::Failed(self.failure(error, true));
+            let error = HandlerError::new(format!(
+                "asked to be called again after {}, past its deadline",
+                format_duration(delay)
+            ));
+            return Ended::Failed(self.failure(&error, true));
         }
         Ended::Snoozed(delay)
     }
@@ -210,7 +213,7 @@ impl Attempt<'_> {
         })
     }
 
-    fn failure(&self, error: HandlerError, retryable: bool) -> Failure {
+    fn failure(&self, error: &HandlerError, retryable: bool) -> Failure {
         let message: String = error.message.chars().take(MAX_MESSAGE).collect();
         Failure::new(error.code, message, retryable, self.job.fence.attempt).with_detail(&error.detail)
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use raincheck_shared::config::{Kind, Run, Settings};
-use raincheck_shared::domain::KindName;
+use raincheck_shared::domain::{KindName, QueueName};
 use raincheck_shared::lifecycle::SystemClock;
 
 use crate::Handler;
@@ -77,8 +77,16 @@ impl Registry {
     /// Such a kind without a handler is an error, unless its queue is not one of the worker's: a program of its own
     /// may serve it, with the same settings.
     pub fn from_kinds(settings: &Settings, custom: &CustomHandlers) -> Result<Self, RegistryError> {
+        Self::build(&settings.kinds, &settings.worker.queues, custom)
+    }
+
+    fn build(
+        kinds: &BTreeMap<KindName, Arc<Kind>>,
+        queues: &[QueueName],
+        custom: &CustomHandlers,
+    ) -> Result<Self, RegistryError> {
         for kind in custom.keys() {
-            match settings.kinds.get(kind) {
+            match kinds.get(kind) {
                 None => return Err(RegistryError::NoKind { kind: kind.clone() }),
                 Some(configured) if configured.run != Run::Custom => {
                     return Err(RegistryError::NotCustom { kind: kind.clone() });
@@ -87,8 +95,8 @@ impl Registry {
             }
         }
         let mut entries = BTreeMap::new();
-        for (name, kind) in &settings.kinds {
-            let served = settings.worker.queues.is_empty() || settings.worker.queues.contains(&kind.queue);
+        for (name, kind) in kinds {
+            let served = queues.is_empty() || queues.contains(&kind.queue);
             let handler = match built_in(kind)? {
                 Some(handler) => handler,
                 None => match custom.get(name) {

@@ -21,7 +21,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::handlers::json_input::attempt;
+    use crate::handlers::trial::attempt;
 
     #[tokio::test]
     async fn an_echo_is_the_input_in_bytes_and_type() {

@@ -22,14 +22,14 @@ use crate::{Context, Handler, HandlerError, Outcome};
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No upstream's Retry-After holds a job up for longer.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// How long an upstream may take to say more about its error.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is wrong with a configured upstream.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidUpstream {
-    /// Not a URL that can be POSTed to.
+    /// Not a URL that can be called.
     #[error("its URL must start with http:// and name a host")]
     Url,
     /// Not a header's name.

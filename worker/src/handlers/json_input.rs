@@ -56,24 +56,3 @@ impl JsonInput {
 fn is_line(text: &str, max: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control)
 }
-
-#[cfg(test)]
-pub(super) use for_tests::attempt;
-
-#[cfg(test)]
-mod for_tests {
-    use std::time::Duration;
-
-    use raincheck_shared::domain::Progress;
-    use raincheck_shared::lifecycle::IdSource;
-    use tokio::sync::watch;
-    use tokio_util::sync::CancellationToken;
-
-    use crate::Context;
-
-    /// A context for one attempt of ten seconds with an output of 20 MiB, its progress and its token.
-    pub(crate) fn attempt() -> (Context, watch::Receiver<Option<Progress>>, CancellationToken) {
-        let kind = "tried".parse().expect("a good name");
-        Context::detached(IdSource.job(), kind, Duration::from_secs(10), 20 << 20)
-    }
-}

@@ -12,6 +12,8 @@ mod json_input;
 mod process_group;
 mod sleep;
 mod takeaway;
+#[cfg(test)]
+pub(crate) mod trial;
 
 pub use command::Command;
 pub use echo::Echo;

@@ -42,7 +42,7 @@ fn read(input: &Payload) -> Result<f64, HandlerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handlers::json_input::attempt;
+    use crate::handlers::trial::attempt;
 
     async fn sleep(input: &'static str) -> Outcome {
         let (context, _, _) = attempt();

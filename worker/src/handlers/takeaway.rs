@@ -95,7 +95,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::handlers::json_input::attempt;
+    use crate::handlers::trial::attempt;
 
     #[tokio::test]
     async fn a_meal_carries_its_order_and_ends_at_a_hundred_percent() {
