@@ -36,8 +36,9 @@ pub(super) async fn run(arguments: &DemoArgs, settings: Settings, terminal: &Ter
         Ok(client) => order(&client, &arguments.dish, terminal).await,
         Err(failure) => Err(failure),
     };
-    kitchen.close().await;
-    eaten
+    // A failure of the order says more than one of the end.
+    let closed = kitchen.instance.stop().await;
+    eaten.and(closed)
 }
 
 /// An instance of the demo's own, over a folder that goes with it.
@@ -58,10 +59,6 @@ impl Kitchen {
         let Some(instance) = started else { return Err(Failure::new("the demo's own raincheck did not start")) };
         let Some(listen) = instance.address() else { return Err(Failure::new("the demo's own raincheck has no API")) };
         Ok(Self { base: base_url(listen), instance, _folder: folder })
-    }
-
-    async fn close(self) {
-        self.instance.stop().await;
     }
 }
 
