@@ -1,3 +1,5 @@
-//! The tests, one binary. This file is their table of contents.
+//! All tests of raincheck as a whole: one binary, this is its table of contents.
 
+mod harness;
+mod scenarios;
 mod tidy;
