@@ -1,1 +1,5 @@
-//! stub
+//! All tests of raincheck as a whole: one binary, this is its table of contents.
+
+mod harness;
+mod scenarios;
+mod tidy;

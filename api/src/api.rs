@@ -13,7 +13,7 @@ use raincheck_shared::store::Store;
 use crate::engine::{Desk, Links};
 use crate::http::{Front, listen};
 
-/// How long what the last requests left behind may take.
+/// How much longer than its own timeout the server may take to stop.
 const LEFTOVERS: Duration = Duration::from_secs(5);
 
 /// Why the API cannot start, or stopped.
@@ -44,22 +44,12 @@ pub struct Api {
     server: Server,
     addr: SocketAddr,
     drain: Duration,
-    serving: Shutdown,
-    working: ForcedOnDrop,
+    shutdown: Shutdown,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api").field("addr", &self.addr).finish_non_exhaustive()
-    }
-}
-
-/// What requests in flight need ends after them: a stage of its own behind `shutdown`.
-struct ForcedOnDrop(Shutdown);
-
-impl Drop for ForcedOnDrop {
-    fn drop(&mut self) {
-        self.0.force();
     }
 }
 
@@ -78,11 +68,10 @@ impl Api {
         if !addr.ip().is_loopback() && !settings.http.listen_without_keys {
             return Err(ApiError::OpenToAll(addr));
         }
-        let working = ForcedOnDrop(Shutdown::new());
         let http = settings.http.clone();
-        let desk = Desk::start(settings, store, broker, clock, links, &shutdown, &working.0);
+        let desk = Desk::start(settings, store, broker, clock, links, &shutdown);
         let (server, addr) = listen(&http, Front::new(desk)).map_err(|source| ApiError::Listen { addr, source })?;
-        Ok(Self { server, addr, drain: http.drain_timeout, serving: shutdown, working })
+        Ok(Self { server, addr, drain: http.drain_timeout, shutdown })
     }
 
     /// Where it listens.
@@ -93,30 +82,29 @@ impl Api {
     /// Answers until `shutdown` begins, then accepts no connection, answers held long polls at once, and ends when the
     /// requests in flight have, or `http.drain_timeout` has passed.
     pub async fn run(self) -> Result<(), ApiError> {
-        let Self { server, addr, drain, serving, working } = self;
+        let Self { server, addr, drain, shutdown } = self;
         tracing::info!(%addr, "listening");
         let handle = server.handle();
         let served = async {
             let mut server = std::pin::pin!(server);
             tokio::select! {
                 ended = &mut server => return ended,
-                () = serving.begun() => tracing::info!("draining: no new connections"),
+                () = shutdown.begun() => tracing::info!("draining: no new connections"),
             }
             // The server must be polled for its stop to come about.
             futures_util::future::join(server, handle.stop(true)).await.0
         };
         let served = tokio::select! {
             served = served => served,
-            () = serving.forced() => return Ok(()),
+            () = shutdown.forced() => return Ok(()),
             // The server keeps to its own timeout; this is for when it does not.
-            () = overdue(&serving, drain + LEFTOVERS) => Ok(()),
+            () = overdue(&shutdown, drain + LEFTOVERS) => Ok(()),
         };
-        working.0.finish(LEFTOVERS).await;
         served.map_err(ApiError::Server)
     }
 }
 
-async fn overdue(serving: &Shutdown, patience: Duration) {
-    serving.begun().await;
+async fn overdue(shutdown: &Shutdown, patience: Duration) {
+    shutdown.begun().await;
     tokio::time::sleep(patience).await;
 }

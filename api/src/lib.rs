@@ -2,10 +2,12 @@
 //!
 //! - [`engine`]: what the endpoints call; knows store and broker, not HTTP
 //! - `http`: routes, wire shapes, problems; knows the engine only
-//! - [`Api`]: the two together, on a socket
+//! - [`upkeep`]: the relay and the repair loops
+//! - [`Api`]: engine and `http` together, on a socket
 
 mod api;
 pub mod engine;
 mod http;
+pub mod upkeep;
 
 pub use api::{Api, ApiError};

@@ -36,8 +36,16 @@ pub enum Outcome {
     },
     /// It failed, and another attempt would fail too.
     Fail(HandlerError),
-    /// Not now: call again after this long. Costs no attempt.
+    /// Not now: call again after this long (at least 100 ms). Costs no attempt.
     Snooze(Duration),
+}
+
+impl Outcome {
+    /// What a handler returns when it stopped because [`Context::canceled`] told it to. Another attempt may run; one
+    /// that was asked to stop by a client will not.
+    pub fn stopped() -> Self {
+        HandlerError::new("it was told to stop before it was done").retry()
+    }
 }
 
 /// What a handler says of a failure.
@@ -57,6 +65,12 @@ impl HandlerError {
         Self { code: FailureCode::HandlerError, message: message.into(), detail: Vec::new() }
     }
 
+    /// A failure with code `output-too-large`: more than the `limit` bytes that can be kept.
+    pub fn output_too_large(limit: u64) -> Self {
+        Self::new(format!("its output is larger than the {limit} bytes that can be kept"))
+            .with_code(FailureCode::OutputTooLarge)
+    }
+
     /// The same with another code.
     #[must_use]
     pub fn with_code(mut self, code: FailureCode) -> Self {
@@ -69,6 +83,16 @@ impl HandlerError {
     pub fn with_detail(mut self, detail: impl Into<Vec<u8>>) -> Self {
         self.detail = detail.into();
         self
+    }
+
+    /// The attempt failed; another one may mend it, after the kind's backoff.
+    pub fn retry(self) -> Outcome {
+        Outcome::Retry { error: self, after: None }
+    }
+
+    /// The attempt failed, and another one would fail too.
+    pub fn fail(self) -> Outcome {
+        Outcome::Fail(self)
     }
 }
 

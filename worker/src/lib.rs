@@ -1,7 +1,22 @@
 //! raincheck's worker: claims jobs, runs their handlers, records what came out.
+//!
+//! Data goes one way: consumer → claim → executor → handler → finisher. [`Worker`] is the whole of it; [`Handler`] is
+//! what a program brings that runs its own kinds in Rust.
 
+mod claimer;
+mod counters;
+pub mod executor;
+mod finisher;
 pub mod handler;
 pub mod handlers;
-mod registry;
+mod heartbeat;
+mod pipeline;
+pub mod registry;
+mod running;
+mod slots;
+mod worker;
 
+pub use counters::Counters;
 pub use handler::{Context, Handler, HandlerError, Outcome};
+pub use registry::{Entry, Registry, RegistryError};
+pub use worker::{Parts, Worker};

@@ -8,15 +8,17 @@ use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, Version};
 use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, Store, StoredResult};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::acceptance::{Examined, examine, fresh_job};
+use super::admission::Admission;
 use super::health::Health;
 use super::intake::Intake;
 use super::reads::Reads;
 use super::store_calls::StoreCalls;
 use super::waits::{Interest, Waits};
-use super::{FaultKind, QueueDepths, Readiness, Refusal, Rejection, Submission};
+use super::{FaultKind, Readiness, Refusal, Rejection, Submission};
+use crate::upkeep::Depths;
 
 /// A pause before a job is read again that seemed to have moved and had not.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
@@ -27,8 +29,8 @@ pub struct Links {
     /// Takes what was accepted, to be published straight away. When it is full (or nobody listens) the dispatches are
     /// found in the store a second or two later.
     pub relay: mpsc::Sender<Vec<Dispatch>>,
-    /// How much waits in each queue; whoever counts sets it.
-    pub depths: QueueDepths,
+    /// How much waits in each queue, as last counted.
+    pub depths: watch::Receiver<Depths>,
     /// The loops whose health `/readyz` shows.
     pub loops: Vec<ReconcilerHealth>,
 }
@@ -78,9 +80,9 @@ pub(crate) struct Desk {
     reads: Reads,
     calls: StoreCalls,
     waits: Waits,
-    depths: QueueDepths,
+    admission: Admission,
     health: Health,
-    serving: Shutdown,
+    shutdown: Shutdown,
 }
 
 impl std::fmt::Debug for Desk {
@@ -90,41 +92,39 @@ impl std::fmt::Debug for Desk {
 }
 
 impl Desk {
-    /// Starts all parts on the runtime of the caller. `serving` ends when draining begins, `working` when the last
-    /// request in flight was answered: what they need must outlive them.
+    /// Starts all parts on the runtime of the caller. They serve until the last request in flight was answered.
     pub(crate) fn start(
         settings: Arc<Settings>,
         store: Store,
         broker: Broker,
         clock: Arc<dyn Clock>,
         links: Links,
-        serving: &Shutdown,
-        working: &Shutdown,
+        shutdown: &Shutdown,
     ) -> Self {
+        let admission = Admission::new(links.depths);
         let Broker { publisher, wakeups, .. } = broker;
         Self {
             intake: Intake::start(
                 &settings.store,
                 Arc::clone(&store.jobs),
                 Arc::clone(&wakeups),
-                links.depths.clone(),
+                admission.clone(),
                 links.relay,
                 Arc::clone(&clock),
-                working,
+                shutdown,
             ),
-            reads: Reads::start(Arc::clone(&store.jobs), settings.jobs.inline_result, working),
-            waits: Waits::start(Arc::clone(&store.jobs), &*wakeups, working),
+            reads: Reads::start(Arc::clone(&store.jobs), settings.jobs.inline_result, shutdown),
+            waits: Waits::start(Arc::clone(&store.jobs), &*wakeups, shutdown),
             health: Health::start(
                 Arc::clone(&store.schema),
                 publisher.link(),
                 links.loops,
                 Arc::clone(&clock),
-                serving,
-                working,
+                shutdown,
             ),
-            calls: StoreCalls::start(store, 8, working),
-            depths: links.depths,
-            serving: serving.clone(),
+            calls: StoreCalls::start(store, 8, shutdown),
+            admission,
+            shutdown: shutdown.clone(),
             settings,
             clock,
             wakeups,
@@ -154,7 +154,7 @@ impl Desk {
 
     /// Keeps a job, or finds the one that the same request made before; then waits up to `patience` for its end.
     pub(crate) async fn submit(&self, submission: &Submission, patience: Duration) -> Result<Submitted, SubmitError> {
-        if self.serving.has_begun() {
+        if self.shutdown.has_begun() {
             return Err(Refusal::ShuttingDown.into());
         }
         let Examined { job: new, faults } =
@@ -170,7 +170,7 @@ impl Desk {
                 return Err(SubmitError::Rejected(Rejection::Faults(faults)));
             }
         }
-        self.depths.admit(&new.queue, self.settings.jobs.max_queued)?;
+        self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
 
         let interest = (!patience.is_zero()).then(|| self.waits.interest(new.id));
         let sent = new.idempotency.clone();
@@ -247,7 +247,7 @@ impl Desk {
         let mut over = std::pin::pin!(async {
             tokio::select! {
                 () = tokio::time::sleep(patience) => {}
-                () = self.serving.begun() => {}
+                () = self.shutdown.begun() => {}
             }
         });
         while !has_moved(&job) {

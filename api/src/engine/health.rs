@@ -48,7 +48,7 @@ pub(crate) struct Health {
     clock: Arc<dyn Clock>,
     broker: watch::Receiver<Link>,
     loops: Arc<[ReconcilerHealth]>,
-    serving: Shutdown,
+    shutdown: Shutdown,
 }
 
 impl std::fmt::Debug for Health {
@@ -58,30 +58,29 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
-    /// Starts the prober. `serving`: what ends when draining begins; `working`: what the prober lives by.
+    /// Starts the prober.
     pub(crate) fn start(
         schema: Arc<dyn Schema>,
         broker: watch::Receiver<Link>,
         loops: Vec<ReconcilerHealth>,
         clock: Arc<dyn Clock>,
-        serving: &Shutdown,
-        working: &Shutdown,
+        shutdown: &Shutdown,
     ) -> Self {
         // One ping answers everybody who asked while the one before it was under way.
         let limits = BatcherLimits { lanes: 1, batch: 1_000, weight: usize::MAX, waiting: 1_000 };
-        let pings = Batcher::start(limits, working, move |askers: Vec<()>| {
+        let pings = Batcher::start(limits, shutdown, move |askers: Vec<()>| {
             let schema = Arc::clone(&schema);
             async move {
                 let answer = ping(&*schema).await;
                 askers.iter().map(|()| answer.clone()).collect()
             }
         });
-        Self { pings, latest: Arc::default(), clock, broker, loops: loops.into(), serving: serving.clone() }
+        Self { pings, latest: Arc::default(), clock, broker, loops: loops.into(), shutdown: shutdown.clone() }
     }
 
     /// How things stand.
     pub(crate) async fn probe(&self) -> Readiness {
-        let draining = self.serving.has_begun();
+        let draining = self.shutdown.has_begun();
         Readiness {
             draining,
             store: self.store().await,

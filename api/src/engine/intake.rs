@@ -10,8 +10,9 @@ use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
 use raincheck_shared::store::{Accepted, Jobs, StoreError};
 use tokio::sync::mpsc;
 
+use super::Refusal;
+use super::admission::Admission;
 use super::store_calls::STORE_PATIENCE;
-use super::{QueueDepths, Refusal};
 
 /// Bytes of input in one batch, so that a batch of large inputs is no longer under way than one of many small ones.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -24,7 +25,7 @@ pub(crate) struct Intake(Batcher<NewJob, Result<Accepted, StoreError>>);
 struct Intaker {
     jobs: Arc<dyn Jobs>,
     wakeups: Arc<dyn Wakeups>,
-    depths: QueueDepths,
+    admission: Admission,
     relay: mpsc::Sender<Vec<Dispatch>>,
     clock: Arc<dyn Clock>,
 }
@@ -35,7 +36,7 @@ impl Intake {
         store: &StoreSettings,
         jobs: Arc<dyn Jobs>,
         wakeups: Arc<dyn Wakeups>,
-        depths: QueueDepths,
+        admission: Admission,
         relay: mpsc::Sender<Vec<Dispatch>>,
         clock: Arc<dyn Clock>,
         shutdown: &Shutdown,
@@ -45,7 +46,7 @@ impl Intake {
             StoreSettings::Sqlite { .. } => 1,
         };
         let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000 };
-        let intaker = Arc::new(Intaker { jobs, wakeups, depths, relay, clock });
+        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, clock });
         Self(Batcher::start(limits, shutdown, move |batch| {
             let intaker = Arc::clone(&intaker);
             async move { intaker.accept(batch).await }
@@ -72,7 +73,7 @@ impl Intaker {
         for (answer, (queue, timer)) in accepted.answers.iter().zip(&facts) {
             if let Ok(Accepted::New { status, .. }) = answer {
                 if *status == Status::Queued {
-                    self.depths.accepted(queue);
+                    self.admission.accepted(queue);
                 }
                 first_due = [first_due, *timer].into_iter().flatten().min();
             }

@@ -23,7 +23,6 @@ mod submission;
 mod waits;
 
 pub(crate) use acceptance::{FaultKind, Rejection};
-pub use admission::QueueDepths;
 pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError};
 pub(crate) use health::Readiness;

@@ -97,30 +97,26 @@ pub(crate) struct Interest {
 }
 
 impl Waits {
-    /// Starts listening to wake-ups, until `shutdown` begins.
+    /// Starts listening to wake-ups.
     pub(crate) fn start(jobs: Arc<dyn Jobs>, wakeups: &dyn Wakeups, shutdown: &Shutdown) -> Self {
         let board = Arc::<Board>::default();
         let listening = Arc::clone(&board);
         let mut signals = wakeups.subscribe();
-        let stop = shutdown.clone();
-        shutdown.spawn(async move {
+        shutdown.spawn_service(async move {
             loop {
-                tokio::select! {
-                    signal = signals.recv() => match signal {
-                        Ok(Signal::Changed(changes)) => listening.hear(&changes),
-                        Ok(Signal::Missed) | Err(RecvError::Lagged(_)) => {
-                            let ids = listening.ids();
-                            listening.doubt(ids.into_iter());
-                        }
-                        Ok(Signal::CancelRequested(_) | Signal::TimerSet(_)) => {}
-                        // No hints any more: the sweep goes on.
-                        Err(RecvError::Closed) => return,
-                    },
-                    () = stop.begun() => return,
+                match signals.recv().await {
+                    Ok(Signal::Changed(changes)) => listening.hear(&changes),
+                    Ok(Signal::Missed) | Err(RecvError::Lagged(_)) => {
+                        let ids = listening.ids();
+                        listening.doubt(ids.into_iter());
+                    }
+                    Ok(Signal::CancelRequested(_) | Signal::TimerSet(_)) => {}
+                    // No hints any more: the sweep goes on.
+                    Err(RecvError::Closed) => return,
                 }
             }
         });
-        shutdown.spawn(sweep(Arc::clone(&board), jobs, shutdown.clone()));
+        shutdown.spawn_service(sweep(Arc::clone(&board), jobs));
         Self(board)
     }
 
@@ -171,22 +167,16 @@ impl Drop for Interest {
     }
 }
 
-async fn sweep(board: Arc<Board>, jobs: Arc<dyn Jobs>, shutdown: Shutdown) {
+async fn sweep(board: Arc<Board>, jobs: Arc<dyn Jobs>) {
     let mut beat = tokio::time::interval(SWEEP);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
-        let ids = board.ids();
-        if ids.is_empty() {
-            tokio::select! {
-                () = board.woken.notified() => beat.reset(),
-                () = shutdown.begun() => return,
-            }
+        if board.ids().is_empty() {
+            board.woken.notified().await;
+            beat.reset();
         }
-        tokio::select! {
-            _ = beat.tick() => {}
-            () = shutdown.begun() => return,
-        }
+        beat.tick().await;
         for batch in board.ids().chunks(SWEEP_BATCH) {
             match jobs.find_glimpses(batch).await {
                 Ok(glimpses) => {

@@ -8,6 +8,9 @@ pub enum BrokerError {
     /// Not connected, blocked by the broker's alarms, or no answer in time.
     #[error("the broker is not available: {0}")]
     Unavailable(&'static str),
+    /// No connection could be made, or it broke.
+    #[error("the broker could not be reached")]
+    Unreachable(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// It answered with an error.
     #[error("the broker refused")]
     Refused(#[source] Arc<dyn std::error::Error + Send + Sync>),

@@ -4,6 +4,7 @@
 //! Two brokers implement the traits, [`rabbitmq`] and [`in_process`], and pass one contract suite
 //! (`tests/contracts/broker`).
 
+mod bands;
 mod consumer;
 mod envelope;
 mod error;

@@ -7,6 +7,9 @@ use tokio::sync::broadcast;
 use crate::domain::JobId;
 use crate::store::Change;
 
+/// How many hints a subscriber may be behind before it lags.
+pub(super) const HEARD_AT_MOST: usize = 4096;
+
 /// A hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {

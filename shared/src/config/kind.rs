@@ -69,7 +69,7 @@ pub enum Run {
     },
     /// `http = "http://…"`: an upstream that the operator configured
     Http {
-        /// Where inputs are POSTed.
+        /// Where inputs are sent with POST.
         url: String,
         /// `headers`: sent along; shown hidden
         headers: BTreeMap<String, super::Secret>,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Settings;
+use super::section::{Read, Section};
+use super::{Settings, kinds, layers, sections};
 
 /// What the command line adds on top of all other layers.
 #[derive(Debug, Clone, Default)]
@@ -18,10 +19,30 @@ pub struct Flags {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// The dotted key, for instance `worker.concurrency`.
+    /// The dotted key, for instance `worker.concurrency`; empty when a whole file is meant.
     pub key: String,
     /// What is wrong, and what is allowed.
     pub problem: String,
+    /// Where the value came from: a file, an environment variable, the command line. `None`: the defaults.
+    pub origin: Option<String>,
+}
+
+impl ConfigProblem {
+    pub(super) fn new(key: &str, problem: String, origin: Option<&str>) -> Self {
+        let origin = origin.filter(|origin| *origin != layers::FROM_DEFAULTS).map(str::to_owned);
+        Self { key: key.to_owned(), problem, origin }
+    }
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.key.as_str(), &self.origin) {
+            ("", Some(origin)) => write!(f, "{origin}: {}", self.problem),
+            ("", None) => f.write_str(&self.problem),
+            (key, Some(origin)) => write!(f, "{key}: {} (from {origin})", self.problem),
+            (key, None) => write!(f, "{key}: {}", self.problem),
+        }
+    }
 }
 
 /// All that is wrong.
@@ -30,11 +51,11 @@ pub struct ConfigErrors(pub Vec<ConfigProblem>);
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, ConfigProblem { key, problem }) in self.0.iter().enumerate() {
+        for (n, problem) in self.0.iter().enumerate() {
             if n > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{key}: {problem}")?;
+            problem.fmt(f)?;
         }
         Ok(())
     }
@@ -43,6 +64,39 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Reads all layers. `environment`: the process environment, passed in so that tests can hold it.
-pub fn load(_flags: &Flags, _environment: &BTreeMap<String, String>) -> Result<Settings, ConfigErrors> {
-    unimplemented!("not written yet")
+pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Settings, ConfigErrors> {
+    let mut problems = Vec::new();
+    let table = layers::merge(flags, environment, &mut problems);
+    let mut root = Section::root(table);
+    let settings = read(&mut root, environment);
+    problems.extend(root.finish());
+    match settings {
+        Ok(settings) if problems.is_empty() => Ok(settings),
+        _ => Err(ConfigErrors(problems)),
+    }
+}
+
+/// Reads every section before it gives up, so that each problem is found. What it answers counts only if none was.
+pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -> Read<Settings> {
+    let http = root.section("http", sections::http);
+    let store = root.section("store", sections::store);
+    let broker = root.section("broker", sections::broker);
+    let worker = root.section("worker", |section| sections::worker(section, environment));
+    let jobs = root.section("jobs", sections::jobs);
+    let upkeep = root.section("upkeep", sections::upkeep);
+    let log = root.section("log", sections::log);
+    let kinds = root.section("kinds", |section| Ok(kinds::kinds(section, jobs.as_ref().ok())));
+    if let (Ok(store), Ok(broker)) = (&store, &broker) {
+        sections::check_pair(root, store, broker);
+    }
+    Ok(Settings {
+        http: http?,
+        store: store?,
+        broker: broker?,
+        worker: worker?,
+        jobs: jobs?,
+        upkeep: upkeep?,
+        log: log?,
+        kinds: kinds?,
+    })
 }

@@ -3,15 +3,34 @@
 //! Layers: the defaults of `raincheck.default.toml` (compiled in), a file, the environment (`RAINCHECK__HTTP__LISTEN`),
 //! flags. All errors are reported at once, each naming its key and what is allowed.
 
-mod duration;
-mod kind;
-mod load;
-mod secret;
 mod settings;
+
+mod kind;
+mod secret;
+
+mod duration;
+mod size;
+
+mod load;
+
+mod kinds;
+mod layers;
+mod nearest;
+mod section;
+mod sections;
+mod url;
+mod value;
+
 mod show;
+
+#[cfg(test)]
+mod documented;
+#[cfg(test)]
+mod tests;
 
 pub use duration::{InvalidDuration, format_duration, parse_duration};
 pub use kind::{InputSchema, Kind, Run};
+pub use layers::DEFAULTS;
 pub use load::{ConfigErrors, ConfigProblem, Flags, load};
 pub use secret::Secret;
 pub use settings::{
@@ -19,3 +38,4 @@ pub use settings::{
     UpkeepSettings, WorkerSettings,
 };
 pub use show::show;
+pub use size::{InvalidSize, format_size, parse_size};

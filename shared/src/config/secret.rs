@@ -21,12 +21,11 @@ impl Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str("***") };
-        // A password may hold an '@' that somebody forgot to encode: the last one before the path ends it.
-        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let tail_from = rest[..authority_end].rfind('@').or_else(|| rest.rfind('@'));
-        match tail_from {
+        // A password may hold an '@', '/' or '?' that somebody forgot to encode: all up to the last '@' may be part of it,
+        // and rather too much is hidden than too little.
+        match rest.rfind('@') {
             Some(at) => {
-                let user = rest[..at].split(':').next().unwrap_or_default();
+                let user = rest[..at].split([':', '/', '?', '#']).next().unwrap_or_default();
                 write!(f, "{scheme}://{user}:***{}", hide_query(&rest[at..]))
             }
             None => write!(f, "{scheme}://{}", hide_query(rest)),
@@ -62,6 +61,8 @@ mod tests {
         let shown = |text: &str| Secret::new(text).to_string();
         assert_eq!(shown("postgres://me:pa55@db:5432/x"), "postgres://me:***@db:5432/x");
         assert_eq!(shown("postgres://me:p@5/5@db/x"), "postgres://me:***@db/x");
+        assert_eq!(shown("postgres://me:p?5@5@db/x"), "postgres://me:***@db/x");
+        assert_eq!(shown("postgres://db/x?password=pa55&application_name=a@b"), "postgres://db:***@b");
         assert_eq!(shown("amqp://broker:5672/%2f"), "amqp://broker:5672/%2f");
         assert_eq!(shown("postgres://db/x?user=me&password=pa55"), "postgres://db/x?user=me&password=***");
         assert_eq!(shown("pa55"), "***");

@@ -1,8 +1,187 @@
 //! Prints the effective configuration.
 
-use super::Settings;
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+use super::kind::{Kind, Run};
+use super::{BrokerSettings, LogFormat, Secret, Settings, StoreSettings, format_duration, format_size};
 
 /// The effective configuration as TOML that could be read back, with secrets hidden.
-pub fn show(_settings: &Settings) -> String {
-    unimplemented!("not written yet")
+pub fn show(settings: &Settings) -> String {
+    let mut page = Page::default();
+    page.comment("The effective configuration: defaults, file, environment and flags together.");
+    page.comment("Passwords, headers and the environment of commands are hidden as ***.");
+    sections(&mut page, settings);
+    for kind in settings.kinds.values() {
+        show_kind(&mut page, kind);
+    }
+    page.0
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, line: impl Display) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+
+    fn comment(&mut self, text: &str) {
+        self.line(format_args!("# {text}"));
+    }
+
+    fn section(&mut self, name: &str) {
+        self.line(format_args!("\n[{name}]"));
+    }
+
+    fn plain(&mut self, key: &str, value: impl Display) {
+        self.line(format_args!("{key} = {value}"));
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.plain(key, quoted(value));
+    }
+
+    fn duration(&mut self, key: &str, value: Duration) {
+        self.text(key, &format_duration(value));
+    }
+
+    fn size(&mut self, key: &str, value: u64) {
+        self.text(key, &format_size(value));
+    }
+
+    fn list<T>(&mut self, key: &str, items: &[T], each: impl Fn(&T) -> String) {
+        self.plain(key, format_args!("[{}]", items.iter().map(each).collect::<Vec<_>>().join(", ")));
+    }
+
+    /// A table whose values nobody is to see.
+    fn hidden<'a>(&mut self, key: &str, names: impl Iterator<Item = &'a String>) {
+        let pairs: Vec<String> = names.map(|name| format!("{} = \"***\"", quoted(name))).collect();
+        if !pairs.is_empty() {
+            self.plain(key, format_args!("{{ {} }}", pairs.join(", ")));
+        }
+    }
+}
+
+/// A basic string of TOML: the escapes of JSON, and DEL besides.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+fn sections(page: &mut Page, settings: &Settings) {
+    let http = &settings.http;
+    page.section("http");
+    page.text("listen", &http.listen.to_string());
+    page.plain("listen_without_keys", http.listen_without_keys);
+    page.text("public_url", http.public_url.as_deref().unwrap_or_default());
+    page.plain("workers", http.workers);
+    page.duration("max_wait", http.max_wait);
+    page.duration("drain_timeout", http.drain_timeout);
+    page.plain("max_connections", http.max_connections);
+
+    page.section("store");
+    match &settings.store {
+        StoreSettings::Sqlite { path } => page.text("url", &format!("sqlite:{}", path.display())),
+        StoreSettings::Postgres { url, connections, timeout } => {
+            page.text("url", &url.to_string());
+            page.plain("connections", connections);
+            page.duration("timeout", *timeout);
+        }
+    }
+
+    page.section("broker");
+    match &settings.broker {
+        BrokerSettings::InProcess => page.text("url", "in-process"),
+        BrokerSettings::Rabbitmq(rabbitmq) => {
+            page.text("url", &rabbitmq.url.to_string());
+            page.text("prefix", &rabbitmq.prefix);
+            page.duration("publish_timeout", rabbitmq.publish_timeout);
+            page.duration("connect_timeout", rabbitmq.connect_timeout);
+            page.duration("heartbeat", rabbitmq.heartbeat);
+            page.duration("max_backoff", rabbitmq.max_backoff);
+        }
+    }
+
+    let worker = &settings.worker;
+    page.section("worker");
+    page.text("name", &worker.name);
+    page.list("queues", &worker.queues, |queue| quoted(queue.as_str()));
+    page.plain("concurrency", worker.concurrency);
+    page.duration("lease", worker.lease);
+    page.duration("heartbeat", worker.heartbeat);
+    page.plain("session_lock", worker.session_lock);
+    page.duration("drain_timeout", worker.drain_timeout);
+    page.duration("fallback_poll", worker.fallback_poll);
+
+    let jobs = &settings.jobs;
+    page.section("jobs");
+    page.size("max_input", jobs.max_input);
+    page.size("max_output", jobs.max_output);
+    page.size("inline_result", jobs.inline_result);
+    page.plain("max_queued", jobs.max_queued);
+    page.duration("max_run_timeout", jobs.max_run_timeout);
+    page.duration("retention", jobs.retention);
+    page.duration("max_retention", jobs.max_retention);
+    page.plain("max_crashes", jobs.max_crashes);
+    page.duration("cancel_grace", jobs.cancel_grace);
+    page.plain("max_metadata", jobs.max_metadata);
+    page.plain("max_tags", jobs.max_tags);
+    page.plain("page", jobs.page);
+
+    let upkeep = &settings.upkeep;
+    page.section("upkeep");
+    page.duration("relay", upkeep.relay);
+    page.duration("timers", upkeep.timers);
+    page.duration("workers", upkeep.workers);
+    page.duration("lost_dispatches", upkeep.lost_dispatches);
+    page.duration("retention", upkeep.retention);
+
+    page.section("log");
+    page.text("filter", &settings.log.filter);
+    page.text(
+        "format",
+        match settings.log.format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        },
+    );
+}
+
+fn show_kind(page: &mut Page, kind: &Kind) {
+    page.section(&format!("kinds.{}", quoted(kind.name.as_str())));
+    match &kind.run {
+        Run::Command { argv, env, directory, retry_exit_codes } => {
+            page.list("command", argv, |part| quoted(part));
+            page.hidden("env", env.keys());
+            if let Some(directory) = directory {
+                page.text("directory", &directory.display().to_string());
+            }
+            page.list("retry_exit_codes", retry_exit_codes, ToString::to_string);
+            page.text("output_type", &kind.output_type);
+        }
+        Run::Http { url, headers } => {
+            page.text("http", &Secret::new(url).to_string());
+            page.hidden("headers", headers.keys());
+        }
+        Run::Echo => page.text("builtin", "echo"),
+        Run::Sleep => page.text("builtin", "sleep"),
+        Run::Takeaway => page.text("builtin", "takeaway"),
+        Run::Custom => page.plain("handler", true),
+    }
+    page.text("queue", kind.queue.as_str());
+    page.duration("timeout", kind.timeout);
+    page.plain("max_attempts", kind.retry.max_attempts);
+    page.duration("backoff", kind.retry.base);
+    page.duration("max_backoff", kind.retry.cap);
+    page.plain("concurrency", kind.concurrency);
+    page.list("content_types", &kind.content_types, |range| quoted(range));
+    if let Some(schema) = &kind.schema {
+        // As JSON in a string: TOML could not say everything that a schema may hold, null for instance.
+        page.text("schema", &schema.source().to_string());
+    }
+    page.duration("retention", kind.retention);
+    if let Some(description) = &kind.description {
+        page.text("description", description);
+    }
 }

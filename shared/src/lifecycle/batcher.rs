@@ -71,12 +71,11 @@ impl<Q, A> Queue<Q, A> {
 /// Collects items of type `Q` and answers each with an `A`. Cloning shares it.
 pub struct Batcher<Q, A> {
     queue: Arc<Queue<Q, A>>,
-    shutdown: Shutdown,
 }
 
 impl<Q, A> Clone for Batcher<Q, A> {
     fn clone(&self) -> Self {
-        Self { queue: Arc::clone(&self.queue), shutdown: self.shutdown.clone() }
+        Self { queue: Arc::clone(&self.queue) }
     }
 }
 
@@ -92,7 +91,8 @@ where
     A: Send + 'static,
 {
     /// Starts the lanes. `write` takes a batch and answers in its order; an item without an answer (a batch whose
-    /// `write` returned fewer) is told [`Overloaded`]. The lanes end once `shutdown` has begun *and* nothing waits.
+    /// `write` returned fewer) is told [`Overloaded`]. The lanes serve until everything that `shutdown` waits for has
+    /// ended, so whoever drains can still write.
     pub fn start<W, F>(limits: BatcherLimits, shutdown: &Shutdown, write: W) -> Self
     where
         W: Fn(Vec<Q>) -> F + Send + Sync + 'static,
@@ -101,9 +101,9 @@ where
         let queue = Arc::new(Queue { entries: Mutex::new(VecDeque::new()), arrived: Notify::new(), limits });
         let write = Arc::new(write);
         for _ in 0..limits.lanes.max(1) {
-            shutdown.spawn(lane(Arc::clone(&queue), Arc::clone(&write), shutdown.clone()));
+            shutdown.spawn_service(lane(Arc::clone(&queue), Arc::clone(&write)));
         }
-        Self { queue, shutdown: shutdown.clone() }
+        Self { queue }
     }
 
     /// Hands an item over and waits for its answer. `weight` is in the unit of [`BatcherLimits::weight`].
@@ -118,15 +118,11 @@ where
             entries.push_back(Entry { item, weight, answer });
         }
         self.queue.arrived.notify_one();
-        if self.shutdown.has_begun() {
-            // The lanes may have ended already; they take what they find when woken, so wake them all.
-            self.queue.arrived.notify_waiters();
-        }
         answered.await.map_err(|_| Overloaded)
     }
 }
 
-async fn lane<Q, A, W, F>(queue: Arc<Queue<Q, A>>, write: Arc<W>, shutdown: Shutdown)
+async fn lane<Q, A, W, F>(queue: Arc<Queue<Q, A>>, write: Arc<W>)
 where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Vec<A>>,
@@ -134,13 +130,7 @@ where
     loop {
         let batch = queue.take_batch();
         if batch.is_empty() {
-            if shutdown.has_begun() {
-                return;
-            }
-            tokio::select! {
-                () = queue.arrived.notified() => {}
-                () = shutdown.begun() => {}
-            }
+            queue.arrived.notified().await;
             continue;
         }
         let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().map(|e| (e.item, e.answer)).unzip();
@@ -149,5 +139,101 @@ where
             // A caller that went away does not want its answer.
             let _ = sender.send(answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const LIMITS: BatcherLimits = BatcherLimits { lanes: 1, batch: 4, weight: 100, waiting: 10 };
+
+    /// Answers an item with itself and the size of its batch; each batch takes a permit of `gate` first.
+    fn echoing(limits: BatcherLimits, gate: &Arc<Semaphore>) -> (Batcher<u32, (u32, usize)>, Shutdown) {
+        let shutdown = Shutdown::new();
+        let gate = Arc::clone(gate);
+        let batcher = Batcher::start(limits, &shutdown, move |items: Vec<u32>| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                let size = items.len();
+                items.into_iter().map(|item| (item, size)).collect()
+            }
+        });
+        (batcher, shutdown)
+    }
+
+    /// Submits 0, 1, … one after another: the first is being written, at the closed gate, before the others wait.
+    async fn submit_in_turn(
+        batcher: &Batcher<u32, (u32, usize)>,
+        count: u32,
+    ) -> Vec<tokio::task::JoinHandle<Result<(u32, usize), Overloaded>>> {
+        let mut answers = Vec::new();
+        for item in 0..count {
+            let submitted = batcher.clone();
+            answers.push(tokio::task::spawn(async move { submitted.submit(item, 1).await }));
+            let arrived = async {
+                // The test's runtime has one thread: after a few yields everybody has gone as far as they can.
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                while batcher.queue.lock().len() != usize::try_from(item).unwrap() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
+        }
+        answers
+    }
+
+    #[tokio::test]
+    async fn what_arrives_during_a_write_is_the_next_batch_up_to_its_size() {
+        let gate = Arc::new(Semaphore::new(0));
+        let (batcher, _shutdown) = echoing(LIMITS, &gate);
+        let answers = submit_in_turn(&batcher, 7).await;
+        gate.add_permits(10);
+        let mut sizes = Vec::new();
+        for (item, answer) in answers.into_iter().enumerate() {
+            let (echoed, size) = answer.await.unwrap().unwrap();
+            assert_eq!(usize::try_from(echoed).unwrap(), item);
+            sizes.push(size);
+        }
+        assert_eq!(sizes, [1, 4, 4, 4, 4, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_before_taking_anything() {
+        let gate = Arc::new(Semaphore::new(0));
+        let (batcher, _shutdown) = echoing(BatcherLimits { waiting: 2, ..LIMITS }, &gate);
+        let answers = submit_in_turn(&batcher, 3).await;
+        assert_eq!(batcher.submit(9, 1).await, Err(Overloaded));
+        gate.add_permits(10);
+        for answer in answers {
+            assert!(answer.await.unwrap().is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_heavy_item_makes_a_batch_of_its_own() {
+        let gate = Arc::new(Semaphore::new(10));
+        let (batcher, _shutdown) = echoing(LIMITS, &gate);
+        assert_eq!(batcher.submit(1, 1_000).await, Ok((1, 1)));
+    }
+
+    #[tokio::test]
+    async fn whoever_drains_can_still_write() {
+        let gate = Arc::new(Semaphore::new(10));
+        let (batcher, shutdown) = echoing(LIMITS, &gate);
+        let draining = shutdown.clone();
+        let last = shutdown.spawn(async move {
+            draining.begun().await;
+            batcher.submit(1, 1).await
+        });
+        assert!(shutdown.finish(Duration::from_secs(10)).await);
+        assert_eq!(last.await.unwrap(), Some(Ok((1, 1))));
     }
 }

@@ -14,7 +14,9 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     soft: CancellationToken,
     hard: CancellationToken,
+    deserted: CancellationToken,
     tasks: TaskTracker,
+    foundations: TaskTracker,
 }
 
 impl Shutdown {
@@ -49,6 +51,11 @@ impl Shutdown {
         self.hard.cancelled().await;
     }
 
+    /// Resolves when every task of [`Shutdown::spawn`] has ended, so that nobody needs the foundations any more.
+    pub async fn deserted(&self) {
+        self.deserted.cancelled().await;
+    }
+
     /// Spawns a task that is waited for at the end and dropped when stopping is forced.
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<Option<F::Output>>
@@ -56,25 +63,62 @@ impl Shutdown {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.tasks.spawn(self.unless_forced(task))
+    }
+
+    /// Spawns a task that the others lean on until they have ended, such as a connection's supervisor. It is waited for
+    /// after them, ends when [`Shutdown::deserted`] resolves, and is dropped when stopping is forced.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn_foundation<F>(&self, task: F) -> tokio::task::JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.foundations.spawn(self.unless_forced(task))
+    }
+
+    /// Spawns a foundation that has nothing to wind up, such as a batcher's lane: it is dropped once it is deserted.
+    pub fn spawn_service<F>(&self, service: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let deserted = self.deserted.clone();
+        self.spawn_foundation(async move {
+            tokio::select! {
+                biased;
+                () = deserted.cancelled() => {}
+                () = service => {}
+            }
+        });
+    }
+
+    fn unless_forced<F: Future>(&self, task: F) -> impl Future<Output = Option<F::Output>> + use<F> {
         let hard = self.hard.clone();
-        self.tasks.spawn(async move {
+        async move {
             tokio::select! {
                 biased;
                 () = hard.cancelled() => None,
                 output = task => Some(output),
             }
-        })
+        }
     }
 
     /// Waits for every task, at most `patience` before it forces them. True: all ended by themselves.
     pub async fn finish(&self, patience: Duration) -> bool {
         self.begin();
         self.tasks.close();
-        if tokio::time::timeout(patience, self.tasks.wait()).await.is_ok() {
+        self.foundations.close();
+        let all_ended = async {
+            self.tasks.wait().await;
+            self.deserted.cancel();
+            self.foundations.wait().await;
+        };
+        if tokio::time::timeout(patience, all_ended).await.is_ok() {
             return true;
         }
         self.force();
         self.tasks.wait().await;
+        self.foundations.wait().await;
         false
     }
 }

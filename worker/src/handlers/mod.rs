@@ -1,1 +1,22 @@
 //! The handlers that come with raincheck.
+//!
+//! - [`Command`]: a program; input on stdin, output on stdout
+//! - [`Http`]: an upstream that the operator configured
+//! - [`Echo`], [`Sleep`], [`Takeaway`]: built in, to try things out
+
+mod bounded;
+mod command;
+mod echo;
+mod http;
+mod json_input;
+mod process_group;
+mod sleep;
+mod takeaway;
+#[cfg(test)]
+pub(crate) mod trial;
+
+pub use command::Command;
+pub use echo::Echo;
+pub use http::{Http, InvalidUpstream};
+pub use sleep::Sleep;
+pub use takeaway::Takeaway;

@@ -1,0 +1,97 @@
+//! What runs behind the API, in every replica: the relay that publishes what was accepted, and the loops that repair.
+//!
+//! All loops are safe together and idempotent; the next run is the retry. See [`Reconciler`].
+
+mod due_jobs;
+mod lost_dispatch_finder;
+mod relay;
+mod retention;
+mod worker_reaper;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use raincheck_shared::broker::{Broker, Signal};
+use raincheck_shared::config::Settings;
+use raincheck_shared::domain::{Dispatch, QueueName};
+use raincheck_shared::lifecycle::{Clock, Nudge, ReconcilerHealth, Shutdown};
+use raincheck_shared::store::{Moved, Store};
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Jobs that wait in each queue, as last counted.
+pub type Depths = Arc<HashMap<QueueName, u64>>;
+
+/// The running loops.
+#[derive(Debug)]
+pub struct Upkeep {
+    /// Where dispatches go straight after their commit. Full or closed, it may be ignored: the relay finds them in the
+    /// store a little later.
+    pub relay: mpsc::Sender<Vec<Dispatch>>,
+    /// How much waits, counted every few seconds.
+    pub depths: watch::Receiver<Depths>,
+    /// How each loop is doing.
+    pub health: Vec<ReconcilerHealth>,
+}
+
+/// What the loops share.
+#[derive(Clone)]
+struct Parts {
+    settings: Arc<Settings>,
+    store: Store,
+    broker: Broker,
+    clock: Arc<dyn Clock>,
+    relay: mpsc::Sender<Vec<Dispatch>>,
+}
+
+impl Parts {
+    /// Tells the world what a repair did.
+    fn spread(&self, moved: Moved) {
+        if !moved.dispatches.is_empty() {
+            // Full: the relay's scan finds them.
+            let _ = self.relay.try_send(moved.dispatches);
+        }
+        if !moved.changes.is_empty() {
+            self.broker.wakeups.announce(Signal::Changed(moved.changes));
+        }
+    }
+}
+
+/// Starts them all.
+pub fn start(
+    settings: &Arc<Settings>,
+    store: &Store,
+    broker: &Broker,
+    clock: &Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Upkeep {
+    let (relay, offered) = mpsc::channel(1024);
+    let parts = Parts {
+        settings: Arc::clone(settings),
+        store: store.clone(),
+        broker: broker.clone(),
+        clock: Arc::clone(clock),
+        relay: relay.clone(),
+    };
+    let timers = Nudge::default();
+    let (counted, depths) = watch::channel(Depths::default());
+    let health = vec![
+        relay::start(&parts, offered, shutdown),
+        due_jobs::start(&parts, timers.clone(), shutdown),
+        worker_reaper::start(&parts, shutdown),
+        lost_dispatch_finder::start(&parts, counted, shutdown),
+        retention::start(&parts, shutdown),
+    ];
+    shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));
+    Upkeep { relay, depths, health }
+}
+
+/// A timer that is due sooner than the loop would look wakes it now, and again when it is due.
+async fn pass_on(mut signals: broadcast::Receiver<Signal>, timers: Nudge) {
+    loop {
+        match signals.recv().await {
+            Ok(Signal::TimerSet(_) | Signal::Missed) | Err(broadcast::error::RecvError::Lagged(_)) => timers.nudge(),
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}

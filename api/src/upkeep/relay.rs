@@ -1,0 +1,133 @@
+//! Publishes what waits: straight from memory after the commit, and from the store what nobody published.
+//!
+//! The only part of raincheck that publishes jobs. It runs in the API: workers may be scaled to zero, and the queue depth
+//! that wakes them must still come about. A dispatch may be published twice; the second message finds nothing to claim.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use raincheck_shared::broker::Link;
+use raincheck_shared::domain::{Dispatch, DispatchId};
+use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
+use raincheck_shared::store::StoreError;
+use raincheck_shared::telemetry::Chain;
+use tokio::sync::mpsc;
+
+use super::Parts;
+
+/// Dispatches of one publish at most.
+const BATCH: usize = 512;
+/// Publishes under way at the same time: a lone one does not wait for the confirms of the one before.
+const PUBLISHES: usize = 4;
+/// How long confirms are collected before they are noted in the store. Dispatches that were claimed meanwhile need no
+/// note any more, and when workers keep up that is all of them. Well below the two seconds after which another replica
+/// would take an unmarked dispatch for forgotten.
+const NOTE_AFTER: Duration = Duration::from_millis(500);
+/// How long a replica keeps the dispatches it took from the store to itself.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// Starts both halves.
+pub(super) fn start(parts: &Parts, offered: mpsc::Receiver<Vec<Dispatch>>, shutdown: &Shutdown) -> ReconcilerHealth {
+    let (confirmed, to_note) = mpsc::unbounded_channel();
+    shutdown.spawn_service(publish_offered(parts.clone(), offered, confirmed));
+    shutdown.spawn_service(note_confirmed(parts.clone(), to_note));
+
+    let nudge = Nudge::default();
+    shutdown.spawn_service(nudge_when_up(parts.clone(), nudge.clone()));
+    let scan = parts.clone();
+    let period = parts.settings.upkeep.relay;
+    Reconciler { name: "outbox-relay", period, nudge }.start(shutdown, move || publish_forgotten(scan.clone()))
+}
+
+/// From memory: whatever was offered while the previous batches were on their way.
+async fn publish_offered(
+    parts: Parts,
+    mut offered: mpsc::Receiver<Vec<Dispatch>>,
+    confirmed: mpsc::UnboundedSender<Vec<DispatchId>>,
+) {
+    let mut under_way = FuturesUnordered::new();
+    let mut lists = Vec::new();
+    loop {
+        tokio::select! {
+            taken = offered.recv_many(&mut lists, 64), if under_way.len() < PUBLISHES => {
+                if taken == 0 {
+                    return;
+                }
+                // While the broker is away, what is offered stays in the store until it is back.
+                if *parts.broker.publisher.link().borrow() == Link::Down {
+                    lists.clear();
+                    continue;
+                }
+                let mut batch: Vec<Dispatch> = lists.drain(..).flatten().collect();
+                while !batch.is_empty() {
+                    let rest = batch.split_off(batch.len().min(BATCH));
+                    under_way.push(publish(&parts, std::mem::replace(&mut batch, rest)));
+                }
+            }
+            Some(ids) = under_way.next() => {
+                let _ = confirmed.send(ids);
+            }
+        }
+    }
+}
+
+/// Publishes a batch; answers what the broker confirmed.
+async fn publish(parts: &Parts, batch: Vec<Dispatch>) -> Vec<DispatchId> {
+    let answers = parts.broker.publisher.publish(&batch).await;
+    let mut confirmed = Vec::with_capacity(batch.len());
+    let mut failed = None;
+    for (dispatch, answer) in batch.iter().zip(answers) {
+        match answer {
+            Ok(()) => confirmed.push(dispatch.id),
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed {
+        let unconfirmed = batch.len() - confirmed.len();
+        tracing::debug!(error = %Chain(&error), dispatches = unconfirmed, "not confirmed, will be published again");
+    }
+    confirmed
+}
+
+async fn note_confirmed(parts: Parts, mut confirmed: mpsc::UnboundedReceiver<Vec<DispatchId>>) {
+    let mut lists = Vec::new();
+    while confirmed.recv_many(&mut lists, 1024).await > 0 {
+        tokio::time::sleep(NOTE_AFTER).await;
+        while let Ok(more) = confirmed.try_recv() {
+            lists.push(more);
+        }
+        let ids: Vec<DispatchId> = lists.drain(..).flatten().collect();
+        for ids in ids.chunks(4096) {
+            if let Err(error) = parts.store.outbox.mark_published(ids).await {
+                tracing::debug!(error = %Chain(&error), "confirms were not noted: they will be published again");
+            }
+        }
+    }
+}
+
+/// From the store: what a crash, a full buffer or an outage of the broker left behind.
+async fn publish_forgotten(parts: Parts) -> Result<Next, StoreError> {
+    if *parts.broker.publisher.link().borrow() == Link::Down {
+        return Ok(Next::Idle);
+    }
+    let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
+    let batch = parts.store.outbox.take_unpublished(limit, HOLD).await?;
+    if batch.is_empty() {
+        return Ok(Next::Idle);
+    }
+    let full = batch.len() >= BATCH;
+    let confirmed = publish(&parts, batch).await;
+    parts.store.outbox.mark_published(&confirmed).await?;
+    // If the broker takes nothing there is no hurry.
+    Ok(if full && !confirmed.is_empty() { Next::Again } else { Next::Idle })
+}
+
+async fn nudge_when_up(parts: Parts, nudge: Nudge) {
+    let mut link = parts.broker.publisher.link();
+    while link.changed().await.is_ok() {
+        if *link.borrow_and_update() == Link::Up {
+            nudge.nudge();
+        }
+    }
+}

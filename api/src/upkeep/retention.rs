@@ -1,0 +1,18 @@
+//! Removes what has outlived its retention, and makes the partitions of the days ahead.
+
+use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
+use raincheck_shared::store::StoreError;
+
+use super::Parts;
+
+pub(super) fn start(parts: &Parts, shutdown: &Shutdown) -> ReconcilerHealth {
+    let parts = parts.clone();
+    let period = parts.settings.upkeep.retention;
+    Reconciler { name: "retention", period, nudge: Nudge::default() }.start(shutdown, move || tidy(parts.clone()))
+}
+
+async fn tidy(parts: Parts) -> Result<Next, StoreError> {
+    parts.store.upkeep.prepare_partitions().await?;
+    let more = parts.store.upkeep.remove_expired().await?;
+    Ok(if more { Next::Again } else { Next::Idle })
+}

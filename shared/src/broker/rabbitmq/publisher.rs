@@ -1,0 +1,234 @@
+//! Publishing: a batch is written whole, then all its confirms are awaited, the publish timeout over all of it.
+//!
+//! A batch that does not come to its end takes its connection with it: nobody could tell its late confirms and returns
+//! from those of the next one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::{Semaphore, watch};
+
+use super::connection::SupervisedConnection;
+use super::refusal::{declare_refusal, refusal};
+use super::server;
+use super::session::Session;
+use super::topology::{Names, short};
+use super::wakeups::exchange_kind;
+use crate::broker::{BrokerError, Envelope, Link, Publisher};
+use crate::config::RabbitmqSettings;
+use crate::domain::{Band, Dispatch, QueueName};
+use crate::lifecycle::Shutdown;
+
+/// Batches under way at once, each on a channel of its own.
+const BATCHES: usize = 8;
+const PERSISTENT: u8 = 2;
+
+/// A message on its way to a queue.
+pub(super) struct Outgoing {
+    pub(super) queue: String,
+    /// Tells it from all others on its channel, for when the broker returns it.
+    pub(super) id: String,
+    pub(super) body: Vec<u8>,
+    pub(super) content_type: String,
+    pub(super) headers: FieldTable,
+}
+
+/// Publishes over a connection of its own, made when it is first needed: workers never publish.
+pub(super) struct QueuePublisher {
+    settings: RabbitmqSettings,
+    names: Names,
+    role: &'static str,
+    shutdown: Shutdown,
+    connection: OnceLock<SupervisedConnection>,
+    batches: Semaphore,
+    messages: AtomicU64,
+}
+
+impl QueuePublisher {
+    pub(super) fn new(settings: RabbitmqSettings, names: Names, role: &'static str, shutdown: Shutdown) -> Self {
+        Self {
+            settings,
+            names,
+            role,
+            shutdown,
+            connection: OnceLock::new(),
+            batches: Semaphore::new(BATCHES),
+            messages: AtomicU64::new(0),
+        }
+    }
+
+    fn connection(&self) -> &SupervisedConnection {
+        self.connection.get_or_init(|| {
+            let name = format!("raincheck {} publish", self.role);
+            SupervisedConnection::start(self.settings.clone(), name, &self.shutdown)
+        })
+    }
+
+    /// An id that no other message of this process has.
+    pub(super) fn message_id(&self, of: &dyn std::fmt::Display) -> String {
+        format!("{of}-{}", self.messages.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Publishes messages to queues that raincheck declares, and answers in order.
+    pub(super) async fn send(&self, batch: &[Outgoing]) -> Vec<Result<(), BrokerError>> {
+        let fail = |error: &BrokerError| batch.iter().map(|_| Err(error.clone())).collect();
+        let mut link = self.connection().link();
+        let Some(session) = self.connection().session_if_up() else {
+            return fail(&BrokerError::Unavailable("not connected, or blocked by an alarm"));
+        };
+        let cut_short = tokio::select! {
+            biased;
+            sent = tokio::time::timeout(self.settings.publish_timeout, self.send_over(&session, batch)) => match sent {
+                Ok(Ok(answers)) => return answers,
+                Ok(Err(error)) => return fail(&error),
+                Err(_) => "no confirm within the publish timeout",
+            },
+            // The sender of the link ends with the supervisor, which is as down as it gets.
+            _ = link.wait_for(|link| *link == Link::Down) => "the connection was lost or blocked",
+        };
+        session.fail(cut_short);
+        fail(&BrokerError::Unavailable(cut_short))
+    }
+
+    async fn send_over(
+        &self,
+        session: &Session,
+        batch: &[Outgoing],
+    ) -> Result<Vec<Result<(), BrokerError>>, BrokerError> {
+        // The semaphore is never closed.
+        let _one_of_few = self.batches.acquire().await;
+        let mut refused: HashMap<&str, BrokerError> = HashMap::new();
+        let queues: HashSet<&str> = batch.iter().map(|message| message.queue.as_str()).collect();
+        for queue in queues {
+            if let Err(error) = session.declarations.declare(session, queue).await {
+                refused.insert(queue, error);
+            }
+        }
+        let channel = session.publish_channel().await?;
+        let confirmed = join_all(batch.iter().map(|message| async {
+            match refused.get(message.queue.as_str()) {
+                Some(error) => Err(error.clone()),
+                None => write(&channel, message).await,
+            }
+        }))
+        .await;
+        // A returned message comes with the confirm of any message of the batch.
+        let mut returned: HashSet<String> = HashSet::new();
+        let mut clean = true;
+        let answers: Vec<_> = confirmed
+            .into_iter()
+            .map(|confirmed| match confirmed {
+                Ok(Confirmation::Nack(message)) => {
+                    returned.extend(message.and_then(|m| m.properties.message_id().as_ref().map(ToString::to_string)));
+                    Err(BrokerError::Unavailable("the queue could not keep the message"))
+                }
+                Ok(confirmation) => {
+                    let message = confirmation.take_message();
+                    returned.extend(message.and_then(|m| m.properties.message_id().as_ref().map(ToString::to_string)));
+                    Ok(())
+                }
+                Err(error) => {
+                    clean &= matches!(error, BrokerError::QueueMismatch { .. });
+                    Err(error)
+                }
+            })
+            .collect();
+        if clean {
+            session.reuse_publish_channel(channel);
+        }
+        let told_returned = batch.iter().zip(answers).map(|(message, answer)| {
+            if !returned.contains(&message.id) {
+                return answer;
+            }
+            // Somebody deleted the queue: the next attempt declares it again.
+            session.declarations.forget(&message.queue);
+            Err(BrokerError::Returned(message.queue.clone()))
+        });
+        Ok(told_returned.collect())
+    }
+}
+
+async fn write(channel: &Channel, message: &Outgoing) -> Result<Confirmation, BrokerError> {
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type(short(&message.content_type)?)
+        .with_message_id(short(&message.id)?)
+        .with_headers(message.headers.clone());
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    channel
+        .basic_publish("".into(), short(&message.queue)?, options, &message.body, properties)
+        .await
+        .map_err(refusal)?
+        .await
+        .map_err(refusal)
+}
+
+#[async_trait]
+impl Publisher for QueuePublisher {
+    async fn publish(&self, batch: &[Dispatch]) -> Vec<Result<(), BrokerError>> {
+        let outgoing: Result<Vec<_>, _> = batch
+            .iter()
+            .map(|dispatch| {
+                Envelope(dispatch.clone()).encode().map(|body| Outgoing {
+                    queue: self.names.queue(&dispatch.queue, dispatch.band),
+                    id: self.message_id(&dispatch.id),
+                    body,
+                    content_type: Envelope::CONTENT_TYPE.to_owned(),
+                    headers: FieldTable::default(),
+                })
+            })
+            .collect();
+        match outgoing {
+            Ok(outgoing) => self.send(&outgoing).await,
+            Err(error) => {
+                let error = BrokerError::Refused(Arc::new(error));
+                batch.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    async fn ready_messages(&self, queue: &QueueName, band: Band) -> Result<u64, BrokerError> {
+        let session = self.connection().session_if_up().ok_or(BrokerError::Unavailable("not connected"))?;
+        session.declarations.ready_messages(&session, &self.names.queue(queue, band)).await
+    }
+
+    fn link(&self) -> watch::Receiver<Link> {
+        self.connection().link()
+    }
+
+    async fn check(&self, queues: &[QueueName]) -> Result<String, BrokerError> {
+        let server = server::identify(&self.settings).await?;
+        let session = Session::open(&self.settings, &format!("raincheck {} check", self.role)).await?;
+        let checked = self.check_over(&session, queues).await;
+        session.close().await;
+        checked.map(|()| server)
+    }
+}
+
+impl QueuePublisher {
+    async fn check_over(&self, session: &Session, queues: &[QueueName]) -> Result<(), BrokerError> {
+        for queue in queues {
+            for band in Band::ALL {
+                session.declarations.declare(session, &self.names.queue(queue, band)).await?;
+            }
+        }
+        session.declarations.declare(session, &self.names.unreadable()).await?;
+        let exchange = self.names.wakeups();
+        let channel = session.channel().await?;
+        channel
+            .exchange_declare(
+                short(&exchange)?,
+                exchange_kind(),
+                ExchangeDeclareOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .map_err(|error| declare_refusal(&exchange, error))
+    }
+}

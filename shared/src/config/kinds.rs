@@ -1,0 +1,237 @@
+//! `[kinds.*]`: what clients may ask for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Value, ValueKind};
+
+use super::kind::{InputSchema, Kind, Run};
+use super::section::{Noted, Read, Section};
+use super::sections::{DAY, millis};
+use super::value::{Parsed, boolean, duration, json, line, list, parsed, path, text, texts, whole};
+use super::{JobSettings, Secret, format_duration, url};
+use crate::domain::{KindName, QueueName, RetryPolicy};
+
+/// What selects the runner of a kind; each has exactly one.
+const RUNNERS: [&str; 4] = ["command", "http", "builtin", "handler"];
+
+pub(super) fn kinds(s: &mut Section, jobs: Option<&JobSettings>) -> BTreeMap<KindName, Arc<Kind>> {
+    let mut kinds = BTreeMap::new();
+    for key in s.keys() {
+        let name = key.parse::<KindName>().map_err(|error| s.problem(&key, error.to_string()));
+        if let Ok(kind) = s.named_section(&key, |section| kind(section, name, jobs)) {
+            kinds.insert(kind.name.clone(), Arc::new(kind));
+        }
+    }
+    kinds
+}
+
+fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Read<Kind> {
+    let run = runner(s);
+    let queue = s.optional("queue", parsed::<QueueName>);
+    let timeout = s.optional("timeout", duration(millis(1), 365 * DAY));
+    let retry = retry(s);
+    let concurrency = s.optional("concurrency", whole(1, 10_000));
+    let content_types = s.optional("content_types", list(media_range));
+    let output_type = s.optional("output_type", media_type);
+    let schema = schema(s);
+    let retention = s.optional("retention", duration(Duration::from_secs(1), 3_650 * DAY));
+    let description = s.optional("description", line(1_000));
+
+    for (key, needed) in [
+        ("env", "command"),
+        ("directory", "command"),
+        ("retry_exit_codes", "command"),
+        ("output_type", "command"),
+        ("headers", "http"),
+    ] {
+        if s.has(key) && !s.has(needed) {
+            s.problem(key, format!("means nothing without `{needed}`"));
+        }
+    }
+    let jobs = jobs.ok_or(Noted)?;
+    let timeout = timeout?.unwrap_or(Duration::from_mins(10).min(jobs.max_run_timeout));
+    let retention = retention?.unwrap_or(jobs.retention);
+    for (key, asked, limit, most) in [
+        ("timeout", timeout, "jobs.max_run_timeout", jobs.max_run_timeout),
+        ("retention", retention, "jobs.max_retention", jobs.max_retention),
+    ] {
+        if asked > most {
+            s.problem(key, format!("{} is more than `{limit}` ({})", format_duration(asked), format_duration(most)));
+        }
+    }
+    let run = run?;
+    let default_concurrency = match run {
+        Run::Echo | Run::Sleep | Run::Takeaway => 256,
+        Run::Command { .. } | Run::Http { .. } | Run::Custom => 16,
+    };
+    Ok(Kind {
+        name: name?,
+        run,
+        queue: match queue? {
+            Some(queue) => queue,
+            None => "default".parse().map_err(|_| Noted)?,
+        },
+        timeout,
+        retry: retry?,
+        concurrency: concurrency?.unwrap_or(default_concurrency),
+        content_types: content_types?.unwrap_or_default(),
+        output_type: output_type?.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
+        schema: schema?,
+        retention,
+        description: description?,
+    })
+}
+
+fn runner(s: &mut Section) -> Read<Run> {
+    let given: Vec<&str> = RUNNERS.into_iter().filter(|key| s.has(key)).collect();
+    let command = s.optional("command", argv);
+    let env = s.optional("env", texts);
+    let directory = s.optional("directory", path);
+    let retry_exit_codes = s.optional("retry_exit_codes", list(whole(1, 255)));
+    let http = s.optional("http", |value| url::upstream(&text(value)?));
+    let headers = s.optional("headers", headers);
+    let builtin = s.optional("builtin", builtin);
+    let handler = s.optional("handler", |value| {
+        let only_true = || "can only be true; without it, name a `command`, `http` or `builtin`".to_owned();
+        boolean(value)?.then_some(()).ok_or_else(only_true)
+    });
+    match given.as_slice() {
+        [_] => {}
+        [] => {
+            let dotted = s.dotted("command");
+            return Err(s.problem(
+                "command",
+                format!(
+                    "nothing runs this kind. Give it exactly one of: `{dotted} = [\"PROGRAM\", \"ARGUMENT\"]`, \
+                     `http = \"http://…\"`, `handler = true`, `builtin = \"echo\"`"
+                ),
+            ));
+        }
+        several => {
+            let names = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
+            return Err(s.clash(
+                several,
+                format!("a kind is run by exactly one of command, http, builtin and handler, not by {names}"),
+            ));
+        }
+    }
+    let (env, directory, retry_exit_codes, headers) = (env?, directory?, retry_exit_codes?, headers?);
+    if let Some(argv) = command? {
+        let retry_exit_codes = retry_exit_codes.unwrap_or_default();
+        return Ok(Run::Command { argv, env: env.unwrap_or_default(), directory, retry_exit_codes });
+    }
+    if let Some(url) = http? {
+        return Ok(Run::Http { url, headers: headers.unwrap_or_default() });
+    }
+    match (builtin?, handler?) {
+        (Some(run), _) => Ok(run),
+        (None, Some(())) => Ok(Run::Custom),
+        (None, None) => Err(Noted),
+    }
+}
+
+fn argv(value: &Value) -> Parsed<Vec<String>> {
+    if let ValueKind::String(line) = &value.kind {
+        let words = line.split_whitespace().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+        return Err(format!("is run without a shell, so it is a list: command = [{words}]"));
+    }
+    let argv = list(text)(value)?;
+    match argv.first() {
+        Some(program) if !program.is_empty() && !argv.iter().any(|part| part.contains('\0')) => Ok(argv),
+        _ => Err("names no program: write command = [\"PROGRAM\", \"ARGUMENT\"]".to_owned()),
+    }
+}
+
+fn builtin(value: &Value) -> Parsed<Run> {
+    match text(value)?.as_str() {
+        "echo" => Ok(Run::Echo),
+        "sleep" => Ok(Run::Sleep),
+        "takeaway" => Ok(Run::Takeaway),
+        other => Err(format!("{other:?} is not built in; there are \"echo\", \"sleep\" and \"takeaway\"")),
+    }
+}
+
+fn headers(value: &Value) -> Parsed<BTreeMap<String, Secret>> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let headers = texts(value)?.into_iter().map(|(name, text)| {
+        if name.is_empty() || !name.chars().all(token) {
+            Err(format!("{name:?} is not the name of a header"))
+        } else if text.chars().any(|c| c.is_control() || !c.is_ascii()) {
+            Err(format!("`{name}` must be plain ASCII on one line"))
+        } else {
+            Ok((name.to_ascii_lowercase(), Secret::new(text)))
+        }
+    });
+    headers.collect()
+}
+
+fn retry(s: &mut Section) -> Read<RetryPolicy> {
+    let max_attempts = s.optional("max_attempts", whole(1, 1_000));
+    let base = s.optional("backoff", duration(millis(1), DAY));
+    let cap = s.optional("max_backoff", duration(millis(1), 30 * DAY));
+    let base = base?.unwrap_or(Duration::from_secs(2));
+    // A long first delay alone is no contradiction.
+    let cap = cap?.unwrap_or(Duration::from_mins(5).max(base));
+    if base > cap {
+        let (base, cap) = (format_duration(base), format_duration(cap));
+        return Err(s.clash(&["backoff", "max_backoff"], format!("{base} is more than `max_backoff` ({cap})")));
+    }
+    Ok(RetryPolicy { max_attempts: max_attempts?.unwrap_or(3), base, cap })
+}
+
+fn media_type(value: &Value) -> Parsed<String> {
+    let text = text(value)?;
+    let token =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c));
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    match essence.split_once('/') {
+        Some((major, minor))
+            if token(major) && token(minor) && text.len() <= 200 && text.chars().all(|c| (' '..='~').contains(&c)) =>
+        {
+            Ok(text)
+        }
+        _ => Err(format!("{text:?} is not a media type, such as \"application/json\" or \"image/png\"")),
+    }
+}
+
+fn media_range(value: &Value) -> Parsed<String> {
+    let range = text(value)?.trim().to_ascii_lowercase();
+    let probe = range.strip_suffix("/*").map_or(range.clone(), |major| format!("{major}/any"));
+    if range.contains(';') {
+        return Err(format!(
+            "{range:?} has parameters; they are ignored when an input is looked at, so leave them out"
+        ));
+    }
+    media_type(&Value::new(None, probe)).map(|_| range.clone()).map_err(|_| {
+        format!("{range:?} is not a media type or a range of them, such as \"application/json\" or \"text/*\"")
+    })
+}
+
+/// `schema` or `schema_file`.
+fn schema(s: &mut Section) -> Read<Option<InputSchema>> {
+    if s.has("schema") && s.has("schema_file") {
+        s.clash(&["schema", "schema_file"], "give either `schema` or `schema_file`");
+    }
+    let inline = s.optional("schema", |value| match &value.kind {
+        ValueKind::Table(_) => compile(json(value)),
+        ValueKind::String(text) => compile(from_json(text)?),
+        _ => Err("is neither a table nor JSON in a string".to_owned()),
+    });
+    let file = s.optional("schema_file", |value| {
+        let path = path(value)?;
+        let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", shown.display()))?;
+        from_json(&text).and_then(compile).map_err(|problem| format!("{}: {problem}", path.display()))
+    });
+    Ok(inline?.or(file?))
+}
+
+fn from_json(text: &str) -> Parsed<serde_json::Value> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+fn compile(source: serde_json::Value) -> Parsed<InputSchema> {
+    InputSchema::compile(source).map_err(|error| format!("not a JSON Schema: {error}"))
+}

@@ -1,0 +1,216 @@
+//! The sections, one function each: which keys there are, and what is allowed.
+
+use std::collections::BTreeMap;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::section::{Read, Section};
+use super::url;
+use super::value::{address, boolean, duration, line, list, parsed, size, text, text_or_nothing, whole};
+use super::{
+    BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, StoreSettings, UpkeepSettings,
+    WorkerSettings, format_duration, format_size,
+};
+use crate::domain::QueueName;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+pub(super) const DAY: Duration = Duration::from_hours(24);
+/// What a row of either store can hold without pain.
+const LARGEST_PAYLOAD: u64 = 256 << 20;
+
+pub(super) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(super) fn http(s: &mut Section) -> Read<HttpSettings> {
+    let listen = s.required("listen", address);
+    let listen_without_keys = s.required("listen_without_keys", boolean);
+    let public_url = s.required("public_url", |value| text_or_nothing(value)?.as_deref().map(url::public).transpose());
+    let workers = s.required("workers", whole(0, 1_024));
+    let max_wait = s.required("max_wait", duration(Duration::ZERO, HOUR));
+    let drain_timeout = s.required("drain_timeout", duration(Duration::ZERO, HOUR));
+    let max_connections = s.required("max_connections", whole(1, 1_000_000));
+    if let (Ok(listen), Ok(false)) = (listen, listen_without_keys)
+        && !listen.ip().is_loopback()
+    {
+        s.problem(
+            "listen",
+            format!(
+                "{listen} can be reached from other machines, and no caller has to show a key. Listen on loopback, \
+                 such as 127.0.0.1:{}, behind a proxy that asks who calls, or set `http.listen_without_keys = true`",
+                listen.port()
+            ),
+        );
+    }
+    let workers = match workers? {
+        0 => available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    Ok(HttpSettings {
+        listen: listen?,
+        listen_without_keys: listen_without_keys?,
+        public_url: public_url?,
+        workers,
+        max_wait: max_wait?,
+        drain_timeout: drain_timeout?,
+        max_connections: max_connections?,
+    })
+}
+
+pub(super) fn store(s: &mut Section) -> Read<StoreSettings> {
+    let url = s.required("url", |value| url::store(&text(value)?));
+    let connections = s.required("connections", whole(1, 1_000));
+    let timeout = s.required("timeout", duration(millis(100), 5 * MINUTE));
+    Ok(match url? {
+        url::StoreUrl::Sqlite(path) => StoreSettings::Sqlite { path },
+        url::StoreUrl::Postgres(url) => StoreSettings::Postgres { url, connections: connections?, timeout: timeout? },
+    })
+}
+
+pub(super) fn broker(s: &mut Section) -> Read<BrokerSettings> {
+    let url = s.required("url", |value| url::broker(&text(value)?));
+    // The rule for queues' names is the broker's too.
+    let prefix = s.required("prefix", parsed::<QueueName>);
+    let publish_timeout = s.required("publish_timeout", duration(millis(100), 5 * MINUTE));
+    let connect_timeout = s.required("connect_timeout", duration(millis(100), 5 * MINUTE));
+    let heartbeat = s.required("heartbeat", duration(Duration::from_secs(1), 10 * MINUTE));
+    let max_backoff = s.required("max_backoff", duration(millis(100), 10 * MINUTE));
+    if heartbeat.is_ok_and(|heartbeat| heartbeat.subsec_nanos() > 0) {
+        s.problem("heartbeat", "must be whole seconds, which is all that AMQP can say");
+    }
+    let prefix = prefix?.to_string();
+    let (publish_timeout, connect_timeout) = (publish_timeout?, connect_timeout?);
+    let (heartbeat, max_backoff) = (heartbeat?, max_backoff?);
+    Ok(match url? {
+        None => BrokerSettings::InProcess,
+        Some(url) => BrokerSettings::Rabbitmq(RabbitmqSettings {
+            url,
+            prefix,
+            publish_timeout,
+            connect_timeout,
+            heartbeat,
+            max_backoff,
+        }),
+    })
+}
+
+/// SQLite is one process's own, so nobody could hear what a broker delivers elsewhere.
+pub(super) fn check_pair(root: &mut Section, store: &StoreSettings, broker: &BrokerSettings) {
+    if matches!((store, broker), (StoreSettings::Sqlite { .. }, BrokerSettings::Rabbitmq(_))) {
+        root.problem(
+            "broker",
+            "RabbitMQ needs a store that several processes can share: set `store.url = \"postgres://…\"`, or leave \
+             `broker.url = \"in-process\"` for one process with SQLite",
+        );
+    }
+}
+
+pub(super) fn worker(s: &mut Section, environment: &BTreeMap<String, String>) -> Read<WorkerSettings> {
+    let name = s.required("name", line(200));
+    let queues = s.required("queues", list(parsed::<QueueName>));
+    let concurrency = s.required("concurrency", whole(1, 10_000));
+    let lease = s.required("lease", duration(millis(500), 10 * MINUTE));
+    let heartbeat = s.required("heartbeat", duration(millis(50), 10 * MINUTE));
+    let session_lock = s.required("session_lock", boolean);
+    let drain_timeout = s.required("drain_timeout", duration(Duration::ZERO, DAY));
+    let fallback_poll = s.required("fallback_poll", duration(millis(50), MINUTE));
+    if let (Ok(lease), Ok(heartbeat)) = (lease, heartbeat)
+        && heartbeat * 3 > lease
+    {
+        let (lease, heartbeat) = (format_duration(lease), format_duration(heartbeat));
+        s.clash(
+            &["heartbeat", "lease"],
+            format!("{heartbeat} is more than a third of `worker.lease` ({lease}): one late beat would lose the lease"),
+        );
+    }
+    let mut queues = queues?;
+    queues.sort();
+    queues.dedup();
+    Ok(WorkerSettings {
+        name: name.map(|name| if name.is_empty() { host_name(environment) } else { name })?,
+        queues,
+        concurrency: concurrency?,
+        lease: lease?,
+        heartbeat: heartbeat?,
+        session_lock: session_lock?,
+        drain_timeout: drain_timeout?,
+        fallback_poll: fallback_poll?,
+    })
+}
+
+fn host_name(environment: &BTreeMap<String, String>) -> String {
+    let told = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = environment.get("HOSTNAME").cloned().or_else(told).unwrap_or_default();
+    match name.trim() {
+        "" => "worker".to_owned(),
+        name => name.chars().filter(|c| !c.is_control()).take(200).collect(),
+    }
+}
+
+pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
+    let max_input = s.required("max_input", size(1, LARGEST_PAYLOAD));
+    let max_output = s.required("max_output", size(1, LARGEST_PAYLOAD));
+    let inline_result = s.required("inline_result", size(0, 1 << 20));
+    let max_queued = s.required("max_queued", whole(1, 1_000_000_000));
+    let max_run_timeout = s.required("max_run_timeout", duration(Duration::from_secs(1), 365 * DAY));
+    let retention = s.required("retention", duration(Duration::from_secs(1), 3_650 * DAY));
+    let max_retention = s.required("max_retention", duration(Duration::from_secs(1), 3_650 * DAY));
+    let max_crashes = s.required("max_crashes", whole(1, 1_000));
+    let cancel_grace = s.required("cancel_grace", duration(Duration::ZERO, DAY));
+    let max_metadata = s.required("max_metadata", whole(0, 1_000));
+    let max_tags = s.required("max_tags", whole(0, 1_000));
+    let page = s.required("page", whole(1, 1_000));
+    if let (Ok(retention), Ok(most)) = (retention, max_retention)
+        && retention > most
+    {
+        let (retention, most) = (format_duration(retention), format_duration(most));
+        s.clash(&["retention", "max_retention"], format!("{retention} is more than `jobs.max_retention` ({most})"));
+    }
+    if let (Ok(inline), Ok(most)) = (inline_result, max_output)
+        && inline > most
+    {
+        let (inline, most) = (format_size(inline), format_size(most));
+        s.clash(&["inline_result", "max_output"], format!("{inline} is more than `jobs.max_output` ({most})"));
+    }
+    Ok(JobSettings {
+        max_input: max_input?,
+        max_output: max_output?,
+        inline_result: inline_result?,
+        max_queued: max_queued?,
+        max_run_timeout: max_run_timeout?,
+        retention: retention?,
+        max_retention: max_retention?,
+        max_crashes: max_crashes?,
+        cancel_grace: cancel_grace?,
+        max_metadata: max_metadata?,
+        max_tags: max_tags?,
+        page: page?,
+    })
+}
+
+pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
+    let period = || duration(millis(50), DAY);
+    let relay = s.required("relay", period());
+    let timers = s.required("timers", period());
+    let workers = s.required("workers", period());
+    let lost_dispatches = s.required("lost_dispatches", period());
+    let retention = s.required("retention", period());
+    Ok(UpkeepSettings {
+        relay: relay?,
+        timers: timers?,
+        workers: workers?,
+        lost_dispatches: lost_dispatches?,
+        retention: retention?,
+    })
+}
+
+pub(super) fn log(s: &mut Section) -> Read<LogSettings> {
+    let filter = s.required("filter", line(1_000));
+    let format = s.required("format", |value| match text(value)?.as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("{other:?} is neither \"text\" nor \"json\"")),
+    });
+    Ok(LogSettings { filter: filter?, format: format? })
+}

@@ -1,0 +1,273 @@
+//! The loader from outside: layers in, settings or problems out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{BrokerSettings, Flags, LogFormat, Run, Settings, StoreSettings, load, show};
+
+/// A folder of a test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("raincheck-config-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+pub(super) fn from_file(test: &str, toml: &str) -> Result<Settings, Vec<String>> {
+    from_layers(test, toml, &[], &[])
+}
+
+fn from_layers(
+    test: &str,
+    toml: &str,
+    environment: &[(&str, &str)],
+    set: &[(&str, &str)],
+) -> Result<Settings, Vec<String>> {
+    let folder = Folder::new(test);
+    let flags = Flags { file: Some(folder.write("raincheck.toml", toml)), set: pairs(set) };
+    let shown = |problem: &super::ConfigProblem| problem.to_string().replace(&format!("{}/", folder.0.display()), "");
+    load(&flags, &pairs(environment)).map_err(|errors| errors.0.iter().map(shown).collect())
+}
+
+#[test]
+fn without_anything_the_defaults_make_an_embedded_instance() {
+    let settings = from_file("defaults", "").unwrap();
+    assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
+    assert!(matches!(&settings.store, StoreSettings::Sqlite { path } if path.ends_with("raincheck.db")));
+    assert!(matches!(settings.broker, BrokerSettings::InProcess));
+    assert_eq!(settings.worker.lease, Duration::from_secs(15));
+    assert_eq!(settings.jobs.max_input, 16 << 20);
+    assert_eq!(settings.log.format, LogFormat::Text);
+    assert!(!settings.worker.name.is_empty());
+    let kinds: Vec<&str> = settings.kinds.keys().map(crate::domain::KindName::as_str).collect();
+    assert_eq!(kinds, ["echo", "sleep", "takeaway"]);
+    let echo = &settings.kinds[&"echo".parse().unwrap()];
+    assert_eq!((echo.concurrency, echo.retry.max_attempts, echo.retention), (256, 3, settings.jobs.retention));
+}
+
+#[test]
+fn a_command_is_all_that_a_kind_needs() {
+    let settings = from_file("command", "[kinds.wordcount]\ncommand = [\"wc\", \"-w\"]").unwrap();
+    let kind = &settings.kinds[&"wordcount".parse().unwrap()];
+    assert!(matches!(&kind.run, Run::Command { argv, .. } if argv == &["wc", "-w"]));
+    assert_eq!((kind.concurrency, kind.queue.as_str(), kind.timeout), (16, "default", Duration::from_mins(10)));
+}
+
+#[test]
+fn each_layer_wins_over_those_below_it() {
+    let toml =
+        "[http]\nlisten = \"127.0.0.1:1\"\nworkers = 1\n[store]\nurl = \"sqlite:file.db\"\n[worker]\nconcurrency = 1";
+    let environment = [
+        ("RAINCHECK__HTTP__LISTEN", "127.0.0.1:2"),
+        ("RAINCHECK__WORKER__CONCURRENCY", "2"),
+        ("RAINCHECK__WORKER__QUEUES", "b, a"),
+        ("RAINCHECK__HTTP__MAX_WAIT", ""),
+        ("DATABASE_URL", "postgres://host/db"),
+        ("AMQP_URL", "amqp://loses"),
+        ("RAINCHECK__BROKER__URL", "in-process"),
+    ];
+    let settings = from_layers("layers", toml, &environment, &[("worker.concurrency", "3")]).unwrap();
+    assert_eq!(settings.http.workers, 1);
+    assert_eq!(settings.http.listen.port(), 2);
+    assert_eq!(settings.worker.concurrency, 3);
+    assert_eq!(settings.worker.queues, ["a".parse().unwrap(), "b".parse().unwrap()]);
+    assert_eq!(settings.http.max_wait, Duration::from_secs(50));
+    assert!(matches!(&settings.store, StoreSettings::Postgres { url, .. } if url.expose() == "postgres://host/db"));
+    assert!(matches!(settings.broker, BrokerSettings::InProcess));
+}
+
+#[test]
+fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_allowed() {
+    let toml = r#"
+        colour = "blue"
+        [http]
+        lsiten = "127.0.0.1:8080"
+        max_wait = 30
+        workers = 5000
+        [store]
+        url = "mysql://me:pa55@host/db"
+        [worker]
+        lease = "2s"
+        queues = ["good", "not good"]
+        [jobs]
+        max_input = "16 elephants"
+        retention = "100d"
+        [kinds.shell]
+        command = "wc -w"
+        [kinds.both]
+        command = ["true"]
+        handler = true
+        [kinds.none]
+        queue = "q"
+        headers = { a = "b" }
+        [kinds.slow]
+        builtin = "sleep"
+        timeout = "8d"
+        [kinds.pickle]
+        builtin = "echo"
+        schema = { type = "pickle" }
+        content_types = ["pickle"]
+    "#;
+    let environment = [("RAINCHECK__WORKER__CONCURRENCY", "many"), ("RAINCHECK__LOG__FORMAT", "xml")];
+    let problems = from_layers("all", toml, &environment, &[("http.listen", "0.0.0.0:80"), ("a b", "c")]).unwrap_err();
+    let all = problems.join("\n");
+    for expected in [
+        "a b: not the name of a setting: SECTION.KEY, for instance http.listen (from the command line)",
+        "colour: unknown key; known here: broker, http, jobs,",
+        "http.lsiten: unknown key; did you mean `listen`? (from raincheck.toml)",
+        "http.max_wait: 30 is not a duration",
+        "http.workers: 5000 is not a whole number from 0 to 1024 (from raincheck.toml)",
+        "http.listen: 0.0.0.0:80 can be reached from other machines",
+        "store.url: \"mysql://\" is not a scheme known here; allowed: \"sqlite:PATH\"",
+        "worker.heartbeat: 1s is more than a third of `worker.lease` (2s): one late beat would lose the lease (from raincheck.toml)",
+        "worker.queues: \"not good\" is not a valid name",
+        "worker.concurrency: \"many\" is not a whole number from 1 to 10000 (from environment variable RAINCHECK__WORKER__CONCURRENCY)",
+        "jobs.max_input: \"16 elephants\" is not a size",
+        "jobs.retention: 100d is more than `jobs.max_retention` (90d)",
+        "log.format: \"xml\" is neither \"text\" nor \"json\" (from environment variable RAINCHECK__LOG__FORMAT)",
+        "kinds.shell.command: is run without a shell, so it is a list: command = [\"wc\", \"-w\"]",
+        "kinds.both.command: a kind is run by exactly one of",
+        "kinds.none.command: nothing runs this kind",
+        "kinds.none.headers: means nothing without `http`",
+        "kinds.pickle.schema: not a JSON Schema",
+        "kinds.pickle.content_types: \"pickle\" is not a media type or a range",
+    ] {
+        assert!(all.contains(expected), "{expected}\nis missing in\n{all}");
+    }
+    assert!(!all.contains("pa55"), "{all}");
+    assert_eq!(problems.len(), 19, "{all}");
+}
+
+#[test]
+fn a_kind_may_not_ask_for_more_than_the_limits_of_all_jobs() {
+    let toml = "[kinds.slow]\nbuiltin = \"sleep\"\ntimeout = \"8d\"\nretention = \"91d\"";
+    let problems = from_file("limits", toml).unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "kinds.slow.timeout: 8d is more than `jobs.max_run_timeout` (7d) (from raincheck.toml)",
+            "kinds.slow.retention: 91d is more than `jobs.max_retention` (90d) (from raincheck.toml)",
+        ]
+    );
+}
+
+#[test]
+fn sqlite_and_rabbitmq_do_not_go_together() {
+    let problems = from_layers("pair", "", &[("AMQP_URL", "amqp://me:pa55@host")], &[]).unwrap_err();
+    assert!(problems[0].starts_with("broker: RabbitMQ needs a store that several processes can share"), "{problems:?}");
+    assert!(problems[0].ends_with("(from environment variable AMQP_URL)"), "{problems:?}");
+}
+
+#[test]
+fn a_listener_beyond_loopback_needs_a_word_for_it() {
+    let toml = "[http]\nlisten = \"0.0.0.0:8080\"\nlisten_without_keys = true";
+    assert!(from_file("beyond", toml).is_ok());
+    assert!(from_file("beyond-not", "[http]\nlisten = \"[::]:8080\"").is_err());
+    assert!(from_file("loopback", "[http]\nlisten = \"[::1]:8080\"").is_ok());
+    assert!(from_file("localhost", "[http]\nlisten = \"localhost:8080\"").is_ok());
+}
+
+#[test]
+fn broken_urls_are_refused_without_showing_their_passwords() {
+    for (variable, url) in [
+        ("DATABASE_URL", "postgres://me:pa55@host"),
+        ("DATABASE_URL", "postgres://me:pa55/word@host/db"),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("DATABASE_URL", "pa55"),
+        ("AMQP_URL", "amqps://me:pa55@host"),
+        ("AMQP_URL", "amqp://me:pa55@"),
+        ("AMQP_URL", "http://me:pa55@host"),
+    ] {
+        let problems = from_layers("urls", "", &[(variable, url)], &[]).unwrap_err();
+        let all = problems.join("\n");
+        assert!(all.contains(variable) && !all.contains("pa55"), "{url}: {all}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_and_a_file_that_is_missing_are_named() {
+    let problems = from_file("broken", "[http\nlisten = 1").unwrap_err();
+    assert!(problems[0].starts_with("raincheck.toml: not valid TOML:"), "{problems:?}");
+    let flags = Flags { file: Some("/does/not/exist.toml".into()), ..Flags::default() };
+    let errors = load(&flags, &BTreeMap::new()).unwrap_err();
+    assert!(errors.to_string().starts_with("/does/not/exist.toml: cannot be read:"), "{errors}");
+}
+
+#[test]
+fn a_section_that_is_no_table_is_one_problem() {
+    let problems = from_layers("flat", "", &[("RAINCHECK__HTTP", "8080")], &[]).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("http: \"8080\" is not a section: write [http]"), "{problems:?}");
+}
+
+#[test]
+fn a_schema_comes_as_a_table_as_text_or_from_a_file() {
+    let folder = Folder::new("schemas");
+    let file = folder
+        .write("schema.json", r#"{"type": "object", "required": ["text"], "properties": {"x": {"const": null}}}"#);
+    let schemas = [
+        "schema = { type = \"object\", required = [\"text\"] }".to_owned(),
+        "schema = '{\"type\": \"object\", \"required\": [\"text\"]}'".to_owned(),
+        format!("schema_file = {:?}", file.display().to_string()),
+    ];
+    for schema in schemas {
+        let settings = from_file("schema", &format!("[kinds.k]\nhandler = true\n{schema}")).unwrap();
+        let compiled = settings.kinds[&"k".parse().unwrap()].schema.clone().unwrap();
+        assert_eq!(compiled.problems(&serde_json::json!({}), 5).len(), 1, "{schema}");
+        assert!(compiled.problems(&serde_json::json!({"text": 1}), 5).is_empty(), "{schema}");
+        assert_eq!(from_file("schema-again", &show(&settings)).map(|again| show(&again)), Ok(show(&settings)));
+    }
+    let problems = from_file("schema-missing", "[kinds.k]\nhandler = true\nschema_file = \"no.json\"").unwrap_err();
+    assert!(problems[0].starts_with("kinds.k.schema_file: /"), "{problems:?}");
+}
+
+#[test]
+fn what_is_shown_is_read_back_as_the_same_and_holds_no_secret() {
+    let toml = r#"
+        [store]
+        url = "postgres://me:pa55@host/db"
+        [broker]
+        url = "amqp://me:pa55@host"
+        [worker]
+        name = "a \"quoted\" name"
+        queues = ["q1", "q2"]
+        [log]
+        format = "json"
+        [kinds."with.dot"]
+        command = ["sh", "-c", "cat\nand \\ more"]
+        env = { TOKEN = "pa55" }
+        directory = "/"
+        retry_exit_codes = [75]
+        output_type = "image/png"
+        description = "äöü"
+        [kinds.up]
+        http = "http://me:pa55@127.0.0.1:9/x"
+        headers = { Authorization = "Bearer pa55" }
+        content_types = ["Text/*", "application/json"]
+    "#;
+    let settings = from_file("shown", toml).unwrap();
+    let page = show(&settings);
+    assert!(!page.contains("pa55"), "{page}");
+    let again = from_file("shown-again", &page).unwrap();
+    assert_eq!(show(&again), page);
+}

@@ -1,0 +1,98 @@
+//! URLs of settings. What is wrong with one is said without showing its password.
+
+use std::path::PathBuf;
+
+use ::url::Url;
+
+use super::Secret;
+
+/// Where jobs are kept.
+#[derive(Debug)]
+pub(super) enum StoreUrl {
+    Sqlite(PathBuf),
+    Postgres(Secret),
+}
+
+/// `sqlite:PATH` or `postgres://…`
+pub(super) fn store(text: &str) -> Result<StoreUrl, String> {
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        return sqlite(path.strip_prefix("//").unwrap_or(path));
+    }
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        return Err(unknown(text, "\"sqlite:PATH\" or \"postgres://USER:PASSWORD@HOST:PORT/DATABASE\""));
+    }
+    let url = read(text)?;
+    if url.path().trim_matches('/').is_empty() && !url.query_pairs().any(|(name, _)| name == "dbname") {
+        return Err(format!("{} names no database: add /DATABASE", Secret::new(text)));
+    }
+    Ok(StoreUrl::Postgres(Secret::new(text)))
+}
+
+fn sqlite(path: &str) -> Result<StoreUrl, String> {
+    match path {
+        "" => Err("names no file: write sqlite:PATH, such as \"sqlite:raincheck-data/raincheck.db\"".to_owned()),
+        // An accepted job must survive the process.
+        path if path.contains(":memory:") || path.contains('?') => {
+            Err(format!("\"sqlite:{path}\" is not sqlite:PATH: a file on a disk, without options"))
+        }
+        path => Ok(StoreUrl::Sqlite(path.into())),
+    }
+}
+
+/// `in-process` (none) or `amqp://…`
+pub(super) fn broker(text: &str) -> Result<Option<Secret>, String> {
+    if text == "in-process" {
+        return Ok(None);
+    }
+    if text.starts_with("amqps://") {
+        return Err("amqps is not built in: let a proxy beside raincheck speak TLS, and use amqp:// to it".to_owned());
+    }
+    if !text.starts_with("amqp://") {
+        return Err(unknown(text, "\"in-process\" or \"amqp://USER:PASSWORD@HOST:PORT/VHOST\""));
+    }
+    with_host(text)?;
+    Ok(Some(Secret::new(text)))
+}
+
+/// An upstream, `http://…` or `https://…`.
+pub(super) fn upstream(text: &str) -> Result<String, String> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(unknown(text, "\"http://HOST:PORT/PATH\" or \"https://…\""));
+    }
+    with_host(text)?;
+    Ok(text.to_owned())
+}
+
+/// What links start with: an upstream's form, without a slash at the end.
+pub(super) fn public(text: &str) -> Result<String, String> {
+    let url = upstream(text)?;
+    if url.contains(['?', '#']) {
+        return Err(format!("{} must end with a host or a path: links are made by adding to it", Secret::new(text)));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn with_host(text: &str) -> Result<(), String> {
+    match read(text)?.host_str() {
+        Some(host) if !host.is_empty() => Ok(()),
+        _ => Err(format!("{} names no host", Secret::new(text))),
+    }
+}
+
+fn read(text: &str) -> Result<Url, String> {
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("a URL holds no spaces; write %20".to_owned());
+    }
+    Url::parse(text).map_err(|error| {
+        let hint = "special characters in a user or password are written like %40 for @ and %2F for /";
+        format!("{} is not a URL: {error}; {hint}", Secret::new(text))
+    })
+}
+
+fn unknown(text: &str, allowed: &str) -> String {
+    // Only what comes before `://` is safe to show of something that is not understood.
+    match text.split_once("://") {
+        Some((scheme, _)) => format!("{:?} is not a scheme known here; allowed: {allowed}", format!("{scheme}://")),
+        None => format!("not a URL known here; allowed: {allowed}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! PostgreSQL and RabbitMQ for the scenarios: private instances that may be killed, through `scripts/services`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Postgres,
+    Rabbitmq,
+}
+
+impl Server {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Rabbitmq => "rabbitmq",
+        }
+    }
+}
+
+/// One private instance; removed when dropped, and by a guard of the script's own when the test process dies.
+#[derive(Debug)]
+pub struct PrivateServer {
+    server: Server,
+    directory: PathBuf,
+    pub url: String,
+}
+
+impl PrivateServer {
+    /// Starts one in a folder of its own under `parent`.
+    pub fn start(server: Server, parent: &Path) -> Self {
+        let directory = parent.join(server.name());
+        std::fs::create_dir_all(&directory).unwrap();
+        let url = services(&["start", server.name(), directory.to_str().unwrap()]);
+        Self { server, directory, url }
+    }
+
+    /// One of `stop`, `kill`, `crash`, `resume`, `pause`, `continue`, `wipe`.
+    pub fn act(&self, verb: &str) {
+        services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        let _ = script().args(["remove", self.server.name()]).arg(&self.directory).output();
+    }
+}
+
+fn script() -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
+    command.env("RAINCHECK_SERVICES_OWNER", std::process::id().to_string());
+    command
+}
+
+fn services(arguments: &[&str]) -> String {
+    let output = script().args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "scripts/services {arguments:?} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}

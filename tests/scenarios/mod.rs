@@ -1,0 +1,11 @@
+//! Whole stories: real processes over real services, broken in the ways that services break.
+
+mod api_killed;
+mod embedded_killed;
+mod postgres_away;
+mod rabbitmq_away;
+mod replicas;
+mod runs;
+mod worker_drained;
+mod worker_killed;
+mod worker_stopped;

@@ -1,0 +1,60 @@
+//! PostgreSQL killed without a goodbye: an honest 503 meanwhile, nobody exits, nothing is lost or run twice.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::runs;
+use crate::harness::cluster::{Cluster, PrivateBackends};
+use crate::harness::wait::until;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_postgres_is_away_the_api_says_so_and_afterwards_every_accepted_job_is_done_once() {
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, &runs::traced_kind(3.0));
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        ids.push(api.submit("traced", &json!({ "n": n })).await);
+    }
+    let running = "SELECT count(*) FROM jobs WHERE status = 'in_progress'";
+    cluster.until_count(running, 10, Duration::from_secs(20)).await;
+
+    private.postgres.act("crash");
+    let refused = api.try_submit("traced", &json!({})).await.unwrap();
+    assert_eq!(refused.status, 503, "{}", refused.json());
+    assert_eq!(refused.json()["code"], "store-unavailable");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
+    let read = api.send(reqwest::Method::GET, &format!("/v1/jobs/{}", ids[0]), &[], "").await;
+    assert_eq!(read.status, 503, "{}", read.json());
+    private.postgres.act("resume");
+
+    until("the API to accept again", Duration::from_secs(30), async || {
+        match api.try_submit("traced", &json!({})).await {
+            Ok(answer) if answer.status == 202 => {
+                ids.push(answer.job_id());
+                true
+            }
+            Ok(answer) => {
+                assert_eq!(answer.status, 503, "{}", answer.json());
+                false
+            }
+            Err(error) => panic!("no answer at all: {error}"),
+        }
+    })
+    .await;
+    for id in &ids {
+        let job = api.done(id).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+    assert!(cluster.process("api").is_running());
+    assert!(cluster.process("worker").is_running());
+    let (started, overlaps) = runs::read(&cluster.path("runs"));
+    assert_eq!(overlaps, 0, "no job ran twice at the same time");
+    let twice = ids.iter().filter(|id| started[*id] > 1).count();
+    // A claim commits asynchronously: one made in the very last moment may be forgotten, and is then made again.
+    assert!(twice <= 2, "{twice} of {} jobs ran twice", ids.len());
+    assert_eq!(cluster.count("SELECT count(*) FROM jobs WHERE crashes > 0").await, 0, "nobody was declared dead");
+    cluster.assert_nothing_is_left().await;
+}

@@ -1,0 +1,81 @@
+//! RabbitMQ stopped, started, wiped: it costs latency, never a job.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::client::Client;
+use crate::harness::cluster::{Cluster, PrivateBackends};
+use crate::harness::wait::{now, until};
+
+/// How long one job takes from submit to a seen end.
+async fn round_trip(api: &Client) -> Duration {
+    let started = now();
+    let id = api.submit("echo", &json!({ "hello": "kitchen" })).await;
+    assert_eq!(api.done(&id).await["status"], "succeeded");
+    started.elapsed()
+}
+
+async fn until_fast(api: &Client, patience: Duration) {
+    until("deliveries to be fast again", patience, async || {
+        let mut fast = true;
+        // Five in a row: the fall-back, which looks once a second, cannot do that by chance.
+        for _ in 0..5 {
+            fast &= round_trip(api).await < Duration::from_millis(150);
+        }
+        fast
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delivery_is_fast_again() {
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, "");
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    until_fast(&api, Duration::from_secs(60)).await;
+
+    private.rabbitmq.act("kill");
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        ids.push(api.submit("echo", &json!({ "n": n })).await);
+    }
+    for id in &ids {
+        assert_eq!(api.done(id).await["status"], "succeeded");
+    }
+
+    private.rabbitmq.act("resume");
+    until_fast(&api, Duration::from_secs(60)).await;
+    cluster.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_on_a_rabbitmq_whose_data_is_wiped_is_done_all_the_same() {
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, "");
+    let api = cluster.api("api").await;
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        ids.push(api.submit("echo", &json!({ "n": n })).await);
+    }
+    // No worker yet: all of them wait on the broker, and the store knows that they do.
+    let published = "SELECT count(*) FROM dispatches WHERE published_at IS NOT NULL";
+    cluster.until_count(published, 50, Duration::from_secs(30)).await;
+
+    private.rabbitmq.act("kill");
+    private.rabbitmq.act("wipe");
+    private.rabbitmq.act("resume");
+    // The wiped broker must be up when the worker comes, or the fall-back would hide the loss.
+    until_published_again(&cluster).await;
+    cluster.worker("worker");
+    for id in &ids {
+        assert_eq!(api.done(id).await["status"], "succeeded");
+    }
+    cluster.assert_nothing_is_left().await;
+}
+
+async fn until_published_again(cluster: &Cluster) {
+    let again = "SELECT count(*) FROM dispatches WHERE publishes > 1";
+    cluster.until_count(again, 50, Duration::from_secs(60)).await;
+}

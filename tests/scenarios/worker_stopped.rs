@@ -1,0 +1,43 @@
+//! A worker that is frozen for longer than its lease: its jobs run elsewhere, and what it says when it thaws is refused.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::runs;
+use crate::harness::cluster::{Cluster, FAST_LEASES, shared_backends};
+use crate::harness::wait::until;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_late_results_of_a_frozen_worker_are_refused() {
+    // The commands are children: they go on while their worker is frozen, and have ended when it thaws.
+    let mut cluster = Cluster::new(&shared_backends().await, &format!("{FAST_LEASES}{}", runs::traced_kind(2.0)));
+    let api = cluster.api("api").await;
+    cluster.worker("frozen");
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(api.submit("traced", &serde_json::json!({})).await);
+    }
+    let running = "SELECT count(*) FROM jobs WHERE status = 'in_progress'";
+    cluster.until_count(running, 5, Duration::from_secs(20)).await;
+    cluster.process("frozen").signal(Signal::STOP);
+    cluster.worker("second");
+
+    for id in &ids {
+        let job = api.done(id).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+    let rescued = "SELECT count(*) FROM jobs WHERE crashes = 1";
+    assert_eq!(cluster.count(rescued).await, 5, "all of them were rescued once");
+    let versions = "SELECT sum(version) FROM jobs";
+    let before = cluster.count(versions).await;
+
+    cluster.process("frozen").signal(Signal::CONT);
+    until("the frozen worker to be refused and to start anew", Duration::from_secs(20), async || {
+        let log = cluster.process("frozen").log();
+        log.contains("worker.fenced_total=5") && log.matches("worker is registered").count() == 2
+    })
+    .await;
+    assert_eq!(cluster.count(versions).await, before, "a refused result changes nothing");
+    cluster.assert_nothing_is_left().await;
+}

@@ -1,0 +1,64 @@
+//! Takes jobs: one claim for whatever messages are at hand, or from the store while the broker is away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::broker::Delivery;
+use raincheck_shared::domain::{KindName, LeaseId, QueueName, WorkerId};
+use raincheck_shared::store::{Attempts, Claim, ClaimedJob, StoreError};
+use tokio::sync::mpsc;
+
+/// What a claim was made from.
+pub(crate) enum Source {
+    /// Messages; their slots are reserved.
+    Messages(Vec<Delivery>),
+    /// The store itself; `limit` slots of no particular kind are reserved.
+    Store { queues: Vec<QueueName>, kinds: Vec<KindName>, limit: usize },
+}
+
+/// What became of a claim.
+pub(crate) struct Claimed {
+    pub(crate) worker: WorkerId,
+    pub(crate) lease: LeaseId,
+    /// Slots to give back before those of the claimed jobs are taken: kind and count, or none for a claim from the store.
+    pub(crate) reserved: Vec<(KindName, usize)>,
+    pub(crate) from_store: bool,
+    pub(crate) jobs: Result<Vec<ClaimedJob>, StoreError>,
+}
+
+/// Makes one claim and says what became of it. Messages are acknowledged once the claim is committed, since from then on
+/// the lease covers the run; when it failed they are given back, after a moment, so that an outage of the store does not
+/// become a loop of deliveries.
+pub(crate) async fn claim(
+    attempts: Arc<dyn Attempts>,
+    worker: WorkerId,
+    lease: LeaseId,
+    source: Source,
+    say: mpsc::UnboundedSender<Claimed>,
+) {
+    let mut claim = Claim { worker, lease, dispatches: Vec::new() };
+    let (mut receipts, mut reserved) = (Vec::new(), Vec::new());
+    let (jobs, from_store) = match source {
+        Source::Messages(deliveries) => {
+            for Delivery { dispatch, receipt } in deliveries {
+                reserved.push((dispatch.kind.clone(), dispatch.jobs.len()));
+                receipts.push(receipt);
+                claim.dispatches.push(dispatch);
+            }
+            (attempts.claim(claim).await, false)
+        }
+        Source::Store { queues, kinds, limit } => (attempts.claim_waiting(claim, &queues, &kinds, limit).await, true),
+    };
+    if jobs.is_ok() {
+        for receipt in receipts {
+            receipt.ack();
+        }
+    } else {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for receipt in receipts {
+            receipt.give_back();
+        }
+    }
+    // Without a pipeline the process ends, and the lease with it.
+    let _ = say.send(Claimed { worker, lease, reserved, from_store, jobs });
+}

@@ -1,0 +1,277 @@
+//! Runs one attempt and says how it ended, whatever the handler does.
+//!
+//! start → run under its timeout → catch a panic → stop it when told to → check what it made → [`Ended`].
+//!
+//! A handler that blocks its thread instead of awaiting cannot be cut short by anybody; the lease is renewed from
+//! another thread, so at least its job is not taken for lost.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use raincheck_shared::config::{JobSettings, format_duration};
+use raincheck_shared::domain::{Ended, Failure, FailureCode, Output, Payload, Progress};
+use raincheck_shared::lifecycle::{Clock, IdSource};
+use raincheck_shared::store::ClaimedJob;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::registry::Entry;
+use crate::{Context, HandlerError, Outcome};
+
+/// How long a handler may take to stop once its timeout has passed: enough for a program to be asked, then killed.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
+/// Digests of more bytes than this are worked out off the threads that everything else runs on.
+const LARGE: usize = 1 << 20;
+/// No delay that a handler asks for is longer: what it asks beyond that is a mistake that a database cannot count.
+const MAX_DELAY: Duration = Duration::from_hours(365 * 24);
+/// No snooze is shorter: it costs no attempt, so nothing else would stop a job that snoozes for nothing.
+const MIN_SNOOZE: Duration = Duration::from_millis(100);
+/// Characters kept of an error's line.
+const MAX_MESSAGE: usize = 1_000;
+
+/// What bounds every attempt, whatever its kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of output that can be kept.
+    pub max_output: u64,
+    /// How long a handler may take to stop once it was told to.
+    pub cancel_grace: Duration,
+}
+
+impl From<&JobSettings> for Limits {
+    fn from(jobs: &JobSettings) -> Self {
+        Self { max_output: jobs.max_output, cancel_grace: jobs.cancel_grace }
+    }
+}
+
+/// One attempt that is about to run.
+pub struct Attempt<'a> {
+    /// What runs it.
+    pub entry: &'a Entry,
+    /// The job, as it was claimed.
+    pub job: &'a ClaimedJob,
+    /// Tells the handler to stop: a cancel, a lost lease, the end of a drain.
+    pub canceled: CancellationToken,
+    /// Where its progress goes.
+    pub progress: watch::Sender<Option<Progress>>,
+    /// What bounds it.
+    pub limits: Limits,
+    /// Tells whether a next attempt would come too late.
+    pub clock: &'a dyn Clock,
+}
+
+/// How the handler's run came to its end.
+enum Ending {
+    /// It returned, or panicked.
+    Returned(Outcome),
+    /// It ran longer than it may. What it said when it was told so, if it said anything.
+    TimedOut(Vec<u8>),
+    /// It was told to stop, and did not within the grace.
+    Ignored,
+}
+
+/// Runs an attempt. Never panics, and returns at the latest when its timeout and a grace have passed.
+///
+/// Once `canceled` has fired, an attempt that neither completed nor failed for good is [`Ended::Released`]: a job that
+/// a client canceled ends as `canceled`, and one whose worker drains runs elsewhere and is charged no attempt.
+pub async fn execute(attempt: Attempt<'_>) -> Ended {
+    let job = attempt.job;
+    let span = tracing::info_span!("job.run", job = %job.fence.job, kind = %job.kind, attempt = job.fence.attempt);
+    async {
+        let ending = attempt.run().await;
+        attempt.resolve(ending).await
+    }
+    .instrument(span)
+    .await
+}
+
+impl Attempt<'_> {
+    /// Runs the handler under its timeout and stops it when told to.
+    async fn run(&self) -> Ending {
+        if self.canceled.is_cancelled() {
+            return Ending::Ignored;
+        }
+        // The timeout stops this attempt, not whatever else the caller's token stops.
+        let stop = self.canceled.child_token();
+        let context = self.context(stop.clone());
+        let handler = &self.entry.handler;
+        let input = self.job.input.clone();
+        let mut running = DropQuietly(Some(Box::pin(async move {
+            // The handler's first lines run inside too: not every implementation is an `async fn`.
+            match AssertUnwindSafe(async move { handler.run(input, context).await }).catch_unwind().await {
+                Ok(outcome) => outcome,
+                Err(panic) => panicked(&*panic),
+            }
+        })));
+
+        tokio::select! {
+            biased;
+            outcome = running.outcome() => Ending::Returned(outcome),
+            () = self.canceled.cancelled() => {
+                match timeout(self.limits.cancel_grace, running.outcome()).await {
+                    Ok(outcome) => Ending::Returned(outcome),
+                    Err(_) => Ending::Ignored,
+                }
+            }
+            () = sleep(self.job.run_timeout) => {
+                stop.cancel();
+                match timeout(TIMEOUT_GRACE, running.outcome()).await {
+                    Ok(Outcome::Retry { error, .. } | Outcome::Fail(error)) => Ending::TimedOut(error.detail),
+                    _ => Ending::TimedOut(Vec::new()),
+                }
+            }
+        }
+    }
+
+    fn context(&self, canceled: CancellationToken) -> Context {
+        let job = self.job;
+        Context {
+            job_id: job.fence.job,
+            kind: job.kind.clone(),
+            attempt: job.fence.attempt,
+            max_attempts: job.max_attempts,
+            timeout: job.run_timeout,
+            max_output: self.limits.max_output,
+            traceparent: job.traceparent.as_deref().map(Arc::from),
+            canceled,
+            progress: self.progress.clone(),
+        }
+    }
+
+    /// Makes of an ending what the store is told.
+    async fn resolve(&self, ending: Ending) -> Ended {
+        let stopped = self.canceled.is_cancelled();
+        match ending {
+            Ending::Returned(Outcome::Complete(payload)) => self.keep(payload).await,
+            Ending::Returned(Outcome::Fail(error)) => Ended::Failed(self.failure(&error, false)),
+            Ending::Returned(Outcome::Snooze(delay)) => self.snooze(delay),
+            Ending::Ignored => Ended::Released,
+            Ending::Returned(Outcome::Retry { .. }) if stopped => Ended::Released,
+            Ending::Returned(Outcome::Retry { error, after }) => self.retry(error, after),
+            Ending::TimedOut(said) => {
+                let message = format!("ran longer than the {} it may", format_duration(self.job.run_timeout));
+                let error = HandlerError::new(message).with_code(FailureCode::RunTimeout).with_detail(said);
+                self.retry(error, None)
+            }
+        }
+    }
+
+    async fn keep(&self, payload: Payload) -> Ended {
+        let size = u64::try_from(payload.bytes.len()).unwrap_or(u64::MAX);
+        if size > self.limits.max_output {
+            let error = HandlerError::output_too_large(self.limits.max_output);
+            return Ended::Failed(self.failure(&error, false));
+        }
+        let content_type = sendable(payload.content_type);
+        let digest = digest(payload.bytes.clone()).await;
+        Ended::Succeeded(Output { payload: Payload { content_type, bytes: payload.bytes }, digest })
+    }
+
+    fn retry(&self, mut error: HandlerError, after: Option<Duration>) -> Ended {
+        let (attempt, max_attempts) = (self.job.fence.attempt, self.job.max_attempts);
+        if attempt >= max_attempts {
+            if max_attempts > 1 {
+                error.code = FailureCode::AttemptsExhausted;
+            }
+            return Ended::Failed(self.failure(&error, true));
+        }
+        let delay = after.unwrap_or_else(|| self.entry.kind.retry.delay_after(attempt, IdSource.fraction()));
+        let delay = delay.min(MAX_DELAY);
+        if self.comes_too_late(delay) {
+            error.message.push_str(" (its deadline leaves no time for another attempt)");
+            return Ended::Failed(self.failure(&error, true));
+        }
+        Ended::Retry { error: self.failure(&error, true), delay }
+    }
+
+    fn snooze(&self, delay: Duration) -> Ended {
+        let delay = delay.clamp(MIN_SNOOZE, MAX_DELAY);
+        if self.comes_too_late(delay) {
+            let error = HandlerError::new(format!(
+                "asked to be called again after {}, past its deadline",
+                format_duration(delay)
+            ));
+            return Ended::Failed(self.failure(&error, true));
+        }
+        Ended::Snoozed(delay)
+    }
+
+    fn comes_too_late(&self, delay: Duration) -> bool {
+        self.job.deadline.is_some_and(|deadline| {
+            time::Duration::try_from(delay)
+                .ok()
+                .and_then(|d| self.clock.now().checked_add(d))
+                .is_none_or(|t| t > deadline)
+        })
+    }
+
+    fn failure(&self, error: &HandlerError, retryable: bool) -> Failure {
+        let message: String = error.message.chars().take(MAX_MESSAGE).collect();
+        Failure::new(error.code, message, retryable, self.job.fence.attempt).with_detail(&error.detail)
+    }
+}
+
+/// A handler's run. What it leaves behind may panic as it is dropped, in whatever task that is; its outcome stands.
+struct DropQuietly<'a>(Option<Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>>);
+
+impl DropQuietly<'_> {
+    /// Goes on with it. Never resolves again once it has.
+    async fn outcome(&mut self) -> Outcome {
+        match self.0.as_mut() {
+            Some(run) => run.await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for DropQuietly<'_> {
+    fn drop(&mut self) {
+        let run = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(run))) {
+            tracing::warn!(panic = text_of(&*panic), "handler panicked while it was dropped");
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    let text = text_of(panic);
+    tracing::warn!(panic = text, "handler panicked");
+    HandlerError::new(format!("handler panicked: {text}")).retry()
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// A content type is sent as a header one day: one that cannot be is replaced by the one that says nothing.
+fn sendable(content_type: String) -> String {
+    let fits = (1..=255).contains(&content_type.len()) && content_type.chars().all(|c| matches!(c, ' '..='~'));
+    if fits { content_type } else { "application/octet-stream".to_owned() }
+}
+
+async fn digest(bytes: Bytes) -> [u8; 32] {
+    if bytes.len() <= LARGE {
+        return Sha256::digest(&bytes).into();
+    }
+    let shared = bytes.clone();
+    match tokio::task::spawn_blocking(move || Sha256::digest(&shared).into()).await {
+        Ok(digest) => digest,
+        // The runtime is ending and takes no more work of that sort.
+        Err(_) => Sha256::digest(&bytes).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

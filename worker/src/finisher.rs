@@ -1,0 +1,139 @@
+//! Records how attempts ended: one lane, in order, a batch being whatever ended while the previous one was written.
+//!
+//! One lane, because the last job of a claim takes the claim's record with it: it must not be committed before the
+//! others of that claim are. What the store did not answer is sent again until it does; a recorded end answers the same
+//! the second time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::broker::{Signal, Wakeups};
+use raincheck_shared::domain::{Ended, Failure, FailureCode};
+use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::store::{Attempts, Finish, Finished, StoreError};
+use raincheck_shared::telemetry::Chain;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::counters::Counters;
+
+/// Ends of one batch at most.
+const BATCH: usize = 256;
+/// Bytes of results of one batch at most; a larger result makes a batch of its own.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What the lane works with.
+pub(crate) struct Finisher {
+    pub(crate) attempts: Arc<dyn Attempts>,
+    pub(crate) wakeups: Arc<dyn Wakeups>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) ids: IdSource,
+    /// Retries due sooner than this nudge the timers of the API.
+    pub(crate) nudge_below: Duration,
+}
+
+impl Finisher {
+    /// Serves until nobody can send any more. `finished` hears the token of each attempt whose end is settled.
+    pub(crate) async fn run(
+        self,
+        mut ended: mpsc::UnboundedReceiver<Finish>,
+        finished: mpsc::UnboundedSender<Vec<Uuid>>,
+    ) {
+        let mut waiting = Vec::new();
+        loop {
+            if waiting.is_empty() && ended.recv_many(&mut waiting, BATCH).await == 0 {
+                return;
+            }
+            while waiting.len() < BATCH
+                && let Ok(more) = ended.try_recv()
+            {
+                waiting.push(more);
+            }
+            let rest = waiting.split_off(batch_end(&waiting));
+            let batch = std::mem::replace(&mut waiting, rest);
+            let tokens = batch.iter().map(|finish| finish.fence.token).collect();
+            self.record(batch).await;
+            let _ = finished.send(tokens);
+        }
+    }
+
+    async fn record(&self, mut batch: Vec<Finish>) {
+        let mut pause = Duration::from_millis(50);
+        let mut failed = false;
+        loop {
+            match self.attempts.finish(&batch).await {
+                Ok(answers) => {
+                    batch = self.settle(batch, answers);
+                    if batch.is_empty() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    // Said once for each outage.
+                    if !std::mem::replace(&mut failed, true) {
+                        tracing::warn!(error = %Chain(&error), finishes = batch.len(), "cannot record results, will try again");
+                    }
+                }
+            }
+            tokio::time::sleep(pause.mul_f64(0.5 + self.ids.fraction())).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Tells the world what was recorded; answers what has to be sent again.
+    fn settle(&self, batch: Vec<Finish>, answers: Vec<Result<Finished, StoreError>>) -> Vec<Finish> {
+        let mut again = Vec::new();
+        let mut changes = Vec::new();
+        let mut soonest: Option<Duration> = None;
+        for (finish, answer) in batch.into_iter().zip(answers) {
+            match answer {
+                Ok(Finished::Recorded(change)) => {
+                    self.counters.finished();
+                    changes.push(change);
+                    if let Ended::Retry { delay, .. } | Ended::Snoozed(delay) = finish.ended {
+                        soonest = Some(soonest.map_or(delay, |s| s.min(delay)));
+                    }
+                }
+                Ok(Finished::Fenced) => {
+                    let fenced = self.counters.fenced();
+                    tracing::debug!(
+                        job.id = %finish.fence.job,
+                        job.attempt = finish.fence.attempt,
+                        worker.fenced_total = fenced,
+                        "a late result was refused: the attempt is no longer this worker's"
+                    );
+                }
+                Err(StoreError::Unavailable(_)) => again.push(finish),
+                Err(error) => {
+                    tracing::error!(job.id = %finish.fence.job, error = %Chain(&error), "a result cannot be kept, failing the job");
+                    // Already the plain words of a failure: then the lease's end must settle it.
+                    if !matches!(finish.ended, Ended::Failed(_)) {
+                        let message = format!("the result cannot be kept: {}", Chain(&error));
+                        let failure = Failure::new(FailureCode::HandlerError, message, false, finish.fence.attempt);
+                        again.push(Finish { ended: Ended::Failed(failure), ..finish });
+                    }
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.wakeups.announce(Signal::Changed(changes));
+        }
+        if let Some(delay) = soonest.filter(|delay| *delay < self.nudge_below) {
+            self.wakeups.announce(Signal::TimerSet(delay));
+        }
+        again
+    }
+}
+
+fn batch_end(waiting: &[Finish]) -> usize {
+    let mut bytes = 0;
+    for (n, finish) in waiting.iter().enumerate() {
+        if let Ended::Succeeded(output) = &finish.ended {
+            bytes += output.payload.bytes.len();
+        }
+        if n > 0 && bytes > BATCH_BYTES {
+            return n;
+        }
+    }
+    waiting.len()
+}

@@ -1,0 +1,257 @@
+//! Runs a program: input on stdin, output on stdout, and the end of stderr kept when it fails.
+//!
+//! The program leads a process group of its own. When the attempt is told to stop, the group gets SIGTERM, a second
+//! later SIGKILL; when the attempt is dropped, SIGKILL at once. When the program exits, whatever it left running in its
+//! group is killed too, so that no attempt leaves processes behind.
+//!
+//! A worker that is itself killed with SIGKILL cannot do that. The program then reads the end of its stdin and gets
+//! SIGPIPE on its next write to stdout or stderr; one that does neither runs on until it is done.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use raincheck_shared::domain::{FailureCode, Payload};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{self, Child, ChildStdin};
+use tokio::time::{sleep, timeout};
+
+use super::bounded::{Output, Tail};
+use super::process_group::ProcessGroup;
+use crate::{Context, Handler, HandlerError, Outcome};
+
+/// From SIGTERM to SIGKILL.
+const TERMINATE_GRACE: Duration = Duration::from_secs(1);
+/// How long pipes may stay open after the program's exit, held by what it started.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long the kernel may take to end what was killed.
+const REAP: Duration = Duration::from_millis(500);
+/// Bytes read from a pipe at once: what a pipe holds.
+const CHUNK: usize = 64 * 1024;
+
+/// Runs a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Added to the worker's environment. The worker's own settings (`RAINCHECK__…`, `DATABASE_URL`, `AMQP_URL`) are
+    /// not passed on: they may hold passwords.
+    pub env: BTreeMap<String, String>,
+    /// Where it runs.
+    pub directory: Option<PathBuf>,
+    /// Exit codes that are worth another attempt; empty: every non-zero one. A program killed by signal `n` counts as
+    /// exit code `128 + n`, as in a shell.
+    pub retry_exit_codes: Vec<i32>,
+    /// The media type of what it writes.
+    pub output_type: String,
+}
+
+#[async_trait]
+impl Handler for Command {
+    async fn run(&self, input: Payload, context: Context) -> Outcome {
+        let mut child = match self.start(&input, &context) {
+            Ok(child) => child,
+            Err(error) => return self.not_started(&error),
+        };
+        // After `child`, so that it is dropped first when the attempt is dropped: the group is killed, then reaped.
+        let group = ProcessGroup::led_by(&child);
+        let mut said = Said { output: Output::new(context.max_output()), stderr: Tail::default() };
+
+        let ended = {
+            let mut attended = std::pin::pin!(attend(&mut child, &group, input.bytes, &mut said));
+            tokio::select! {
+                biased;
+                ended = &mut attended => Some(ended),
+                () = context.canceled() => {
+                    // Its pipes are served on meanwhile: what it says on its way out is kept.
+                    group.terminate();
+                    if timeout(TERMINATE_GRACE, &mut attended).await.is_err() {
+                        group.kill();
+                        let _ = timeout(REAP, &mut attended).await;
+                    }
+                    None
+                }
+            }
+        };
+        // Kills whatever is left of it.
+        drop(group);
+        // Answers at once for a child that was waited for; one not gone by then is reaped by the runtime, later.
+        let _ = timeout(REAP, child.wait()).await;
+        self.outcome(ended, said)
+    }
+}
+
+/// What a program wrote so far.
+struct Said {
+    output: Output,
+    stderr: Tail,
+}
+
+impl Command {
+    fn start(&self, input: &Payload, context: &Context) -> io::Result<Child> {
+        let (program, arguments) = self
+            .argv
+            .split_first()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
+        let mut command = process::Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        for (name, _) in std::env::vars_os() {
+            if is_the_workers_own(&name.to_string_lossy()) {
+                command.env_remove(name);
+            }
+        }
+        command
+            .envs(&self.env)
+            .env("RAINCHECK_JOB_ID", context.job_id().to_string())
+            .env("RAINCHECK_KIND", context.kind().as_str())
+            .env("RAINCHECK_ATTEMPT", context.attempt().to_string())
+            .env("RAINCHECK_CONTENT_TYPE", &input.content_type);
+        match context.traceparent() {
+            Some(traceparent) => command.env("TRACEPARENT", traceparent),
+            None => command.env_remove("TRACEPARENT"),
+        };
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command.spawn()
+    }
+
+    fn not_started(&self, error: &io::Error) -> Outcome {
+        let program = self.argv.first().map_or("", String::as_str);
+        let kind = error.kind();
+        if let Some(directory) = self.directory.as_ref().filter(|d| !d.is_dir()) {
+            return HandlerError::new(format!("its directory {} is not there", directory.display())).fail();
+        }
+        let message = match kind {
+            io::ErrorKind::NotFound => format!("the program {program:?} was not found"),
+            io::ErrorKind::PermissionDenied => format!("the program {program:?} may not be executed"),
+            _ => format!("the program {program:?} could not be started: {error}"),
+        };
+        // Processes, memory or file handles that are short now come back; a program does not.
+        let short = matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory)
+            || matches!(kind, io::ErrorKind::ExecutableFileBusy | io::ErrorKind::Interrupted)
+            || matches!(error.raw_os_error().map(rustix::io::Errno::from_raw_os_error), Some(e) if is_shortage(e));
+        let error = HandlerError::new(message);
+        if short { error.retry() } else { error.fail() }
+    }
+
+    fn outcome(&self, ended: Option<Result<ExitStatus, HandlerError>>, said: Said) -> Outcome {
+        let stderr = said.stderr.into_bytes();
+        match ended {
+            Some(Ok(status)) if status.success() => {
+                Outcome::Complete(Payload { content_type: self.output_type.clone(), bytes: said.output.into_bytes() })
+            }
+            Some(Ok(status)) => {
+                let (code, message) = match (status.code(), status.signal()) {
+                    (Some(code), _) => (code, format!("exited with code {code}")),
+                    (None, Some(signal)) => (128 + signal, format!("killed by signal {signal}")),
+                    (None, None) => (-1, status.to_string()),
+                };
+                let error = HandlerError::new(message).with_detail(stderr);
+                let again = self.retry_exit_codes.is_empty() || self.retry_exit_codes.contains(&code);
+                if again { error.retry() } else { error.fail() }
+            }
+            Some(Err(error)) => {
+                let too_large = error.code == FailureCode::OutputTooLarge;
+                let error = error.with_detail(stderr);
+                if too_large { error.fail() } else { error.retry() }
+            }
+            None => match Outcome::stopped() {
+                Outcome::Retry { error, after } => Outcome::Retry { error: error.with_detail(stderr), after },
+                other => other,
+            },
+        }
+    }
+}
+
+/// Whether a variable configures the worker.
+fn is_the_workers_own(variable: &str) -> bool {
+    variable.starts_with("RAINCHECK__") || matches!(variable, "DATABASE_URL" | "AMQP_URL")
+}
+
+fn is_shortage(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN].contains(&error)
+}
+
+/// Serves a program's three pipes at once, so that none of them can block another, until it has exited and they are
+/// closed. What it left running in its group does not hold up its end for longer than [`LINGER`].
+async fn attend(
+    child: &mut Child,
+    group: &ProcessGroup,
+    input: Bytes,
+    said: &mut Said,
+) -> Result<ExitStatus, HandlerError> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let Said { output, stderr: tail } = said;
+    let mut served = std::pin::pin!(async {
+        tokio::try_join!(
+            feed(stdin, &input),
+            each_chunk(stdout, |chunk| output.push(chunk)),
+            each_chunk(stderr, |chunk| {
+                tail.push(chunk);
+                Ok(())
+            }),
+        )
+    });
+    let lost = |error| HandlerError::new(format!("lost sight of the program: {error}"));
+    let status = tokio::select! {
+        biased;
+        all = &mut served => {
+            all?;
+            return child.wait().await.map_err(lost);
+        }
+        status = child.wait() => status.map_err(lost)?,
+    };
+    if let Ok(all) = timeout(LINGER, &mut served).await {
+        all?;
+        return Ok(status);
+    }
+    group.kill();
+    tokio::select! {
+        biased;
+        all = &mut served => all.map(|_| status),
+        // Somebody outside the group holds them. The program itself has said all it had to say.
+        () = sleep(REAP) => Ok(status),
+    }
+}
+
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) -> Result<(), HandlerError> {
+    let Some(mut stdin) = stdin else { return Ok(()) };
+    match stdin.write_all(input).await {
+        Ok(()) => Ok(()),
+        // It had read enough: whether that is an error is for its exit code to say.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(HandlerError::new(format!("the program could not be given its input: {error}"))),
+    }
+}
+
+async fn each_chunk<R, F>(pipe: Option<R>, mut take: F) -> Result<(), HandlerError>
+where
+    R: AsyncRead + Unpin,
+    F: FnMut(&[u8]) -> Result<(), HandlerError>,
+{
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match pipe.read(&mut chunk).await {
+            Ok(0) => return Ok(()),
+            Ok(n) => take(&chunk[..n])?,
+            Err(error) => return Err(HandlerError::new(format!("the program's output could not be read: {error}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! Gives the input back, bytes and type.
+
+use async_trait::async_trait;
+use raincheck_shared::domain::Payload;
+
+use crate::{Context, Handler, Outcome};
+
+/// Gives the input back, bytes and type.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Echo;
+
+#[async_trait]
+impl Handler for Echo {
+    async fn run(&self, input: Payload, _context: Context) -> Outcome {
+        Outcome::Complete(input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::handlers::trial::attempt;
+
+    #[tokio::test]
+    async fn an_echo_is_the_input_in_bytes_and_type() {
+        let input = Payload { content_type: "image/x; a=b".to_owned(), bytes: Bytes::from_static(&[0, 255, 13, 10]) };
+        let (context, _, _) = attempt();
+        assert_eq!(Echo.run(input.clone(), context).await, Outcome::Complete(input));
+    }
+}

@@ -1,0 +1,120 @@
+//! The attempts that run: how each is told to stop, what it reports, and which claim it belongs to.
+
+use std::collections::{HashMap, HashSet};
+
+use raincheck_shared::domain::{Fence, JobId, KindName, LeaseId, Progress, WorkerId};
+use raincheck_shared::store::ProgressReport;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What an attempt's task is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing: run.
+    No,
+    /// Drop the handler and give the job back to the queue.
+    GiveBack,
+    /// Drop the handler and say nothing: the job is somebody else's.
+    Abandon,
+}
+
+/// One attempt.
+pub(crate) struct Run {
+    pub(crate) fence: Fence,
+    pub(crate) worker: WorkerId,
+    pub(crate) lease: LeaseId,
+    pub(crate) kind: KindName,
+    pub(crate) canceled: CancellationToken,
+    pub(crate) stop: watch::Sender<Stop>,
+    pub(crate) progress: watch::Receiver<Option<Progress>>,
+}
+
+/// All attempts of this process, by the token of their fence, and what is left of each claim.
+#[derive(Default)]
+pub(crate) struct Running {
+    runs: HashMap<Uuid, Run>,
+    by_job: HashMap<JobId, Uuid>,
+    left: HashMap<LeaseId, usize>,
+}
+
+impl Running {
+    pub(crate) fn add(&mut self, run: Run) {
+        *self.left.entry(run.lease).or_default() += 1;
+        self.by_job.insert(run.fence.job, run.fence.token);
+        self.runs.insert(run.fence.token, run);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// The kind of an attempt that still counts as running.
+    pub(crate) fn get(&self, token: &Uuid) -> Option<&Run> {
+        self.runs.get(token)
+    }
+
+    /// Notes that an attempt's end is on its way to the store; answers its claim's record if it was the last of that.
+    pub(crate) fn ending(&mut self, token: &Uuid) -> Option<LeaseId> {
+        let lease = self.runs.get(token)?.lease;
+        let left = self.left.get_mut(&lease)?;
+        *left -= 1;
+        if *left > 0 {
+            return None;
+        }
+        self.left.remove(&lease);
+        Some(lease)
+    }
+
+    /// Forgets an attempt whose end is settled.
+    pub(crate) fn remove(&mut self, token: &Uuid) -> Option<Run> {
+        let run = self.runs.remove(token)?;
+        if self.by_job.get(&run.fence.job) == Some(token) {
+            self.by_job.remove(&run.fence.job);
+        }
+        Some(run)
+    }
+
+    /// Passes a cancel on to the handler, if the job runs here.
+    pub(crate) fn cancel(&self, job: &JobId) -> bool {
+        let run = self.by_job.get(job).and_then(|token| self.runs.get(token));
+        if let Some(run) = run {
+            run.canceled.cancel();
+        }
+        run.is_some()
+    }
+
+    /// Asks every handler to stop.
+    pub(crate) fn cancel_all(&self) {
+        self.runs.values().for_each(|run| run.canceled.cancel());
+    }
+
+    /// Tells every attempt to stop in the given way.
+    pub(crate) fn stop_all(&self, how: Stop) {
+        for run in self.runs.values() {
+            run.stop.send_replace(how);
+        }
+    }
+
+    /// Progress that was reported since the last call.
+    pub(crate) fn new_progress(&mut self) -> Vec<ProgressReport> {
+        let changed = self.runs.values_mut().filter(|run| run.progress.has_changed().unwrap_or(false));
+        changed
+            .filter_map(|run| {
+                let progress = run.progress.borrow_and_update().clone()?;
+                Some(ProgressReport { fence: run.fence, progress })
+            })
+            .collect()
+    }
+
+    /// The claims of `worker` that still have attempts, and all jobs that run under it.
+    pub(crate) fn held_by(&self, worker: WorkerId) -> (Vec<LeaseId>, Vec<JobId>) {
+        let held: Vec<&Run> = self.runs.values().filter(|run| run.worker == worker).collect();
+        let leases: HashSet<LeaseId> = held.iter().map(|run| run.lease).collect();
+        (leases.into_iter().collect(), held.iter().map(|run| run.fence.job).collect())
+    }
+}
