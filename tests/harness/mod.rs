@@ -4,5 +4,6 @@
 pub mod client;
 pub mod cluster;
 pub mod process;
+pub mod served;
 pub mod services;
 pub mod wait;
