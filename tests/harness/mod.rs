@@ -1,4 +1,4 @@
-//! What the tests stand on: services, processes, clients, and waiting for values.
+//! What the tests stand on: services, processes, clients, stores, and waiting for values.
 #![expect(missing_docs, reason = "the harness is read along with the tests")]
 
 pub mod client;
@@ -6,4 +6,5 @@ pub mod cluster;
 pub mod process;
 pub mod served;
 pub mod services;
+pub(crate) mod store;
 pub mod wait;
