@@ -41,10 +41,7 @@ async fn a_broken_chunk_is_a_problem() {
 async fn a_client_that_goes_away_in_the_middle_of_its_body_leaves_nothing() {
     let served = Served::idle().await;
     let mut socket = TcpStream::connect(served.address).await.unwrap();
-    socket
-        .write_all(b"POST /v1/kinds/echo/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf")
-        .await
-        .unwrap();
+    socket.write_all(b"POST /v1/kinds/echo/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf").await.unwrap();
     socket.shutdown().await.unwrap();
     let mut said = String::new();
     let _ = socket.read_to_string(&mut said).await;

@@ -87,7 +87,9 @@ async fn everything_that_is_wrong_is_told_at_once() {
 #[tokio::test]
 async fn bodies_that_are_no_json_object_are_refused() {
     let served = Served::idle().await;
-    for broken in ["", "{", "{\"kind\": \"echo\"", "{\"kind\": \"echo\",}", "nonsense", "{} {}", "{\"kind\": \"\\u12\"}"] {
+    for broken in
+        ["", "{", "{\"kind\": \"echo\"", "{\"kind\": \"echo\",}", "nonsense", "{} {}", "{\"kind\": \"\\u12\"}"]
+    {
         assert_problem(&post_text(&served.client, broken, &[]).await, 400, "malformed-request");
     }
     for other in ["[]", "1", "null", "\"text\""] {
@@ -140,7 +142,9 @@ async fn unknown_kinds_are_not_found() {
 async fn media_types_are_checked_before_the_body_is_read() {
     let served = Served::idle().await;
     let body = r#"{"kind": "echo"}"#;
-    for headers in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]] {
+    for headers in
+        [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]]
+    {
         assert_problem(&post_raw(&served, "/v1/jobs", headers, body).await, 415, "unsupported-media-type");
     }
     let vendor = [("content-type", "application/vnd.x+json; charset=utf-8")];
@@ -245,7 +249,8 @@ async fn query_parameters_are_read_as_strictly_as_fields() {
 #[tokio::test]
 async fn ids_that_are_no_uuid_are_malformed_whatever_is_asked() {
     let served = Served::idle().await;
-    let ids = ["1", "0192f0c1-2345-7abc-8def-0123456789ag", "0192f0c123457abc8def0123456789ab", "%00", "%ff", "..%2f.."];
+    let ids =
+        ["1", "0192f0c1-2345-7abc-8def-0123456789ag", "0192f0c123457abc8def0123456789ab", "%00", "%ff", "..%2f.."];
     for id in ids {
         for (method, rest) in [(Method::GET, ""), (Method::GET, "/result"), (Method::POST, "/cancel")] {
             let answer = served.client.send(method, &format!("/v1/jobs/{id}{rest}"), &[], "").await;

@@ -34,10 +34,8 @@ async fn a_waiting_job_is_canceled_at_once_and_twice_is_as_good_as_once() {
 async fn a_running_job_is_asked_to_stop_and_who_waits_for_it_hears() {
     let served = Served::working().await;
     let id = served.client.submit("sleep", &json!({"seconds": 60})).await;
-    until("the job to run", Duration::from_secs(10), async || {
-        served.client.job(&id).await["status"] == "in_progress"
-    })
-    .await;
+    until("the job to run", Duration::from_secs(10), async || served.client.job(&id).await["status"] == "in_progress")
+        .await;
     let (asked, ended) = tokio::join!(cancel(&served, &id, ""), served.client.done(&id));
     assert_eq!(asked.status, 202);
     assert!(asked.json()["cancel"]["requested_at"].is_string());

@@ -123,7 +123,7 @@ async fn a_client_that_goes_away_does_not_cancel_its_job() {
 
 #[tokio::test]
 async fn unknown_jobs_are_404_and_forgotten_ones_410() {
-    let served = Served::with(Work::Worker, &[]).await;
+    let served = Served::working().await;
     // A v7 of today that nobody made, and a v4, which we never make.
     let fresh = raincheck_shared::lifecycle::IdSource.job();
     for id in [fresh.to_string(), raincheck_shared::lifecycle::IdSource.random().to_string()] {
@@ -136,9 +136,10 @@ async fn unknown_jobs_are_404_and_forgotten_ones_410() {
     // A v7 of 2015 is older than anything that is kept.
     let old = "/v1/jobs/014b1f5c-7c00-7000-8000-000000000000";
     assert_problem(&get(&served.client, old, &[]).await, 410, "job-expired");
+    assert!(served.stop().await);
 
-    let body = json!({"kind": "echo", "retention": {"result": "1s"}});
-    let kept = post_job(&served.client, &body, &[("prefer", "wait=15")]).await;
+    let served = Served::with(Work::Worker, &[("jobs.retention", "1s")]).await;
+    let kept = post_job(&served.client, &json!({"kind": "echo"}), &[("prefer", "wait=15")]).await;
     assert_eq!(kept.status, 200);
     let path = format!("/v1/jobs/{}", kept.job_id());
     until("the job to be forgotten", Duration::from_secs(10), async || {
@@ -165,7 +166,9 @@ async fn a_redirect_to_the_result_comes_only_when_it_was_asked_for() {
 #[tokio::test]
 async fn links_start_with_the_public_url_and_never_with_the_host_that_was_asked() {
     let served = Served::with(Work::Nobody, &[("http.public_url", "https://jobs.example.com/")]).await;
-    let answer = post_job(&served.client, &json!({"kind": "echo"}), &[("host", "evil.example"), ("x-forwarded-host", "evil")]).await;
+    let answer =
+        post_job(&served.client, &json!({"kind": "echo"}), &[("host", "evil.example"), ("x-forwarded-host", "evil")])
+            .await;
     let url = format!("https://jobs.example.com/v1/jobs/{}", answer.job_id());
     assert_eq!(answer.header("location"), url);
     assert_eq!(answer.json()["links"]["self"], url);

@@ -41,9 +41,12 @@ async fn a_result_comes_back_byte_for_byte_with_type_and_digest() {
     }
     let hello = echoed(&served, "text/plain", b"hello world").await;
     let known = "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:";
-    assert_eq!(hello.json()["result"], json!({
-        "content_type": "text/plain", "size": 11, "digest": known, "value": "hello world",
-    }));
+    assert_eq!(
+        hello.json()["result"],
+        json!({
+            "content_type": "text/plain", "size": 11, "digest": known, "value": "hello world",
+        })
+    );
     assert!(served.stop().await);
 }
 
