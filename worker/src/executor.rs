@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,32 +104,31 @@ impl Attempt<'_> {
         let context = self.context(stop.clone());
         let handler = &self.entry.handler;
         let input = self.job.input.clone();
-        // The handler's first lines run inside too: not every implementation is an `async fn`.
-        let guarded = AssertUnwindSafe(async move { handler.run(input, context).await }).catch_unwind();
-        let mut running = Box::pin(guarded.map(|caught| caught.unwrap_or_else(|panic| panicked(&*panic))));
+        let mut running = DropQuietly(Some(Box::pin(async move {
+            // The handler's first lines run inside too: not every implementation is an `async fn`.
+            match AssertUnwindSafe(async move { handler.run(input, context).await }).catch_unwind().await {
+                Ok(outcome) => outcome,
+                Err(panic) => panicked(&*panic),
+            }
+        })));
 
-        let ending = tokio::select! {
+        tokio::select! {
             biased;
-            outcome = &mut running => Ending::Returned(outcome),
+            outcome = running.outcome() => Ending::Returned(outcome),
             () = self.canceled.cancelled() => {
-                match timeout(self.limits.cancel_grace, &mut running).await {
+                match timeout(self.limits.cancel_grace, running.outcome()).await {
                     Ok(outcome) => Ending::Returned(outcome),
                     Err(_) => Ending::Ignored,
                 }
             }
             () = sleep(self.job.run_timeout) => {
                 stop.cancel();
-                match timeout(TIMEOUT_GRACE, &mut running).await {
+                match timeout(TIMEOUT_GRACE, running.outcome()).await {
                     Ok(Outcome::Retry { error, .. } | Outcome::Fail(error)) => Ending::TimedOut(error.detail),
                     _ => Ending::TimedOut(Vec::new()),
                 }
             }
-        };
-        // What a handler leaves behind may panic as it is dropped; its outcome stands.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(running))) {
-            tracing::warn!(panic = text_of(&*panic), "handler panicked while it was dropped");
         }
-        ending
     }
 
     fn context(&self, canceled: CancellationToken) -> Context {
@@ -154,7 +154,7 @@ impl Attempt<'_> {
             Ending::Returned(Outcome::Fail(error)) => Ended::Failed(self.failure(&error, false)),
             Ending::Returned(Outcome::Snooze(delay)) => self.snooze(delay),
             Ending::Ignored => Ended::Released,
-            Ending::Returned(Outcome::Retry { .. }) | Ending::TimedOut(_) if stopped => Ended::Released,
+            Ending::Returned(Outcome::Retry { .. }) if stopped => Ended::Released,
             Ending::Returned(Outcome::Retry { error, after }) => self.retry(error, after),
             Ending::TimedOut(said) => {
                 let message = format!("ran longer than the {} it may", format_duration(self.job.run_timeout));
@@ -216,6 +216,28 @@ impl Attempt<'_> {
     fn failure(&self, error: &HandlerError, retryable: bool) -> Failure {
         let message: String = error.message.chars().take(MAX_MESSAGE).collect();
         Failure::new(error.code, message, retryable, self.job.fence.attempt).with_detail(&error.detail)
+    }
+}
+
+/// A handler's run. What it leaves behind may panic as it is dropped, in whatever task that is; its outcome stands.
+struct DropQuietly<'a>(Option<Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>>);
+
+impl DropQuietly<'_> {
+    /// Goes on with it. Never resolves again once it has.
+    async fn outcome(&mut self) -> Outcome {
+        match self.0.as_mut() {
+            Some(run) => run.await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for DropQuietly<'_> {
+    fn drop(&mut self) {
+        let run = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(run))) {
+            tracing::warn!(panic = text_of(&*panic), "handler panicked while it was dropped");
+        }
     }
 }
 

@@ -288,7 +288,7 @@ async fn a_timeout_ends_a_program_and_what_it_started() {
     let output_type = "text/plain".to_owned();
     let mut trial =
         Trial::of(Command { argv, output_type, directory: None, env: [].into(), retry_exit_codes: Vec::new() });
-    trial.job.run_timeout = Duration::from_secs(1);
+    trial.job.run_timeout = Duration::from_secs(2);
     let (ended, pid) = tokio::join!(trial.ended(), pid_in(&file));
     let (failure, _) = to_retry(ended);
     assert_eq!((failure.code, failure.detail.as_deref()), (FailureCode::RunTimeout, Some("started")));
@@ -326,6 +326,13 @@ async fn a_handler_that_ignores_a_cancel_is_dropped_after_the_grace() {
     let (trial, dropped) = deaf(false);
     let (ended, ()) = tokio::join!(trial.ended(), async { trial.canceled.cancel() });
     assert_eq!(ended, Ended::Released);
+    assert!(dropped.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_given_up_takes_no_panic_along() {
+    let (trial, dropped) = deaf(true);
+    assert!(timeout(Duration::from_millis(20), trial.ended()).await.is_err());
     assert!(dropped.load(Ordering::Relaxed));
 }
 

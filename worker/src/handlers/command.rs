@@ -39,8 +39,8 @@ const CHUNK: usize = 64 * 1024;
 pub struct Command {
     /// The program and its arguments.
     pub argv: Vec<String>,
-    /// Added to the worker's environment. The worker's own settings (`RAINCHECK__…`) are not passed on: they may hold
-    /// passwords.
+    /// Added to the worker's environment. The worker's own settings (`RAINCHECK__…`, `DATABASE_URL`, `AMQP_URL`) are
+    /// not passed on: they may hold passwords.
     pub env: BTreeMap<String, String>,
     /// Where it runs.
     pub directory: Option<PathBuf>,
@@ -107,7 +107,7 @@ impl Command {
             .process_group(0)
             .kill_on_drop(true);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("RAINCHECK__") {
+            if is_the_workers_own(&name.to_string_lossy()) {
                 command.env_remove(name);
             }
         }
@@ -173,6 +173,11 @@ impl Command {
             },
         }
     }
+}
+
+/// Whether a variable configures the worker.
+fn is_the_workers_own(variable: &str) -> bool {
+    variable.starts_with("RAINCHECK__") || matches!(variable, "DATABASE_URL" | "AMQP_URL")
 }
 
 fn is_shortage(error: rustix::io::Errno) -> bool {

@@ -32,6 +32,9 @@ pub enum InvalidUpstream {
     /// Not a URL that can be called.
     #[error("its URL must start with http:// and name a host")]
     Url,
+    /// Without TLS, no https.
+    #[error("https is not built in: let a proxy beside the worker speak TLS, and call that by http://")]
+    Https,
     /// Not a header's name.
     #[error("{0:?} is not the name of a header")]
     HeaderName(String),
@@ -56,8 +59,10 @@ impl Http {
     /// A handler for one upstream. It follows no redirects and uses no proxy, whatever the environment says.
     pub fn new(url: &str, headers: &BTreeMap<String, Secret>, clock: Arc<dyn Clock>) -> Result<Self, InvalidUpstream> {
         let url = Url::parse(url).map_err(|_| InvalidUpstream::Url)?;
-        if url.scheme() != "http" || !url.has_host() {
-            return Err(InvalidUpstream::Url);
+        match url.scheme() {
+            "http" if url.has_host() => {}
+            "https" => return Err(InvalidUpstream::Https),
+            _ => return Err(InvalidUpstream::Url),
         }
         let mut sent = HeaderMap::new();
         for (name, value) in headers {

@@ -77,6 +77,19 @@ async fn it_is_told_what_it_runs_for() {
     assert_eq!(String::from_utf8_lossy(&output.bytes), expected);
 }
 
+#[test]
+fn the_workers_own_settings_are_not_passed_on() {
+    for (variable, own) in [
+        ("RAINCHECK__STORE__URL", true),
+        ("DATABASE_URL", true),
+        ("AMQP_URL", true),
+        ("RAINCHECK_JOB_ID", false),
+        ("PATH", false),
+    ] {
+        assert_eq!(is_the_workers_own(variable), own, "{variable}");
+    }
+}
+
 #[tokio::test]
 async fn a_program_that_closes_its_stdin_early_may_still_succeed() {
     let outcome = run(&shell("exec <&-; echo enough"), vec![b'x'; 4 << 20]).await;

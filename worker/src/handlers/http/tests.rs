@@ -251,7 +251,7 @@ async fn a_slow_answer_is_cut_by_the_timeout() {
     for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"] {
         let mut upstream = Upstream::answering(answer, true).await;
         let (mut context, _, _) = attempt();
-        context.timeout = Duration::from_millis(200);
+        context.timeout = Duration::from_millis(500);
         let (error, _) = to_retry(upstream.handler().run(input("x"), context).await);
         assert_eq!((error.code, &*error.message), (FailureCode::RunTimeout, "upstream did not answer in time"));
         upstream.requests.recv().await.unwrap();
@@ -280,9 +280,10 @@ fn a_bad_upstream_is_refused_at_once_and_its_secrets_stay_hidden() {
         let headers = BTreeMap::from([(name.to_owned(), Secret::new(value))]);
         Http::new(url, &headers, SystemClock::shared()).err().map(|error| error.to_string())
     };
-    for url in ["", "upstream", "ftp://host/", "https://host/", "http://"] {
+    for url in ["", "upstream", "ftp://host/", "http://"] {
         assert_eq!(new(url, "a", "b").as_deref(), Some("its URL must start with http:// and name a host"), "{url}");
     }
+    assert!(new("https://host", "a", "b").unwrap().starts_with("https is not built in"));
     assert_eq!(new("http://host", "a b", "c").as_deref(), Some("\"a b\" is not the name of a header"));
     let error = new("http://host", "authorization", "pa55\n").unwrap();
     assert!(error.contains("authorization") && !error.contains("pa55"), "{error}");

@@ -1,0 +1,146 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use raincheck_shared::config::Flags;
+
+const AFTER: &str = "\
+Without a command: `raincheck up`. Every setting: `raincheck config --defaults`.
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 the schema needs `raincheck migrate`.";
+
+/// Take a rain check on any slow request: submit, get a reference, poll for the result.
+#[derive(Debug, Parser)]
+#[command(name = "raincheck", version, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// Read this file instead of `raincheck.toml`
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// Set one setting, such as http.listen=127.0.0.1:9000; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value, global = true)]
+    set: Vec<(String, String)>,
+
+    /// What to log, such as `debug` or `info,raincheck_worker=debug`
+    #[arg(long, value_name = "FILTER", global = true)]
+    pub(crate) log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process: API, worker and repair loops
+    Up,
+    /// Run the API and the repair loops
+    Api,
+    /// Run a worker
+    Worker(WorkerArgs),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Print the effective configuration, secrets hidden
+    Config(ConfigArgs),
+    /// Look for what is wrong, and say what to do about it
+    Doctor,
+    /// Order a takeaway and watch it cook
+    Demo(DemoArgs),
+    /// Ask a running instance whether it is ready; for health checks
+    Health(UrlArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// Work on this queue; may be repeated
+    #[arg(long, value_name = "QUEUE")]
+    queue: Vec<String>,
+
+    /// Run so many jobs at once
+    #[arg(long, value_name = "N")]
+    concurrency: Option<String>,
+
+    /// What people see of this worker
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Print the defaults instead, with a comment for each
+    #[arg(long)]
+    pub(crate) defaults: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// What to order
+    #[arg(default_value = "ramen")]
+    pub(crate) dish: String,
+
+    #[command(flatten)]
+    pub(crate) at: UrlArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UrlArgs {
+    /// Where it listens, such as http://127.0.0.1:8080; without it the configured address
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+impl Cli {
+    /// What the command line adds to the configuration.
+    pub(crate) fn flags(&self) -> Flags {
+        let mut flags = Flags { file: self.config.clone(), set: self.set.iter().cloned().collect() };
+        let mut set = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                flags.set.insert(key.to_owned(), value);
+            }
+        };
+        set("log.filter", self.log.clone());
+        if let Some(Command::Worker(worker)) = &self.command {
+            set("worker.queues", (!worker.queue.is_empty()).then(|| worker.queue.join(",")));
+            set("worker.concurrency", worker.concurrency.clone());
+            set("worker.name", worker.name.clone());
+        }
+        flags
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("a key and a value with `=` between them, such as http.listen=127.0.0.1:9000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_settings_wherever_they_stand() {
+        let line = "raincheck --set http.workers=2 worker --queue a --queue b --concurrency 3 --set jobs.page=5 --log debug";
+        let flags = Cli::parse_from(line.split(' ')).flags();
+        let pairs: Vec<(&str, &str)> = flags.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("http.workers", "2"),
+                ("jobs.page", "5"),
+                ("log.filter", "debug"),
+                ("worker.concurrency", "3"),
+                ("worker.queues", "a,b"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Can the store be reached, is its schema there, does it keep what it promises to keep?
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use raincheck_shared::backends::open_store;
+use raincheck_shared::config::StoreSettings;
+use raincheck_shared::lifecycle::Clock;
+use raincheck_shared::store::{Schema, StoreError};
+use raincheck_shared::telemetry::Chain;
+use tokio::time::timeout;
+
+use super::{Findings, PATIENCE};
+
+/// `running`: whether a raincheck is ready where this configuration listens.
+pub(super) async fn check(settings: &StoreSettings, running: bool, clock: Arc<dyn Clock>, findings: &mut Findings) {
+    if let StoreSettings::Sqlite { path } = settings {
+        if !check_folder(path, findings) {
+            return;
+        }
+        if !path.exists() {
+            findings.good(format!("{} does not exist yet: `raincheck up` makes it", path.display()));
+            return;
+        }
+    }
+    let advice = match settings {
+        StoreSettings::Sqlite { .. } => {
+            "one process at a time uses an SQLite file: stop the other one, or look at the file's owner and permissions"
+        }
+        StoreSettings::Postgres { .. } => {
+            "check that PostgreSQL runs, and `store.url`: host, port, user, password, database"
+        }
+    };
+    match timeout(PATIENCE, open_store(settings, clock)).await {
+        Ok(Ok(store)) => {
+            if timeout(PATIENCE, ask(&*store.schema, advice, findings)).await.is_err() {
+                findings.bad(format!("{} does not answer", named(settings)), advice);
+            }
+            // A connection that hangs must not keep the doctor.
+            let _ = timeout(PATIENCE, store.schema.close()).await;
+        }
+        Ok(Err(_)) if running && matches!(settings, StoreSettings::Sqlite { .. }) => {
+            findings.good(format!("{} is in use by the raincheck that runs", named(settings)));
+        }
+        Ok(Err(error)) => findings.bad(format!("{} could not be opened: {}", named(settings), Chain(&error)), advice),
+        Err(_) => findings.bad(format!("{} does not answer", named(settings)), advice),
+    }
+}
+
+async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
+    let version = match schema.version().await {
+        Ok(version) => version,
+        Err(error) => return findings.bad(format!("the store cannot be reached: {}", Chain(&error)), advice),
+    };
+    match schema.describe().await {
+        Ok(facts) => findings.good(format!("The store answers: {facts}")),
+        Err(error) => findings.doubt(
+            format!("the store does not tell about itself: {}", Chain(&error)),
+            "harmless in itself; look at the store's log",
+        ),
+    }
+    match version.check() {
+        Ok(()) => findings.good(format!("The schema is at version {}", version.found)),
+        Err(error @ StoreError::WrongSchema { .. }) => findings.bad(error.to_string(), "run `raincheck migrate`"),
+        Err(error) => findings.bad(Chain(&error).to_string(), advice),
+    }
+}
+
+/// Whether the file can be there at all.
+fn check_folder(file: &Path, findings: &mut Findings) -> bool {
+    let folder = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    // What does not exist is made by whoever starts first, in the closest folder that does.
+    let Some(existing) = folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists()) else {
+        return true;
+    };
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    match try_to_write(existing) {
+        Ok(()) => {
+            findings.good(format!("The data folder {} can be written", folder.display()));
+            true
+        }
+        Err(error) => {
+            findings.bad(
+                format!("the data folder {} cannot be written: {}: {error}", folder.display(), existing.display()),
+                "give it to the user that raincheck runs as, or set another path in `store.url`",
+            );
+            false
+        }
+    }
+}
+
+fn try_to_write(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(format!(".raincheck-doctor-{}", std::process::id()));
+    std::fs::File::create_new(&probe)?;
+    std::fs::remove_file(probe)
+}
+
+fn named(settings: &StoreSettings) -> String {
+    match settings {
+        StoreSettings::Sqlite { path } => path.display().to_string(),
+        StoreSettings::Postgres { url, .. } => url.to_string(),
+    }
+}

@@ -1,0 +1,89 @@
+//! One file for each command.
+
+mod api;
+mod config;
+mod demo;
+mod doctor;
+mod health;
+mod migrate;
+mod up;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::config::{Settings, load};
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+use crate::logging;
+use crate::terminal::Terminal;
+
+/// Runs the command.
+pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
+    match cli.command.as_ref().unwrap_or(&Command::Up) {
+        Command::Up => serve(cli, terminal, |settings| up::run(settings, terminal)),
+        Command::Api => serve(cli, terminal, |settings| api::run(settings, terminal)),
+        Command::Worker(_) => serve(cli, terminal, worker::run),
+        Command::Migrate => serve(cli, terminal, |settings| migrate::run(settings, terminal)),
+        Command::Config(arguments) => config::run(arguments, || settings(cli), terminal),
+        Command::Doctor => {
+            let settings = settings(cli);
+            if let Ok(settings) = &settings {
+                log_if_asked(cli, settings, terminal)?;
+            }
+            block_on(doctor::run(settings, terminal))
+        }
+        Command::Demo(arguments) => {
+            let settings = settings(cli)?;
+            log_if_asked(cli, &settings, terminal)?;
+            block_on(demo::run(arguments, settings, terminal))
+        }
+        Command::Health(arguments) => {
+            let settings = settings(cli)?;
+            block_on(health::run(arguments, &settings, terminal))
+        }
+    }
+}
+
+/// What runs until it is told to stop, and logs.
+fn serve<F>(cli: &Cli, terminal: &Terminal, run: impl FnOnce(Arc<Settings>) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let settings = settings(cli)?;
+    logging::start(&settings.log, terminal)?;
+    block_on(run(Arc::new(settings)))
+}
+
+fn settings(cli: &Cli) -> Result<Settings, Failure> {
+    let settings = load(&cli.flags(), &environment()).map_err(Failure::Config)?;
+    logging::filter(&settings.log.filter)?;
+    Ok(settings)
+}
+
+/// What answers on stdout logs only when `--log` says so.
+fn log_if_asked(cli: &Cli, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
+    match cli.log {
+        Some(_) => logging::start(&settings.log, terminal),
+        None => Ok(()),
+    }
+}
+
+/// Variables that are no text are nobody's setting.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("the async runtime could not be started", error))?;
+    let done = runtime.block_on(work);
+    // A blocking call that hangs (a name lookup, a slow disk) must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}

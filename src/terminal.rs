@@ -1,0 +1,121 @@
+//! The only place that prints. Output goes to stdout, failures and logs to stderr.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use raincheck_shared::telemetry::Chain;
+
+use crate::failure::Failure;
+
+/// How a finding is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// All is well.
+    Good,
+    /// It works, with something to know.
+    Doubt,
+    /// It does not work.
+    Bad,
+}
+
+/// Where people read.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    colour: bool,
+    /// Whether a line can be drawn over.
+    redraws: bool,
+    colour_of_logs: bool,
+}
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+impl Terminal {
+    /// Looks at what stdout and stderr are. No colour but on a terminal, and none there where `NO_COLOR` is set.
+    pub(crate) fn detect() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let stdout = io::stdout().is_terminal() && !dumb;
+        Self {
+            colour: stdout && wanted,
+            redraws: stdout,
+            colour_of_logs: io::stderr().is_terminal() && wanted && !dumb,
+        }
+    }
+
+    /// Whether log lines may be coloured.
+    pub(crate) fn colours_logs(&self) -> bool {
+        self.colour_of_logs
+    }
+
+    /// A line.
+    pub(crate) fn line(&self, text: impl Display) {
+        // Nobody reads any more (a closed pipe): not the command's concern.
+        let _ = writeln!(io::stdout().lock(), "{text}");
+    }
+
+    /// A line that stands out.
+    pub(crate) fn heading(&self, text: impl Display) {
+        self.line(self.painted(BOLD, text));
+    }
+
+    /// Text as it is.
+    pub(crate) fn page(&self, text: &str) {
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    /// Something that was looked at, and what to do about it.
+    pub(crate) fn finding(&self, mark: Mark, text: &str, advice: Option<&str>) {
+        let (sign, colour) = match mark {
+            Mark::Good => ("✓", GREEN),
+            Mark::Doubt => ("!", YELLOW),
+            Mark::Bad => ("✗", RED),
+        };
+        self.line(format_args!("{} {text}", self.painted(colour, sign)));
+        if let Some(advice) = advice {
+            self.line(format_args!("  {}", self.painted(DIM, format_args!("→ {advice}"))));
+        }
+    }
+
+    /// How far something is. Drawn over the last one on a terminal, a line of its own elsewhere.
+    pub(crate) fn progress(&self, percent: f64, text: &str) {
+        const WIDTH: usize = 30;
+        let share = (percent / 100.0).clamp(0.0, 1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "between 0 and the width"
+        )]
+        let done = (share * WIDTH as f64).round() as usize;
+        if self.redraws {
+            let bar = format!("{}{}", "█".repeat(done), "░".repeat(WIDTH - done));
+            let mut out = io::stdout().lock();
+            let _ = write!(out, "\r\x1b[2K  {} {percent:3.0} %  {text}", self.painted(GREEN, bar));
+            let _ = out.flush();
+        } else {
+            self.line(format_args!("  {percent:3.0} %  {text}"));
+        }
+    }
+
+    /// Ends what [`Terminal::progress`] has drawn.
+    pub(crate) fn progress_done(&self) {
+        if self.redraws {
+            self.line("");
+        }
+    }
+
+    /// Why the command gave up, with all causes.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if !matches!(failure, Failure::Said) {
+            let _ = writeln!(io::stderr().lock(), "raincheck: {}", Chain(failure));
+        }
+    }
+
+    fn painted(&self, colour: &str, text: impl Display) -> String {
+        if self.colour { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_string() }
+    }
+}
