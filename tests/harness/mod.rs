@@ -1,0 +1,3 @@
+//! What tests stand on: stores to test against.
+
+pub(crate) mod store;
