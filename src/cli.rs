@@ -85,7 +85,7 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UrlArgs {
-    /// Where it listens, such as http://127.0.0.1:8080; without it the configured address
+    /// Where it listens, `http://HOST:PORT`; without it the configured address
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 }
@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn flags_are_settings_wherever_they_stand() {
-        let line = "raincheck --set http.workers=2 worker --queue a --queue b --concurrency 3 --set jobs.page=5 --log debug";
+        let line =
+            "raincheck --set http.workers=2 worker --queue a --queue b --concurrency 3 --set jobs.page=5 --log debug";
         let flags = Cli::parse_from(line.split(' ')).flags();
         let pairs: Vec<(&str, &str)> = flags.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What the process logs, and how: to stderr, as text or as one JSON object a line.
 
 use raincheck_shared::config::{LogFormat, LogSettings};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -22,9 +22,30 @@ pub(crate) fn start(settings: &LogSettings, terminal: &Terminal) -> Result<(), F
 
 /// Reads `info,raincheck_worker=debug`.
 pub(crate) fn filter(text: &str) -> Result<Targets, Failure> {
-    text.parse().map_err(|_| {
+    let refused = || {
         let allowed = "a level (off, error, warn, info, debug, trace), or levels by target: \
                        \"info,raincheck_worker=debug\"";
         Failure::setting("log.filter", format!("{text:?} is not {allowed}"))
-    })
+    };
+    // A word alone would be taken for a target, so a slip in a level would silence everything else.
+    let parts = text.split(',').map(str::trim);
+    if parts.into_iter().any(|part| !part.contains('=') && part.parse::<LevelFilter>().is_err()) {
+        return Err(refused());
+    }
+    text.parse().map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_and_levels_by_target() {
+        for good in ["info", "off", "info,raincheck_worker=debug", "warn, raincheck_api::http=trace", "INFO"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["", "loud", "raincheck", "info,raincheck_worker", "raincheck=loud", "info,,warn"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,3 +1,13 @@
 //! raincheck's HTTP API, its outbox relay and its repair loops.
+//!
+//! - [`engine`]: what the endpoints call; knows store and broker, not HTTP
+//! - `http`: routes, wire shapes, problems; knows the engine only
+//! - [`upkeep`]: the relay and the repair loops
+//! - [`Api`]: engine and `http` together, on a socket
 
+mod api;
+pub mod engine;
+mod http;
 pub mod upkeep;
+
+pub use api::{Api, ApiError};

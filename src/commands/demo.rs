@@ -186,11 +186,13 @@ async fn serve(client: &Client, id: &str, job: &Value, terminal: &Terminal) -> R
     }
     let meal = match &job["result"]["value"] {
         // Too long to be part of the job.
-        Value::Null => client
-            .get(&format!("/v1/jobs/{id}/result"), &[], REQUEST)
-            .await
-            .map_err(|error| Failure::because("the meal did not arrive", error))?
-            .json,
+        Value::Null => {
+            client
+                .get(&format!("/v1/jobs/{id}/result"), &[], REQUEST)
+                .await
+                .map_err(|error| Failure::because("the meal did not arrive", error))?
+                .json
+        }
         meal => meal.clone(),
     };
     match meal["meal"].as_str() {

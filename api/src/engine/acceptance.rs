@@ -1,0 +1,326 @@
+//! Whether a submission can be accepted, and what is kept then. All that is wrong with it is found at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::config::{Kind, Settings};
+use raincheck_shared::domain::{Idempotency, Job, KindName, NewJob, Payload, QueueName, Status, Timestamp};
+use raincheck_shared::lifecycle::IdSource;
+
+use super::fingerprint::fingerprint;
+use super::{Field, JobOptions, Submission};
+
+/// Deeper JSON is refused, so that no handler has to fear for its stack.
+const MAX_DEPTH: usize = 100;
+/// Schema faults of one input that are told.
+const MAX_SCHEMA_FAULTS: usize = 20;
+const MAX_ATTEMPTS: i32 = 100;
+const DEFAULT_PRIORITY: u8 = 5;
+
+/// Why a submission is not accepted, whatever the store says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    /// No such kind.
+    UnknownKind(String),
+    /// The kind does not take inputs of this type; the sentence says what it takes.
+    MediaType(String),
+    /// The input is larger than this many bytes.
+    TooLarge(u64),
+    /// All that is wrong with it, never none.
+    Faults(Vec<Fault>),
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) field: Field,
+    pub(crate) kind: FaultKind,
+    pub(crate) detail: String,
+}
+
+/// What sort of wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    Invalid,
+    /// Good when it was first sent, perhaps: a repeated request may still be answered.
+    DeadlinePast,
+}
+
+/// A submission that was looked at.
+#[derive(Debug)]
+pub(super) struct Examined {
+    /// What is kept if nothing is wrong.
+    pub(super) job: NewJob,
+    /// What is wrong.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Looks at a submission as it stands at `now`.
+pub(super) fn examine(submission: &Submission, settings: &Settings, now: Timestamp) -> Result<Examined, Rejection> {
+    let kind = find_kind(&submission.kind, settings)?;
+    let input = &submission.input;
+    if !kind.takes(&input.content_type) {
+        return Err(Rejection::MediaType(format!("kind {} takes {}", kind.name, kind.content_types.join(", "))));
+    }
+    if input.bytes.len() as u64 > settings.jobs.max_input {
+        return Err(Rejection::TooLarge(settings.jobs.max_input));
+    }
+    if kind.schema.is_some() && !Payload::is_json_type(&input.content_type) {
+        return Err(Rejection::MediaType(format!("kind {} takes application/json", kind.name)));
+    }
+
+    let mut faults = Faults::default();
+    check_input(kind, input, &mut faults);
+    let job = plan(submission, kind, settings, now, &mut faults);
+    Ok(Examined { job, faults: faults.0 })
+}
+
+fn find_kind<'a>(name: &str, settings: &'a Settings) -> Result<&'a Arc<Kind>, Rejection> {
+    let unknown = || Rejection::UnknownKind(name.chars().take(80).collect());
+    let name: KindName = name.parse().map_err(|_| unknown())?;
+    settings.kinds.get(&name).ok_or_else(unknown)
+}
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, field: Field, detail: impl Into<String>) {
+        self.0.push(Fault { field, kind: FaultKind::Invalid, detail: detail.into() });
+    }
+}
+
+fn check_input(kind: &Kind, input: &Payload, faults: &mut Faults) {
+    if !Payload::is_json_type(&input.content_type) {
+        return;
+    }
+    // Does not recurse, whatever the depth.
+    if let Err(error) = serde_json::from_slice::<&serde_json::value::RawValue>(&input.bytes) {
+        faults.add(Field::Input(String::new()), format!("not JSON: {error}"));
+        return;
+    }
+    if depth(&input.bytes) > MAX_DEPTH {
+        faults.add(Field::Input(String::new()), format!("nested deeper than {MAX_DEPTH} levels"));
+        return;
+    }
+    let Some(schema) = &kind.schema else { return };
+    match serde_json::from_slice(&input.bytes) {
+        Ok(value) => {
+            for (pointer, problem) in schema.problems(&value, MAX_SCHEMA_FAULTS) {
+                faults.add(Field::Input(pointer), problem);
+            }
+        }
+        Err(error) => faults.add(Field::Input(String::new()), format!("cannot be read: {error}")),
+    }
+}
+
+/// How deep arrays and objects are nested in well-formed JSON.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestamp, faults: &mut Faults) -> NewJob {
+    let options = &submission.options;
+    let run_at = start(options, now, faults);
+    let deadline = deadline(options, now, run_at, faults);
+    let earliest = run_at.unwrap_or(now);
+    let start_by = options.start_timeout.map(|timeout| {
+        if timeout.is_zero() {
+            faults.add(Field::StartTimeout, "must be longer than nothing");
+        }
+        earliest.saturating_add(signed(timeout))
+    });
+    if options.input_retention.is_some() {
+        faults.add(Field::InputRetention, "not supported yet: an input is kept as long as its job");
+    }
+    check_metadata(options, settings, faults);
+    check_tags(options, settings, faults);
+    let metadata = (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string());
+
+    NewJob {
+        id: IdSource.job(),
+        kind: kind.name.clone(),
+        queue: queue(options, kind, settings, faults),
+        priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
+        input: submission.input.clone(),
+        run_at,
+        start_by,
+        deadline,
+        run_timeout: run_timeout(options, kind, settings, faults),
+        max_attempts: max_attempts(options, kind, faults),
+        retention: retention(options, kind, settings, faults),
+        metadata,
+        tags: options.tags.clone(),
+        idempotency: submission.key.clone().map(|key| Idempotency { key, fingerprint: fingerprint(submission) }),
+        traceparent: submission.traceparent.clone(),
+        dispatch_width: kind.dispatch_width(),
+    }
+}
+
+fn signed(duration: Duration) -> time::Duration {
+    time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
+}
+
+/// When it may start; `None`: at once.
+fn start(options: &JobOptions, now: Timestamp, faults: &mut Faults) -> Option<Timestamp> {
+    if options.run_at.is_some() && options.delay.is_some() {
+        faults.add(Field::Delay, "give either run_at or delay");
+    }
+    let later = options.delay.map(|delay| now.saturating_add(signed(delay)));
+    options.run_at.or(later).filter(|at| *at > now)
+}
+
+fn deadline(options: &JobOptions, now: Timestamp, run_at: Option<Timestamp>, faults: &mut Faults) -> Option<Timestamp> {
+    let deadline = options.deadline?;
+    if deadline <= now {
+        let detail = "has passed".to_owned();
+        faults.0.push(Fault { field: Field::Deadline, kind: FaultKind::DeadlinePast, detail });
+    } else if run_at.is_some_and(|at| deadline <= at) {
+        faults.add(Field::Deadline, "is not after the time at which the job may start");
+    }
+    Some(deadline)
+}
+
+fn queue(options: &JobOptions, kind: &Kind, settings: &Settings, faults: &mut Faults) -> QueueName {
+    let Some(name) = &options.queue else { return kind.queue.clone() };
+    match name.parse::<QueueName>() {
+        Ok(queue) => {
+            if !settings.queues().contains(&queue) && !settings.worker.queues.contains(&queue) {
+                faults.add(Field::Queue, format!("there is no queue {queue}: no worker would take the job"));
+            }
+            queue
+        }
+        Err(error) => {
+            faults.add(Field::Queue, error.to_string());
+            kind.queue.clone()
+        }
+    }
+}
+
+fn run_timeout(options: &JobOptions, kind: &Kind, settings: &Settings, faults: &mut Faults) -> Duration {
+    let Some(timeout) = options.run_timeout else { return kind.timeout };
+    if timeout.is_zero() {
+        faults.add(Field::RunTimeout, "must be longer than nothing");
+    } else if timeout > settings.jobs.max_run_timeout {
+        faults.add(Field::RunTimeout, at_most(settings.jobs.max_run_timeout));
+    }
+    timeout
+}
+
+fn retention(options: &JobOptions, kind: &Kind, settings: &Settings, faults: &mut Faults) -> Duration {
+    let Some(retention) = options.result_retention else { return kind.retention };
+    if retention < Duration::from_secs(1) {
+        faults.add(Field::ResultRetention, "must be at least 1s");
+    } else if retention > settings.jobs.max_retention {
+        faults.add(Field::ResultRetention, at_most(settings.jobs.max_retention));
+    }
+    retention
+}
+
+fn at_most(limit: Duration) -> String {
+    format!("must be at most {}", raincheck_shared::config::format_duration(limit))
+}
+
+fn max_attempts(options: &JobOptions, kind: &Kind, faults: &mut Faults) -> i32 {
+    let Some(attempts) = options.max_attempts else { return kind.retry.max_attempts };
+    if !(1..=MAX_ATTEMPTS).contains(&attempts) {
+        faults.add(Field::MaxAttempts, format!("must be 1 to {MAX_ATTEMPTS}"));
+    }
+    attempts
+}
+
+/// Text that both stores can keep, of 1 (or 0) to `max` characters.
+fn text_problem(text: &str, min: usize, max: usize) -> Option<String> {
+    if text.contains('\0') {
+        return Some("must not contain NUL".to_owned());
+    }
+    let length = text.chars().take(max + 1).count();
+    (!(min..=max).contains(&length)).then(|| format!("must have {min} to {max} characters"))
+}
+
+fn check_metadata(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
+    if options.metadata.len() > settings.jobs.max_metadata {
+        faults.add(Field::Metadata, format!("must have at most {} pairs", settings.jobs.max_metadata));
+        return;
+    }
+    for (name, value) in &options.metadata {
+        if let Some(problem) = text_problem(name, 1, 64) {
+            faults.add(Field::MetadataPair(name.clone()), format!("its name {problem}"));
+        }
+        if let Some(problem) = text_problem(value, 0, 512) {
+            faults.add(Field::MetadataPair(name.clone()), problem);
+        }
+    }
+}
+
+fn check_tags(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
+    if options.tags.len() > settings.jobs.max_tags {
+        faults.add(Field::Tags, format!("must be at most {}", settings.jobs.max_tags));
+        return;
+    }
+    for (n, tag) in options.tags.iter().enumerate() {
+        if let Some(problem) = text_problem(tag, 1, 128) {
+            faults.add(Field::Tag(n), problem);
+        } else if options.tags[..n].contains(tag) {
+            faults.add(Field::Tag(n), "is given twice");
+        }
+    }
+}
+
+/// The job as the store has just kept it, without reading it back.
+pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
+    Job {
+        id: new.id,
+        kind: new.kind.clone(),
+        queue: new.queue.clone(),
+        priority: new.priority,
+        version: 1,
+        status,
+        attempt: 0,
+        max_attempts: new.max_attempts,
+        run_at: new.run_at,
+        started_at: None,
+        finished_at: None,
+        next_attempt_at: None,
+        expires_at: None,
+        deadline: new.deadline,
+        run_timeout: new.run_timeout,
+        retention: new.retention,
+        worker: None,
+        progress: None,
+        cancel: None,
+        result: None,
+        error: None,
+        attempts: Vec::new(),
+        metadata: new.metadata.clone(),
+        tags: new.tags.clone(),
+        idempotency_key: new.idempotency.as_ref().map(|i| i.key.as_str().to_owned()),
+        traceparent: new.traceparent.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_strings_do_not_count_as_depth() {
+        assert_eq!(depth(br#"{"a": ["[[[", "\"[", 1]}"#), 2);
+        assert_eq!(depth(b"1"), 0);
+        assert_eq!(depth("[".repeat(100_000).as_bytes()), 100_000);
+    }
+}

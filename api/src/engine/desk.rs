@@ -1,0 +1,318 @@
+//! The parts put together: one method for each thing that a client can ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::broker::{Broker, Signal, Wakeups};
+use raincheck_shared::config::Settings;
+use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, Version};
+use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
+use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, Store, StoredResult};
+use tokio::sync::{mpsc, watch};
+
+use super::acceptance::{Examined, examine, fresh_job};
+use super::admission::Admission;
+use super::health::Health;
+use super::intake::Intake;
+use super::reads::Reads;
+use super::store_calls::StoreCalls;
+use super::waits::{Interest, Waits};
+use super::{FaultKind, Readiness, Refusal, Rejection, Submission};
+use crate::upkeep::Depths;
+
+/// A pause before a job is read again that seemed to have moved and had not.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
+
+/// What connects the endpoints with the repair loops of the same process.
+#[derive(Debug)]
+pub struct Links {
+    /// Takes what was accepted, to be published straight away. When it is full (or nobody listens) the dispatches are
+    /// found in the store a second or two later.
+    pub relay: mpsc::Sender<Vec<Dispatch>>,
+    /// How much waits in each queue, as last counted.
+    pub depths: watch::Receiver<Depths>,
+    /// The loops whose health `/readyz` shows.
+    pub loops: Vec<ReconcilerHealth>,
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    /// The job as it is now.
+    pub(crate) job: Arc<Job>,
+    /// Whether an earlier request with the same key had made it.
+    pub(crate) replayed: bool,
+}
+
+/// What became of a request to cancel, and the job as it is now.
+#[derive(Debug)]
+pub(crate) enum CancelAnswer {
+    /// It is canceled, now or already.
+    Canceled(Arc<Job>),
+    /// Its running handler is told.
+    Asked(Arc<Job>),
+    /// It has ended otherwise.
+    TooLate(Arc<Job>),
+}
+
+/// Why a submission came to nothing.
+#[derive(Debug)]
+pub(crate) enum SubmitError {
+    /// It is at fault itself.
+    Rejected(Rejection),
+    /// It may be good, but not here and now.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for SubmitError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Answers endpoints. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    settings: Arc<Settings>,
+    clock: Arc<dyn Clock>,
+    wakeups: Arc<dyn Wakeups>,
+    intake: Intake,
+    reads: Reads,
+    calls: StoreCalls,
+    waits: Waits,
+    admission: Admission,
+    health: Health,
+    shutdown: Shutdown,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// Starts all parts on the runtime of the caller. They serve until the last request in flight was answered.
+    pub(crate) fn start(
+        settings: Arc<Settings>,
+        store: Store,
+        broker: Broker,
+        clock: Arc<dyn Clock>,
+        links: Links,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let admission = Admission::new(links.depths);
+        let Broker { publisher, wakeups, .. } = broker;
+        Self {
+            intake: Intake::start(
+                &settings.store,
+                Arc::clone(&store.jobs),
+                Arc::clone(&wakeups),
+                admission.clone(),
+                links.relay,
+                Arc::clone(&clock),
+                shutdown,
+            ),
+            reads: Reads::start(Arc::clone(&store.jobs), settings.jobs.inline_result, shutdown),
+            waits: Waits::start(Arc::clone(&store.jobs), &*wakeups, shutdown),
+            health: Health::start(
+                Arc::clone(&store.schema),
+                publisher.link(),
+                links.loops,
+                Arc::clone(&clock),
+                shutdown,
+            ),
+            calls: StoreCalls::start(store, 8, shutdown),
+            admission,
+            shutdown: shutdown.clone(),
+            settings,
+            clock,
+            wakeups,
+        }
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The clock.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// How things stand.
+    pub(crate) async fn probe(&self) -> Readiness {
+        self.health.probe().await
+    }
+
+    /// What is wrong with a submission, without keeping it.
+    pub(crate) fn check(&self, submission: &Submission) -> Result<(), Rejection> {
+        let Examined { faults, .. } = examine(submission, &self.settings, self.clock.now())?;
+        if faults.is_empty() { Ok(()) } else { Err(Rejection::Faults(faults)) }
+    }
+
+    /// Keeps a job, or finds the one that the same request made before; then waits up to `patience` for its end.
+    pub(crate) async fn submit(&self, submission: &Submission, patience: Duration) -> Result<Submitted, SubmitError> {
+        if self.shutdown.has_begun() {
+            return Err(Refusal::ShuttingDown.into());
+        }
+        let Examined { job: new, faults } =
+            examine(submission, &self.settings, self.clock.now()).map_err(SubmitError::Rejected)?;
+        if !faults.is_empty() {
+            // A repeated request is answered as the first was, even once its deadline has passed.
+            let only_late = faults.iter().all(|fault| fault.kind == FaultKind::DeadlinePast);
+            let repeated = match &submission.key {
+                Some(key) if only_late => self.holder(key).await?.is_some(),
+                _ => false,
+            };
+            if !repeated {
+                return Err(SubmitError::Rejected(Rejection::Faults(faults)));
+            }
+        }
+        self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
+
+        let interest = (!patience.is_zero()).then(|| self.waits.interest(new.id));
+        let sent = new.idempotency.clone();
+        let mut fresh = fresh_job(&new, raincheck_shared::domain::Status::Queued);
+        match self.intake.accept(new).await? {
+            Accepted::New { status, .. } => {
+                fresh.status = status;
+                let job = Arc::new(fresh);
+                let job = match interest {
+                    Some(interest) => self.follow(interest, job, None, patience).await,
+                    None => job,
+                };
+                Ok(Submitted { job, replayed: false })
+            }
+            Accepted::Known { first, fingerprint } => {
+                drop(interest);
+                if sent.is_none_or(|sent| sent.fingerprint != fingerprint) {
+                    return Err(Refusal::KeyReused { first }.into());
+                }
+                Ok(Submitted { job: self.wait(first, None, patience).await?, replayed: true })
+            }
+        }
+    }
+
+    /// The job that holds a key.
+    async fn holder(&self, key: &IdempotencyKey) -> Result<Option<JobId>, Refusal> {
+        let filter = JobFilter { idempotency_key: Some(key.as_str().to_owned()), ..JobFilter::default() };
+        let page = self.calls.ask(|store| async move { store.jobs.list_jobs(&filter, None, 1).await }).await?;
+        Ok(page.jobs.first().map(|job| job.id))
+    }
+
+    /// Reads a job.
+    pub(crate) async fn job(&self, id: JobId) -> Result<Arc<Job>, Refusal> {
+        match self.reads.find(id).await? {
+            Some(job) => Ok(job),
+            None => Err(self.why_missing(id).await?),
+        }
+    }
+
+    /// Tells a job that was forgotten from one that never was: its id carries its time, and its row may still be there.
+    async fn why_missing(&self, id: JobId) -> Result<Refusal, Refusal> {
+        let oldest = self.clock.now() - self.settings.jobs.max_retention;
+        let expired = id.is_v7()
+            && (id.created_at() < oldest
+                || !self
+                    .calls
+                    .ask(move |store| async move { store.jobs.find_glimpses(&[id]).await })
+                    .await?
+                    .is_empty());
+        Ok(if expired { Refusal::ExpiredJob(id) } else { Refusal::UnknownJob(id) })
+    }
+
+    /// Reads a job once it has passed version `seen` (`None`: once it has ended), or `patience` is over, or this server
+    /// drains.
+    pub(crate) async fn wait(&self, id: JobId, seen: Option<Version>, patience: Duration) -> Result<Arc<Job>, Refusal> {
+        if patience.is_zero() {
+            return self.job(id).await;
+        }
+        // First the interest, then the read: a change in between is heard of.
+        let interest = self.waits.interest(id);
+        let job = self.job(id).await?;
+        Ok(self.follow(interest, job, seen, patience).await)
+    }
+
+    async fn follow(
+        &self,
+        mut interest: Interest,
+        mut job: Arc<Job>,
+        seen: Option<Version>,
+        patience: Duration,
+    ) -> Arc<Job> {
+        let id = job.id;
+        let has_moved = |job: &Job| job.status.is_done() || seen.is_some_and(|seen| job.version > seen);
+        let mut over = std::pin::pin!(async {
+            tokio::select! {
+                () = tokio::time::sleep(patience) => {}
+                () = self.shutdown.begun() => {}
+            }
+        });
+        while !has_moved(&job) {
+            let last = tokio::select! {
+                biased;
+                () = &mut over => true,
+                () = interest.moved(seen) => false,
+            };
+            match self.reads.find(id).await {
+                Ok(Some(read)) => job = read,
+                // Forgotten meanwhile, or the store is away: what was known when it last answered.
+                Ok(None) => return job,
+                Err(_) if last => return job,
+                Err(_) => {}
+            }
+            if last {
+                return job;
+            }
+            if !has_moved(&job) {
+                tokio::select! {
+                    () = &mut over => return job,
+                    () = tokio::time::sleep(SECOND_LOOK) => {}
+                }
+            }
+        }
+        job
+    }
+
+    /// Reads a succeeded job's result. `None`: it has none (any more).
+    pub(crate) async fn result(&self, job: &Job) -> Result<Option<StoredResult>, Refusal> {
+        let Some(result) = &job.result else { return Ok(None) };
+        if let Some(bytes) = &result.inline {
+            let (content_type, digest) = (result.content_type.clone(), result.digest);
+            return Ok(Some(StoredResult { content_type, digest, bytes: bytes.clone() }));
+        }
+        let id = job.id;
+        self.calls.ask(move |store| async move { store.jobs.find_result(id).await }).await
+    }
+
+    /// Lists jobs, newest first.
+    pub(crate) async fn list(&self, filter: JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, Refusal> {
+        self.calls.ask(move |store| async move { store.jobs.list_jobs(&filter, after, limit).await }).await
+    }
+
+    /// Cancels a job, or has its running handler told.
+    pub(crate) async fn cancel(&self, id: JobId, reason: Option<String>) -> Result<CancelAnswer, Refusal> {
+        let grace = self.settings.jobs.cancel_grace;
+        let answer = self
+            .calls
+            .ask(move |store| async move { store.jobs.cancel_job(id, reason.as_deref(), grace).await })
+            .await?;
+        match answer {
+            Canceled::Now(change) => {
+                self.wakeups.announce(Signal::Changed(vec![change]));
+                Ok(CancelAnswer::Canceled(self.job(id).await?))
+            }
+            Canceled::Already => Ok(CancelAnswer::Canceled(self.job(id).await?)),
+            Canceled::Asked(change) => {
+                self.wakeups.announce(Signal::CancelRequested(vec![id]));
+                self.wakeups.announce(Signal::TimerSet(grace));
+                self.wakeups.announce(Signal::Changed(vec![change]));
+                Ok(CancelAnswer::Asked(self.job(id).await?))
+            }
+            Canceled::TooLate => Ok(CancelAnswer::TooLate(self.job(id).await?)),
+            Canceled::Unknown => Err(self.why_missing(id).await?),
+        }
+    }
+}

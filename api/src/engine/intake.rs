@@ -1,0 +1,92 @@
+//! Keeps jobs, batched. What this answers is on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::broker::{Signal, Wakeups};
+use raincheck_shared::config::StoreSettings;
+use raincheck_shared::domain::{Dispatch, NewJob, Status, Timestamp};
+use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
+use raincheck_shared::store::{Accepted, Jobs, StoreError};
+use tokio::sync::mpsc;
+
+use super::Refusal;
+use super::admission::Admission;
+use super::store_calls::STORE_PATIENCE;
+
+/// Bytes of input in one batch, so that a batch of large inputs is no longer under way than one of many small ones.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// The writers. Cloning shares them.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake(Batcher<NewJob, Result<Accepted, StoreError>>);
+
+/// What a batch needs besides itself.
+struct Intaker {
+    jobs: Arc<dyn Jobs>,
+    wakeups: Arc<dyn Wakeups>,
+    admission: Admission,
+    relay: mpsc::Sender<Vec<Dispatch>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Intake {
+    /// Starts the lanes: several for Postgres, which commits them side by side; one for SQLite, which has one writer.
+    pub(crate) fn start(
+        store: &StoreSettings,
+        jobs: Arc<dyn Jobs>,
+        wakeups: Arc<dyn Wakeups>,
+        admission: Admission,
+        relay: mpsc::Sender<Vec<Dispatch>>,
+        clock: Arc<dyn Clock>,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let lanes = match store {
+            StoreSettings::Postgres { .. } => 4,
+            StoreSettings::Sqlite { .. } => 1,
+        };
+        let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000 };
+        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, clock });
+        Self(Batcher::start(limits, shutdown, move |batch| {
+            let intaker = Arc::clone(&intaker);
+            async move { intaker.accept(batch).await }
+        }))
+    }
+
+    /// Keeps one job. After [`Refusal::StoreSilent`] nobody knows whether it was kept.
+    pub(crate) async fn accept(&self, job: NewJob) -> Result<Accepted, Refusal> {
+        let weight = job.input.bytes.len();
+        let answer = tokio::time::timeout(STORE_PATIENCE, self.0.submit(job, weight)).await;
+        Ok(answer.map_err(|_| Refusal::StoreSilent(STORE_PATIENCE))???)
+    }
+}
+
+impl Intaker {
+    async fn accept(&self, batch: Vec<NewJob>) -> Vec<Result<Accepted, StoreError>> {
+        let facts: Vec<_> = batch.iter().map(|job| (job.queue.clone(), first_timer(job))).collect();
+        let accepted = self.jobs.accept(batch).await;
+        // A full channel is no loss: the relay finds what nobody handed to it in the store.
+        if !accepted.dispatches.is_empty() && self.relay.try_send(accepted.dispatches).is_err() {
+            tracing::debug!("the relay is busy, it will find these dispatches in the store");
+        }
+        let mut first_due: Option<Timestamp> = None;
+        for (answer, (queue, timer)) in accepted.answers.iter().zip(&facts) {
+            if let Ok(Accepted::New { status, .. }) = answer {
+                if *status == Status::Queued {
+                    self.admission.accepted(queue);
+                }
+                first_due = [first_due, *timer].into_iter().flatten().min();
+            }
+        }
+        if let Some(due) = first_due {
+            let within = Duration::try_from(due - self.clock.now()).unwrap_or_default();
+            self.wakeups.announce(Signal::TimerSet(within));
+        }
+        accepted.answers
+    }
+}
+
+/// When the first thing happens to the job that a timer must see to.
+fn first_timer(job: &NewJob) -> Option<Timestamp> {
+    [job.run_at, job.expires_unstarted_at()].into_iter().flatten().min()
+}

@@ -1,0 +1,32 @@
+//! What the endpoints call. Nothing here knows HTTP; nothing in `http` knows a store or a broker.
+//!
+//! - `submission`: what a client asked for
+//! - `acceptance`: whether it can be accepted, and what is kept then
+//! - `intake`: keeps jobs, batched
+//! - `reads`: reads jobs, batched
+//! - `waits`: wakes those who wait for a job to move
+//! - `admission`: refuses what a queue has no room for
+//! - `store_calls`: all other calls to the store
+//! - `health`: whether requests should come here
+//! - `desk`: these put together, one method for each thing a client can ask
+
+mod acceptance;
+mod admission;
+mod desk;
+mod fingerprint;
+mod health;
+mod intake;
+mod reads;
+mod refusal;
+mod store_calls;
+mod submission;
+mod waits;
+
+pub(crate) use acceptance::{FaultKind, Rejection};
+pub use desk::Links;
+pub(crate) use desk::{CancelAnswer, Desk, SubmitError};
+pub(crate) use health::Readiness;
+pub(crate) use refusal::Refusal;
+pub(crate) use submission::{Field, JobOptions, Submission};
+// What HTTP needs of the store's words, so that it need not know the store.
+pub(crate) use raincheck_shared::store::{Cursor, JobFilter, StoredResult};

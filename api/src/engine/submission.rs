@@ -1,0 +1,61 @@
+//! What a client asked for, read but not yet judged.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raincheck_shared::domain::{IdempotencyKey, Payload, Timestamp};
+
+/// One request for work. `None` and empty mean: as the kind and the configuration say.
+#[derive(Debug, Clone)]
+pub(crate) struct Submission {
+    /// Which kind of work.
+    pub(crate) kind: String,
+    /// The input, byte for byte.
+    pub(crate) input: Payload,
+    /// Everything else.
+    pub(crate) options: JobOptions,
+    /// Makes a repeated request the same request.
+    pub(crate) key: Option<IdempotencyKey>,
+    /// W3C trace context, if it is well-formed.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// How the work is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct JobOptions {
+    pub(crate) queue: Option<String>,
+    pub(crate) priority: Option<u8>,
+    pub(crate) run_at: Option<Timestamp>,
+    pub(crate) delay: Option<Duration>,
+    pub(crate) start_timeout: Option<Duration>,
+    pub(crate) run_timeout: Option<Duration>,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) input_retention: Option<Duration>,
+    pub(crate) result_retention: Option<Duration>,
+    pub(crate) max_attempts: Option<i32>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) tags: Vec<String>,
+    /// Only say whether it would be accepted.
+    pub(crate) validate_only: bool,
+}
+
+/// A part of a submission that can be at fault. Where it stood in the request is the wire's to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Field {
+    /// A JSON pointer into the input.
+    Input(String),
+    Queue,
+    Delay,
+    StartTimeout,
+    RunTimeout,
+    Deadline,
+    InputRetention,
+    ResultRetention,
+    MaxAttempts,
+    Metadata,
+    /// One pair of the metadata.
+    MetadataPair(String),
+    Tags,
+    /// One tag, from 0.
+    Tag(usize),
+}

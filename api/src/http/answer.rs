@@ -1,0 +1,93 @@
+//! Answers that carry a job.
+
+use std::time::{Duration, SystemTime};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HttpDate};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use raincheck_shared::domain::{Job, Timestamp};
+use raincheck_shared::lifecycle::IdSource;
+use serde::Serialize;
+
+use super::Front;
+use super::code::Code;
+use super::problem::Problem;
+use super::wire::{JobView, poll_after, retry_after};
+
+/// What answers depend on besides their URL.
+const VARY: &str = "Authorization, Prefer, Accept";
+
+/// The entity tag of a job: its version.
+pub(crate) fn etag(job: &Job) -> String {
+    format!("\"{}\"", job.version)
+}
+
+/// An HTTP date.
+pub(crate) fn http_date(at: Timestamp) -> HttpDate {
+    HttpDate::from(SystemTime::from(at))
+}
+
+/// Any JSON.
+pub(crate) fn json(builder: &mut HttpResponseBuilder, body: &impl Serialize) -> Result<HttpResponse, Problem> {
+    let bytes = serde_json::to_vec(body).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written as JSON");
+        Problem::new(Code::InternalError, "the answer cannot be written")
+    })?;
+    Ok(builder.insert_header((header::CONTENT_TYPE, "application/json")).body(bytes))
+}
+
+/// An answer about one job: entity tag, when to ask again, when it will be gone.
+pub(crate) struct JobAnswer<'a> {
+    front: &'a Front,
+    job: &'a Job,
+    /// Drawn once, so that header and body say the same.
+    random: f64,
+    now: Timestamp,
+    builder: HttpResponseBuilder,
+}
+
+impl<'a> JobAnswer<'a> {
+    /// Begins an answer.
+    pub(crate) fn new(front: &'a Front, job: &'a Job, status: StatusCode) -> Self {
+        let (now, random) = (front.now(), IdSource.fraction());
+        let mut builder = HttpResponse::build(status);
+        builder.insert_header((header::ETAG, etag(job))).insert_header((header::VARY, VARY));
+        if let Some(wait) = poll_after(job, now, random) {
+            builder.insert_header((header::RETRY_AFTER, retry_after(wait)));
+        }
+        if let Some(at) = job.expires_at {
+            builder.insert_header(("Sunset", http_date(at)));
+        }
+        Self { front, job, random, now, builder }
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
+        self.builder.insert_header((name, value.as_ref()));
+        self
+    }
+
+    /// Says which preferences were met.
+    pub(crate) fn applied(self, applied: Option<String>) -> Self {
+        match applied {
+            Some(applied) => self.header("Preference-Applied", applied),
+            None => self,
+        }
+    }
+
+    /// The answer with the whole job.
+    pub(crate) fn with_job(mut self) -> Result<HttpResponse, Problem> {
+        let view = JobView::new(self.job, &self.front.links, self.now, self.random);
+        json(&mut self.builder, &view)
+    }
+
+    /// The answer without a body.
+    pub(crate) fn bare(mut self) -> HttpResponse {
+        self.builder.finish()
+    }
+}
+
+/// How long a problem about an unfinished job tells clients to wait.
+pub(crate) fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(retry_after(wait)).unwrap_or(u32::MAX)
+}

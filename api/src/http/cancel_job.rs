@@ -1,0 +1,52 @@
+//! `POST /v1/jobs/{id}/cancel`: asks that a job stop.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::Front;
+use super::answer::JobAnswer;
+use super::code::Code;
+use super::extract::{self, Query};
+use super::problem::Problem;
+use super::wire::Fields;
+use crate::engine::CancelAnswer;
+
+const LONGEST_BODY: u64 = 16 * 1024;
+/// Characters of a reason.
+const LONGEST_REASON: usize = 512;
+
+/// Cancels: 200 once it is canceled, 202 while its running handler is told, 409 when it has ended otherwise.
+pub(crate) async fn cancel_job(
+    request: HttpRequest,
+    body: web::Payload,
+    front: web::Data<Front>,
+) -> Result<HttpResponse, Problem> {
+    let id = extract::job_id(&request)?;
+    Query::of(&request)?.check()?;
+    let body = extract::read_body(&request, body, LONGEST_BODY).await?;
+    let reason = if body.is_empty() {
+        None
+    } else {
+        extract::json_body(&request)?;
+        read_reason(&body)?
+    };
+    let (status, job) = match front.desk.cancel(id, reason).await? {
+        CancelAnswer::Canceled(job) => (StatusCode::OK, job),
+        CancelAnswer::Asked(job) => (StatusCode::ACCEPTED, job),
+        CancelAnswer::TooLate(job) => {
+            let detail = format!("the job is {} already", job.status);
+            return Err(Problem::new(Code::JobAlreadyFinished, detail).about(id));
+        }
+    };
+    JobAnswer::new(&front, &job, status).header("Cache-Control", "no-store").with_job()
+}
+
+fn read_reason(body: &[u8]) -> Result<Option<String>, Problem> {
+    let mut fields = Fields::of_body(body)?;
+    let reason = fields.text("reason");
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+        fields.fault("reason", format!("must have at most {LONGEST_REASON} characters"));
+    }
+    let findings = fields.finish();
+    if findings.is_empty() { Ok(reason) } else { Err(Problem::of_findings(Code::InputInvalid, findings)) }
+}

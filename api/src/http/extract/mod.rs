@@ -1,0 +1,38 @@
+//! What requests carry outside of their JSON: headers, paths, queries, and the bounded body.
+
+mod body;
+mod conditional;
+mod job_id;
+mod media_type;
+mod prefer;
+mod query;
+mod range;
+mod trace;
+
+use actix_web::HttpRequest;
+use raincheck_shared::domain::IdempotencyKey;
+
+pub(crate) use body::read_body;
+pub(crate) use conditional::IfNoneMatch;
+pub(crate) use job_id::job_id;
+pub(crate) use media_type::{json_body, raw_body};
+pub(crate) use prefer::Prefer;
+pub(crate) use query::{Query, encode};
+pub(crate) use range::{Range, RangeOutcome};
+pub(crate) use trace::traceparent;
+
+use super::code::Code;
+use super::problem::Problem;
+
+/// The `Idempotency-Key`, if one was sent.
+pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+    let invalid = |detail: String| Problem::new(Code::IdempotencyKeyInvalid, detail);
+    let mut sent = request.headers().get_all("idempotency-key");
+    let Some(first) = sent.next() else { return Ok(None) };
+    if sent.next().is_some() {
+        return Err(invalid("more than one idempotency key was sent".to_owned()));
+    }
+    // What is not ASCII becomes something that the parser refuses.
+    let text = first.to_str().unwrap_or("\u{fffd}");
+    text.parse().map(Some).map_err(|error: raincheck_shared::domain::InvalidIdempotencyKey| invalid(error.to_string()))
+}

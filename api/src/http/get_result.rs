@@ -1,0 +1,100 @@
+//! `GET /v1/jobs/{id}/result`: the output as the handler made it, byte for byte.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use raincheck_shared::domain::{Job, Status};
+use raincheck_shared::lifecycle::IdSource;
+
+use super::Front;
+use super::answer::{http_date, whole_seconds};
+use super::code::Code;
+use super::extract::{self, IfNoneMatch, Query, Range, RangeOutcome};
+use super::problem::Problem;
+use super::wire::{digest_field, hex, poll_after};
+use crate::engine::StoredResult;
+
+/// Reads a result, or a part of it. Reading it consumes nothing.
+pub(crate) async fn get_result(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
+    let id = extract::job_id(&request)?;
+    Query::of(&request)?.check()?;
+    let job = front.desk.job(id).await?;
+    if job.status != Status::Succeeded {
+        return Err(without_result(&front, &job));
+    }
+    let Some(result) = front.desk.result(&job).await? else {
+        return Err(Problem::new(Code::ResultExpired, "the result is past its retention").about(id));
+    };
+    answer(&request, &job, result)
+}
+
+fn without_result(front: &Front, job: &Job) -> Problem {
+    if let Some(wait) = poll_after(job, front.now(), IdSource.fraction()) {
+        let problem = Problem::new(Code::JobNotFinished, format!("the job is {}", job.status));
+        return problem.about(job.id).retry_after(whole_seconds(wait));
+    }
+    let detail = match &job.error {
+        Some(error) => format!("the job failed in attempt {}: {}", error.attempt, error.message),
+        None => format!("the job is {}: it has no result", job.status),
+    };
+    Problem::new(Code::JobFailed, detail).about(job.id)
+}
+
+fn answer(request: &HttpRequest, job: &Job, result: StoredResult) -> Result<HttpResponse, Problem> {
+    let StoredResult { content_type, digest, bytes } = result;
+    let tag = hex(&digest);
+    let etag = format!("\"{tag}\"");
+    let unchanged = IfNoneMatch::of(request).matches(&tag);
+    let range = Range::of(request, &etag).map(|range| range.of_length(bytes.len()));
+
+    let status = match &range {
+        _ if unchanged => StatusCode::NOT_MODIFIED,
+        Some(RangeOutcome::Part(_)) => StatusCode::PARTIAL_CONTENT,
+        Some(RangeOutcome::Unsatisfiable) => {
+            let whole = HeaderValue::from_str(&format!("bytes */{}", bytes.len()));
+            let problem = Problem::new(Code::RangeNotSatisfiable, format!("the result has {} bytes", bytes.len()));
+            return Err(match whole {
+                Ok(whole) => problem.with_header(header::CONTENT_RANGE, whole),
+                Err(_) => problem,
+            });
+        }
+        None => StatusCode::OK,
+    };
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .insert_header((header::VARY, "Authorization"))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    if let Some(at) = job.expires_at {
+        response.insert_header(("Sunset", http_date(at)));
+    }
+    if unchanged {
+        return Ok(response.finish());
+    }
+    // What a handler made must never run as this server's own page.
+    response.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
+    if is_active(&content_type) {
+        response.insert_header((header::CONTENT_DISPOSITION, "attachment"));
+    }
+    let content_type = HeaderValue::from_str(&content_type);
+    response.insert_header((
+        header::CONTENT_TYPE,
+        content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    ));
+    Ok(match range {
+        Some(RangeOutcome::Part(span)) => response
+            .insert_header((header::CONTENT_RANGE, format!("bytes {}-{}/{}", span.start, span.end - 1, bytes.len())))
+            // Of the whole: `Content-Digest` would have to be the part's.
+            .insert_header(("Repr-Digest", digest_field(&digest)))
+            .body(bytes.slice(span)),
+        _ => response.insert_header(("Content-Digest", digest_field(&digest))).body(bytes),
+    })
+}
+
+/// Whether a browser would run what is in it.
+fn is_active(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ["html", "xml", "svg", "javascript", "ecmascript", "pdf"].iter().any(|active| essence.contains(active))
+}

@@ -1,0 +1,95 @@
+//! `GET /v1/jobs`: a page of summaries, newest first.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use raincheck_shared::domain::{KindName, QueueName, Status};
+use serde::Serialize;
+
+use super::Front;
+use super::answer::json;
+use super::code::Code;
+use super::extract::{Query, encode};
+use super::problem::Problem;
+use super::wire::{JobSummary, read_cursor, read_number, write_cursor};
+use crate::engine::JobFilter;
+
+const DEFAULT_LIMIT: u32 = 50;
+
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    jobs: Vec<JobSummary<'a>>,
+    next_cursor: Option<String>,
+    links: PageLinks,
+}
+
+#[derive(Debug, Serialize)]
+struct PageLinks {
+    next: Option<String>,
+}
+
+/// Lists jobs. A page may hold fewer than `limit`, even none, and still have a next one.
+pub(crate) async fn list_jobs(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request)?;
+    let most = front.desk.settings().jobs.page.max(1);
+    let filter = read_filter(&mut query);
+    let limit = query.parsed("limit", |text| read_number(text, 1, most.into()));
+    let limit = limit.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_LIMIT.min(most));
+    let cursor = query.one("cursor");
+    query.check()?;
+    let after = match &cursor {
+        None => None,
+        Some(text) => Some(read_cursor(text).ok_or_else(|| {
+            Problem::new(Code::InvalidCursor, "take the cursor from `next_cursor` of the page before").at("/cursor")
+        })?),
+    };
+
+    let page = front.desk.list(filter.clone(), after, limit).await?;
+    let next_cursor = page.next.map(write_cursor);
+    let next = next_cursor.as_deref().map(|cursor| front.links.to(&next_page(&filter, limit, cursor)));
+    let body = Page {
+        jobs: page.jobs.iter().map(|job| JobSummary::new(job, &front.links)).collect(),
+        next_cursor,
+        links: PageLinks { next },
+    };
+    json(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")), &body)
+}
+
+fn read_filter(query: &mut Query) -> JobFilter {
+    let mut statuses = Vec::new();
+    for text in query.many("status") {
+        match text.parse::<Status>() {
+            Ok(status) if !statuses.contains(&status) => statuses.push(status),
+            Ok(_) => {}
+            Err(_) => query.fault("status", format!("must be one of {}", Status::ALL.map(Status::as_str).join(", "))),
+        }
+    }
+    JobFilter {
+        statuses,
+        kind: query.parsed("kind", |text| text.parse::<KindName>().map_err(|e| e.to_string())),
+        queue: query.parsed("queue", |text| text.parse::<QueueName>().map_err(|e| e.to_string())),
+        tag: query.one("tag"),
+        idempotency_key: query.one("idempotency_key"),
+    }
+}
+
+fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
+    let mut path = format!("/v1/jobs?limit={limit}");
+    let mut add = |name: &str, value: &str| {
+        path.extend(["&", name, "=", &encode(value)]);
+    };
+    for status in &filter.statuses {
+        add("status", status.as_str());
+    }
+    let named = [
+        ("kind", filter.kind.as_ref().map(KindName::as_str)),
+        ("queue", filter.queue.as_ref().map(QueueName::as_str)),
+        ("tag", filter.tag.as_deref()),
+        ("idempotency_key", filter.idempotency_key.as_deref()),
+        ("cursor", Some(cursor)),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value {
+            add(name, value);
+        }
+    }
+    path
+}

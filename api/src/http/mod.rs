@@ -1,0 +1,32 @@
+//! The HTTP of it: routes, wire shapes, problems. Everything that happens is the engine's doing.
+//!
+//! - `server`: sockets, threads, draining
+//! - `routes`: every route, on one screen
+//! - one file for each endpoint
+//! - `extract`: what requests carry; `wire`: the JSON shapes
+//! - `problem`, `code`, `refusals`: everything that is not a success
+//! - `every_request`: what happens around each request
+
+mod answer;
+mod cancel_job;
+mod code;
+mod every_request;
+mod extract;
+mod front;
+mod get_job;
+mod get_result;
+mod index;
+mod list_jobs;
+mod livez;
+mod problem;
+mod readyz;
+mod refusals;
+mod routes;
+mod server;
+mod submit_job;
+mod submit_raw;
+mod submitted;
+mod wire;
+
+pub(crate) use front::Front;
+pub(crate) use server::listen;

@@ -1,0 +1,82 @@
+//! What the engine refuses, as problems.
+
+use super::code::Code;
+use super::problem::{Finding, Problem};
+use crate::engine::{FaultKind, Field, Refusal, Rejection};
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let told = refusal.to_string();
+        match refusal {
+            Refusal::Busy => Self::new(Code::QueueFull, told).retry_after(1),
+            Refusal::QueueFull { .. } => Self::new(Code::QueueFull, told).retry_after(5),
+            Refusal::StoreAway => Self::new(Code::StoreUnavailable, told).retry_after(2),
+            Refusal::StoreSilent(_) => {
+                tracing::warn!(error = told, "a request was given up");
+                let detail = format!("{told}; to repeat a submission safely, send an Idempotency-Key");
+                Self::new(Code::StoreUnavailable, detail).retry_after(2)
+            }
+            Refusal::Migrating => Self::new(Code::StoreUnavailable, told).retry_after(5),
+            Refusal::ShuttingDown => Self::new(Code::ShuttingDown, told).retry_after(1),
+            Refusal::KeyInFlight => Self::new(Code::IdempotencyInFlight, told).retry_after(1),
+            Refusal::KeyReused { first } => Self::new(Code::IdempotencyKeyReused, told).about(first),
+            Refusal::Unkeepable => Self::new(Code::InputInvalid, told),
+            Refusal::Inconsistent => Self::new(Code::InternalError, told),
+            Refusal::UnknownJob(id) => Self::new(Code::JobNotFound, told).about(id),
+            Refusal::ExpiredJob(id) => Self::new(Code::JobExpired, told).about(id),
+        }
+    }
+}
+
+/// How the parts of a submission are called in the request that carried it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// `POST /v1/jobs`: all of it in one JSON body.
+    JsonBody,
+    /// `POST /v1/kinds/{kind}/jobs`: the body is the input, options are query parameters.
+    Query,
+}
+
+impl Carrier {
+    fn pointer(self, field: &Field) -> String {
+        let json = self == Self::JsonBody;
+        match field {
+            Field::Input(inner) if json => format!("/input{inner}"),
+            Field::Input(inner) => inner.clone(),
+            Field::Queue => "/queue".to_owned(),
+            Field::Delay => "/delay".to_owned(),
+            Field::StartTimeout => if json { "/timeouts/start" } else { "/start_timeout" }.to_owned(),
+            Field::RunTimeout => if json { "/timeouts/run" } else { "/run_timeout" }.to_owned(),
+            Field::Deadline => "/deadline".to_owned(),
+            Field::InputRetention => if json { "/retention/input" } else { "/input_retention" }.to_owned(),
+            Field::ResultRetention => if json { "/retention/result" } else { "/result_retention" }.to_owned(),
+            Field::MaxAttempts => "/max_attempts".to_owned(),
+            Field::Metadata => "/metadata".to_owned(),
+            Field::MetadataPair(name) => format!("/metadata/{}", super::wire::pointer_token(name)),
+            Field::Tags => "/tags".to_owned(),
+            Field::Tag(n) => format!("/tags/{n}"),
+        }
+    }
+
+    /// A rejection as a problem, after what the wire itself had found wrong.
+    pub(crate) fn problem(self, mut findings: Vec<Finding>, rejection: Rejection) -> Problem {
+        match rejection {
+            Rejection::UnknownKind(kind) => {
+                let problem = Problem::new(Code::KindNotFound, format!("there is no kind {kind:?}"));
+                if self == Self::JsonBody { problem.at("/kind") } else { problem }
+            }
+            Rejection::MediaType(detail) => Problem::new(Code::UnsupportedMediaType, detail),
+            Rejection::TooLarge(max) => too_large(max),
+            Rejection::Faults(faults) => {
+                let late = findings.is_empty() && faults.iter().all(|f| f.kind == FaultKind::DeadlinePast);
+                findings.extend(faults.into_iter().map(|f| Finding::new(self.pointer(&f.field), f.detail)));
+                Problem::of_findings(if late { Code::DeadlineInPast } else { Code::InputInvalid }, findings)
+            }
+        }
+    }
+}
+
+/// An input, or a body, of more than `max` bytes.
+pub(crate) fn too_large(max: u64) -> Problem {
+    Problem::new(Code::PayloadTooLarge, format!("an input may have at most {max} bytes"))
+}

@@ -1,0 +1,49 @@
+//! Every route, on one screen.
+
+use actix_web::guard::{self, Guard};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{Resource, Route, web};
+
+use super::code::Code;
+use super::problem::Problem;
+use super::{cancel_job, get_job, get_result, index, list_jobs, livez, readyz, submit_job, submit_raw};
+
+/// Adds them all.
+pub(crate) fn routes(app: &mut web::ServiceConfig) {
+    app.service(at("/", "GET, HEAD").route(read().to(index::index)))
+        .service(
+            at("/v1/jobs", "GET, HEAD, POST")
+                .route(read().to(list_jobs::list_jobs))
+                .route(web::post().to(submit_job::submit_job)),
+        )
+        .service(
+            // PUT as well: it is what `curl -T FILE` sends.
+            at("/v1/kinds/{kind}/jobs", "POST, PUT")
+                .route(web::post().to(submit_raw::submit_raw))
+                .route(web::put().to(submit_raw::submit_raw)),
+        )
+        .service(at("/v1/jobs/{id}", "GET, HEAD").route(read().to(get_job::get_job)))
+        .service(at("/v1/jobs/{id}/result", "GET, HEAD").route(read().to(get_result::get_result)))
+        .service(at("/v1/jobs/{id}/cancel", "POST").route(web::post().to(cancel_job::cancel_job)))
+        .service(at("/livez", "GET, HEAD").route(read().to(livez::livez)))
+        .service(at("/readyz", "GET, HEAD").route(read().to(readyz::readyz)))
+        .default_service(web::to(route_not_found));
+}
+
+/// A path, and the methods it takes.
+fn at(path: &str, allow: &'static str) -> Resource {
+    let refuse = move || async move {
+        let problem = Problem::new(Code::MethodNotAllowed, format!("this path takes {allow}"));
+        Err::<&str, _>(problem.with_header(ALLOW, HeaderValue::from_static(allow)))
+    };
+    web::resource(path).default_service(web::to(refuse))
+}
+
+/// GET, and HEAD, which is GET without the body.
+fn read() -> Route {
+    web::route().guard(guard::fn_guard(|context| guard::Get().check(context) || guard::Head().check(context)))
+}
+
+async fn route_not_found() -> Result<&'static str, Problem> {
+    Err(Problem::new(Code::RouteNotFound, "there is nothing at this path"))
+}

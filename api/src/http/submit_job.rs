@@ -1,0 +1,36 @@
+//! `POST /v1/jobs`: all of it in one JSON body.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::Front;
+use super::code::Code;
+use super::extract::{self, Prefer, Query};
+use super::problem::Problem;
+use super::refusals::{Carrier, too_large};
+use super::submitted::submit;
+use super::wire::{ReadSubmission, read_submission};
+use crate::engine::Submission;
+
+/// What a body may have besides its input, in bytes.
+const BESIDES_INPUT: u64 = 128 * 1024;
+
+/// Accepts a job.
+pub(crate) async fn submit_job(
+    request: HttpRequest,
+    body: web::Payload,
+    front: web::Data<Front>,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request)?.check()?;
+    extract::json_body(&request)?;
+    let key = extract::idempotency_key(&request)?;
+    let prefer = Prefer::of(&request);
+    let max_input = front.desk.settings().jobs.max_input;
+    let body = extract::read_body(&request, body, max_input + BESIDES_INPUT).await?;
+    let ReadSubmission { kind, input, options, findings } = read_submission(&body)?;
+    if input.bytes.len() as u64 > max_input {
+        return Err(too_large(max_input));
+    }
+    let Some(kind) = kind else { return Err(Problem::of_findings(Code::InputInvalid, findings)) };
+    let submission = Submission { kind, input, options, key, traceparent: extract::traceparent(&request) };
+    submit(front, Carrier::JsonBody, submission, findings, prefer, prefer.wait).await
+}

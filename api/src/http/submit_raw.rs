@@ -1,0 +1,32 @@
+//! `POST /v1/kinds/{kind}/jobs`: the body is the input, byte for byte; options are query parameters.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use raincheck_shared::domain::Payload;
+
+use super::Front;
+use super::extract::{self, Prefer, Query};
+use super::problem::Problem;
+use super::refusals::Carrier;
+use super::submitted::submit;
+use super::wire::{read_duration, read_options};
+use crate::engine::Submission;
+
+/// Accepts a job.
+pub(crate) async fn submit_raw(
+    request: HttpRequest,
+    body: web::Payload,
+    front: web::Data<Front>,
+) -> Result<HttpResponse, Problem> {
+    let kind = request.match_info().get("kind").unwrap_or_default().to_owned();
+    let mut query = Query::of(&request)?;
+    let options = read_options(&mut query);
+    let wait = query.parsed("wait", read_duration);
+    let findings = query.finish();
+    let content_type = extract::raw_body(&request)?;
+    let key = extract::idempotency_key(&request)?;
+    let prefer = Prefer::of(&request);
+    let bytes = extract::read_body(&request, body, front.desk.settings().jobs.max_input).await?;
+    let input = Payload { content_type, bytes };
+    let submission = Submission { kind, input, options, key, traceparent: extract::traceparent(&request) };
+    submit(front, Carrier::Query, submission, findings, prefer, prefer.wait.or(wait)).await
+}

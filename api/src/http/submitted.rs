@@ -1,0 +1,51 @@
+//! What both ways to submit have in common: the answer.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::Front;
+use super::answer::{self, JobAnswer};
+use super::code::Code;
+use super::extract::Prefer;
+use super::problem::{Finding, Problem};
+use super::refusals::Carrier;
+use crate::engine::{Submission, SubmitError};
+
+/// Submits what was read, unless something was wrong with its shape, and answers.
+pub(crate) async fn submit(
+    front: web::Data<Front>,
+    carrier: Carrier,
+    submission: Submission,
+    findings: Vec<Finding>,
+    prefer: Prefer,
+    wait: Option<Duration>,
+) -> Result<HttpResponse, Problem> {
+    if !findings.is_empty() {
+        // All that is wrong is told at once, so look at the rest as well.
+        return Err(match front.desk.check(&submission) {
+            Ok(()) => Problem::of_findings(Code::InputInvalid, findings),
+            Err(rejection) => carrier.problem(findings, rejection),
+        });
+    }
+    if submission.options.validate_only {
+        front.desk.check(&submission).map_err(|rejection| carrier.problem(findings, rejection))?;
+        let body = json!({ "valid": true, "kind": submission.kind });
+        return answer::json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &body);
+    }
+    let granted = front.granted(wait);
+    let submitted = front.desk.submit(&submission, granted).await.map_err(|error| match error {
+        SubmitError::Rejected(rejection) => carrier.problem(findings, rejection),
+        SubmitError::Refused(refusal) => refusal.into(),
+    })?;
+    let job = &*submitted.job;
+    let status = if job.status.is_done() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    JobAnswer::new(&front, job, status)
+        .header("Location", front.links.job(job.id))
+        .header("Cache-Control", "no-store")
+        .header("Idempotency-Replayed", if submitted.replayed { "true" } else { "false" })
+        .applied(prefer.applied(status == StatusCode::ACCEPTED, wait.map(|_| granted)))
+        .with_job()
+}

@@ -1,0 +1,221 @@
+//! The Job, exactly as the contract shows it. What does not exist yet is `null`, so that clients can rely on the shape.
+
+use raincheck_shared::domain::{FailedAttempt, Failure, Job, JobResult, Payload, Progress, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::serde::rfc3339;
+
+use super::links::{JobLinks, LinkBase};
+use super::{digest_field, poll_after};
+
+/// A field of the contract that nothing fills yet.
+type NotYet = Option<()>;
+
+/// A whole job.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobView<'a> {
+    id: String,
+    kind: &'a str,
+    queue: &'a str,
+    version: i32,
+    status: &'static str,
+    done: bool,
+    #[serde(with = "rfc3339")]
+    created_at: Timestamp,
+    #[serde(with = "rfc3339::option")]
+    run_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    started_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    finished_at: Option<Timestamp>,
+    heartbeat_at: NotYet,
+    attempt: i32,
+    max_attempts: i32,
+    #[serde(with = "rfc3339::option")]
+    next_attempt_at: Option<Timestamp>,
+    queue_position: NotYet,
+    estimate: NotYet,
+    progress: Option<&'a Progress>,
+    poll_after_ms: Option<u128>,
+    cancel: Option<CancelView<'a>>,
+    result: Option<ResultView<'a>>,
+    error: Option<&'a Failure>,
+    attempts: &'a [FailedAttempt],
+    #[serde(with = "rfc3339::option")]
+    expires_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    deadline: Option<Timestamp>,
+    webhook: NotYet,
+    idempotency_key: Option<&'a str>,
+    retry_of: NotYet,
+    batch_id: NotYet,
+    metadata: Box<RawValue>,
+    tags: &'a [String],
+    trace_id: Option<&'a str>,
+    links: JobLinks,
+}
+
+#[derive(Debug, Serialize)]
+struct CancelView<'a> {
+    #[serde(with = "rfc3339")]
+    requested_at: Timestamp,
+    reason: Option<&'a str>,
+    #[serde(with = "rfc3339::option")]
+    acknowledged_at: Option<Timestamp>,
+}
+
+/// Either `value` or `url`: what is large or binary is read from its own resource.
+#[derive(Debug, Serialize)]
+struct ResultView<'a> {
+    content_type: &'a str,
+    size: u64,
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<InlineValue<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+#[derive(Debug)]
+enum InlineValue<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+}
+
+impl Serialize for InlineValue<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Json(value) => value.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl<'a> JobView<'a> {
+    /// A job as it stands at `now`. `random` in `0.0..1.0` spreads the polls.
+    pub(crate) fn new(job: &'a Job, links: &LinkBase, now: Timestamp, random: f64) -> Self {
+        Self {
+            id: job.id.to_string(),
+            kind: job.kind.as_str(),
+            queue: job.queue.as_str(),
+            version: job.version,
+            status: job.status.as_str(),
+            done: job.status.is_done(),
+            created_at: job.id.created_at(),
+            run_at: job.run_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            heartbeat_at: None,
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
+            next_attempt_at: job.next_attempt_at,
+            queue_position: None,
+            estimate: None,
+            progress: job.progress.as_ref(),
+            poll_after_ms: poll_after(job, now, random).map(|wait| wait.as_millis()),
+            cancel: job.cancel.as_ref().map(|cancel| CancelView {
+                requested_at: cancel.requested_at,
+                reason: cancel.reason.as_deref(),
+                acknowledged_at: cancel.acknowledged_at,
+            }),
+            result: job.result.as_ref().map(|result| ResultView::new(result, links.result(job.id))),
+            error: job.error.as_ref(),
+            attempts: &job.attempts,
+            expires_at: job.expires_at,
+            deadline: job.deadline,
+            webhook: None,
+            idempotency_key: job.idempotency_key.as_deref(),
+            retry_of: None,
+            batch_id: None,
+            metadata: metadata(job),
+            tags: &job.tags,
+            trace_id: trace_id(job),
+            links: links.all(job.id),
+        }
+    }
+}
+
+impl<'a> ResultView<'a> {
+    fn new(result: &'a JobResult, url: String) -> Self {
+        let value = result.inline.as_ref().and_then(|bytes| {
+            if Payload::is_json_type(&result.content_type) {
+                // A handler may call anything JSON; only what is JSON can stand inside of it.
+                serde_json::from_slice(bytes).ok().map(InlineValue::Json)
+            } else if Payload::is_text_type(&result.content_type) {
+                std::str::from_utf8(bytes).ok().map(InlineValue::Text)
+            } else {
+                None
+            }
+        });
+        Self {
+            content_type: &result.content_type,
+            size: result.size,
+            digest: digest_field(&result.digest),
+            url: value.is_none().then_some(url),
+            value,
+        }
+    }
+}
+
+fn metadata(job: &Job) -> Box<RawValue> {
+    let text = job.metadata.clone().unwrap_or_else(|| "{}".to_owned());
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn trace_id(job: &Job) -> Option<&str> {
+    job.traceparent.as_deref()?.split('-').nth(1)
+}
+
+/// A job in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobSummary<'a> {
+    id: String,
+    kind: &'a str,
+    queue: &'a str,
+    version: i32,
+    status: &'static str,
+    done: bool,
+    #[serde(with = "rfc3339")]
+    created_at: Timestamp,
+    #[serde(with = "rfc3339::option")]
+    run_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    started_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    finished_at: Option<Timestamp>,
+    attempt: i32,
+    max_attempts: i32,
+    progress: Option<&'a Progress>,
+    error: Option<&'a Failure>,
+    #[serde(with = "rfc3339::option")]
+    expires_at: Option<Timestamp>,
+    idempotency_key: Option<&'a str>,
+    tags: &'a [String],
+    links: JobLinks,
+}
+
+impl<'a> JobSummary<'a> {
+    /// As much of a job as fits in a line.
+    pub(crate) fn new(job: &'a Job, links: &LinkBase) -> Self {
+        Self {
+            id: job.id.to_string(),
+            kind: job.kind.as_str(),
+            queue: job.queue.as_str(),
+            version: job.version,
+            status: job.status.as_str(),
+            done: job.status.is_done(),
+            created_at: job.id.created_at(),
+            run_at: job.run_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
+            progress: job.progress.as_ref(),
+            error: job.error.as_ref(),
+            expires_at: job.expires_at,
+            idempotency_key: job.idempotency_key.as_deref(),
+            tags: &job.tags,
+            links: links.all(job.id),
+        }
+    }
+}

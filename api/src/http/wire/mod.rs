@@ -1,0 +1,21 @@
+//! The shapes on the wire. `docs/http-api.md` describes them; nothing else in raincheck depends on them.
+
+mod cursor;
+mod digest;
+mod job;
+mod links;
+mod object;
+mod options;
+mod polling;
+mod submission;
+mod values;
+
+pub(crate) use cursor::{read_cursor, write_cursor};
+pub(crate) use digest::{digest_field, hex};
+pub(crate) use job::{JobSummary, JobView};
+pub(crate) use links::LinkBase;
+pub(crate) use object::{Fields, pointer_token};
+pub(crate) use options::read_options;
+pub(crate) use polling::{poll_after, retry_after};
+pub(crate) use submission::{ReadSubmission, read_submission};
+pub(crate) use values::{read_duration, read_number};

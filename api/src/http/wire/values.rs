@@ -1,0 +1,45 @@
+//! Single values as text. Each error is a sentence that can be shown.
+
+use std::time::Duration;
+
+use raincheck_shared::config::parse_duration;
+use raincheck_shared::domain::Timestamp;
+use time::UtcOffset;
+use time::format_description::well_known::Rfc3339;
+
+/// `"30s"`
+pub(crate) fn read_duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|_| "must be a duration: a whole number and one of ms, s, m, h, d, such as 30s".into())
+}
+
+/// `"2026-12-01T12:00:00Z"`
+pub(crate) fn read_instant(text: &str) -> Result<Timestamp, String> {
+    let instant = Timestamp::parse(text, &Rfc3339)
+        .map_err(|_| "must be an instant as in RFC 3339, such as 2026-12-01T12:00:00Z".to_owned())?;
+    // An offset can carry the first or last instant of all out of the calendar.
+    instant.checked_to_offset(UtcOffset::UTC).ok_or_else(|| "is out of range".to_owned())
+}
+
+/// A whole number from `min` to `max`.
+pub(crate) fn read_number(text: &str, min: i64, max: i64) -> Result<i64, String> {
+    let number = text.parse().ok().filter(|n| (min..=max).contains(n));
+    number.ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+}
+
+/// `true` or `false`
+pub(crate) fn read_flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "must be true or false".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_taken_to_utc_and_nonsense_is_refused() {
+        assert_eq!(read_instant("2026-12-01T13:00:00+01:00"), read_instant("2026-12-01T12:00:00Z"));
+        for bad in ["", "tomorrow", "2026-12-01", "2026-13-01T12:00:00Z", "9999-12-31T23:59:59-01:00"] {
+            assert!(read_instant(bad).is_err(), "{bad}");
+        }
+    }
+}
