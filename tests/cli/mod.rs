@@ -1,5 +1,7 @@
 //! The command line, as its users meet it: arguments in, text and exit code out.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops and says why")]
+
 mod configuration;
 mod doctor;
 mod usage;
