@@ -1,6 +1,12 @@
 //! All tests of raincheck as a whole: one binary, this is its table of contents.
+//!
+//! Tests against Postgres and RabbitMQ need servers: `scripts/test` starts them and sets `RAINCHECK_TEST_POSTGRES_URL`
+//! and `RAINCHECK_TEST_AMQP_URL`. Without them they fail, and say so: a test that was skipped must never look green.
 
-mod cli;
+#![expect(clippy::expect_used, reason = "a test that cannot go on stops and says why")]
+
 mod harness;
+mod contracts;
+mod cli;
 mod scenarios;
 mod tidy;

@@ -1,8 +1,8 @@
 //! What the tests stand on: services, processes, clients, and waiting for values.
-#![expect(missing_docs, reason = "the harness is read along with the tests")]
 
-pub mod client;
-pub mod cluster;
-pub mod process;
-pub mod services;
-pub mod wait;
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod process;
+pub(crate) mod services;
+pub(crate) mod store;
+pub(crate) mod wait;

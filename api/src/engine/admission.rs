@@ -66,13 +66,13 @@ mod tests {
     #[test]
     fn a_queue_is_full_with_what_was_counted_and_what_was_accepted_since() {
         let queue: QueueName = "default".parse().unwrap();
-        let (counter, counted) = watch::channel(Depths::default());
+        let (count, counted) = watch::channel(Depths::default());
         let admission = Admission::new(counted);
-        counter.send_replace(Arc::new(HashMap::from([(queue.clone(), 2)])));
+        count.send_replace(Arc::new(HashMap::from([(queue.clone(), 2)])));
         assert!(admission.admit(&queue, 3).is_ok());
         admission.accepted(&queue);
         assert!(matches!(admission.admit(&queue, 3), Err(Refusal::QueueFull { waiting: 3, .. })));
-        counter.send_replace(Depths::default());
+        count.send_replace(Depths::default());
         assert!(admission.admit(&queue, 3).is_ok());
     }
 }

@@ -20,10 +20,10 @@ type StoreAnswer = Result<(), String>;
 pub(crate) struct Readiness {
     /// Shutting down: send nothing new.
     pub(crate) draining: bool,
-    /// What is wrong with the store, if anything.
-    pub(crate) store: StoreAnswer,
+    /// Whether jobs can be kept; if not, why.
+    pub(crate) keeping: StoreAnswer,
     /// Without the broker jobs are still accepted and still run, a little later.
-    pub(crate) broker_up: bool,
+    pub(crate) announcing: bool,
     /// Repair loops, and how often each failed in a row.
     pub(crate) loops: Vec<(&'static str, u32)>,
 }
@@ -31,12 +31,12 @@ pub(crate) struct Readiness {
 impl Readiness {
     /// Whether a submission would be accepted.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.draining && self.store.is_ok()
+        !self.draining && self.keeping.is_ok()
     }
 
     /// Whether all is well.
     pub(crate) fn is_degraded(&self) -> bool {
-        !self.broker_up || self.loops.iter().any(|(_, failures)| *failures > 0)
+        !self.announcing || self.loops.iter().any(|(_, failures)| *failures > 0)
     }
 }
 
@@ -83,8 +83,8 @@ impl Health {
         let draining = self.shutdown.has_begun();
         Readiness {
             draining,
-            store: self.store().await,
-            broker_up: *self.broker.borrow() == Link::Up,
+            keeping: self.store().await,
+            announcing: *self.broker.borrow() == Link::Up,
             loops: self.loops.iter().map(|l| (l.name(), l.failures_in_a_row())).collect(),
         }
     }

@@ -28,3 +28,5 @@ pub(crate) use desk::{CancelAnswer, Desk, SubmitError};
 pub(crate) use health::Readiness;
 pub(crate) use refusal::Refusal;
 pub(crate) use submission::{Field, JobOptions, Submission};
+// What HTTP needs of the store's words, so that it need not know the store.
+pub(crate) use raincheck_shared::store::{Cursor, JobFilter, StoredResult};

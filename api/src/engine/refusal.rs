@@ -5,6 +5,7 @@ use std::time::Duration;
 use raincheck_shared::domain::{JobId, QueueName};
 use raincheck_shared::lifecycle::Overloaded;
 use raincheck_shared::store::StoreError;
+use raincheck_shared::telemetry::Chain;
 
 /// A refusal, by what the client can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +22,23 @@ pub(crate) enum Refusal {
         waiting: u64,
     },
     /// The store took longer than anybody should wait. Nothing is known of what was asked.
-    #[error("the store has not answered within {0:?}")]
+    #[error("the store has not answered within {} seconds", .0.as_secs())]
     StoreSilent(Duration),
-    /// The store refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The store is away. Nothing is known of what was asked.
+    #[error("the store is not available")]
+    StoreAway,
+    /// The store's schema is older than this program.
+    #[error("the store is being migrated")]
+    Migrating,
+    /// The first submit with this idempotency key is not decided yet.
+    #[error("another request with the same idempotency key is still being accepted")]
+    KeyInFlight,
+    /// The store cannot keep this one, though nothing was found wrong with it.
+    #[error("the store cannot keep this")]
+    Unkeepable,
+    /// What is stored contradicts itself.
+    #[error("what is stored of this contradicts itself")]
+    Inconsistent,
     /// This process is stopping and accepts nothing new.
     #[error("this server is shutting down")]
     ShuttingDown,
@@ -41,6 +54,33 @@ pub(crate) enum Refusal {
     /// There was such a job, or can have been, and it has outlived its retention.
     #[error("job {0} is past its retention")]
     ExpiredJob(JobId),
+}
+
+impl From<StoreError> for Refusal {
+    /// Logs what clients are not told: the causes may name hosts and files.
+    fn from(error: StoreError) -> Self {
+        let cause = Chain(&error);
+        match &error {
+            StoreError::Unavailable(_) => {
+                // At debug: an outage has one line of each loop, and each answer says so.
+                tracing::debug!(error = %cause, "the store is not available");
+                Self::StoreAway
+            }
+            StoreError::WrongSchema { .. } => {
+                tracing::error!(error = %cause, "the store cannot be used");
+                Self::Migrating
+            }
+            StoreError::KeyInFlight => Self::KeyInFlight,
+            StoreError::Rejected(_) => {
+                tracing::warn!(error = %cause, "the store refused a request that was found good");
+                Self::Unkeepable
+            }
+            StoreError::Inconsistent { .. } => {
+                tracing::error!(error = %cause, "the store contradicts itself");
+                Self::Inconsistent
+            }
+        }
+    }
 }
 
 impl From<Overloaded> for Refusal {

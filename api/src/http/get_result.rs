@@ -5,7 +5,6 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::{Job, Status};
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::StoredResult;
 
 use super::Front;
 use super::answer::{http_date, whole_seconds};
@@ -13,6 +12,7 @@ use super::code::Code;
 use super::extract::{self, IfNoneMatch, Query, Range, RangeOutcome};
 use super::problem::Problem;
 use super::wire::{digest_field, hex, poll_after};
+use crate::engine::StoredResult;
 
 /// Reads a result, or a part of it. Reading it consumes nothing.
 pub(crate) async fn get_result(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {

@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::{KindName, QueueName, Status};
-use raincheck_shared::store::JobFilter;
 use serde::Serialize;
 
 use super::Front;
@@ -11,6 +10,7 @@ use super::code::Code;
 use super::extract::{Query, encode};
 use super::problem::Problem;
 use super::wire::{JobSummary, read_cursor, read_number, write_cursor};
+use crate::engine::JobFilter;
 
 const DEFAULT_LIMIT: u32 = 50;
 

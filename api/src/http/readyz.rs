@@ -12,7 +12,7 @@ use super::problem::Problem;
 pub(crate) async fn readyz(front: web::Data<Front>) -> Result<HttpResponse, Problem> {
     let readiness = front.desk.probe().await;
     if !readiness.is_ready() {
-        return Err(match readiness.store {
+        return Err(match readiness.keeping {
             _ if readiness.draining => Problem::new(Code::ShuttingDown, "this server is shutting down"),
             Err(problem) => Problem::new(Code::StoreUnavailable, problem),
             Ok(()) => Problem::new(Code::StoreUnavailable, "not ready"),
@@ -27,7 +27,7 @@ pub(crate) async fn readyz(front: web::Data<Front>) -> Result<HttpResponse, Prob
     let body = serde_json::json!({
         "status": if readiness.is_degraded() { "degraded" } else { "ready" },
         "store": "ok",
-        "broker": if readiness.broker_up { "ok" } else { "down" },
+        "broker": if readiness.announcing { "ok" } else { "down" },
         "loops": loops,
     });
     json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &body)

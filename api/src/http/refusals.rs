@@ -1,8 +1,5 @@
 //! What the engine refuses, as problems.
 
-use raincheck_shared::store::StoreError;
-use raincheck_shared::telemetry::Chain;
-
 use super::code::Code;
 use super::problem::{Finding, Problem};
 use crate::engine::{FaultKind, Field, Refusal, Rejection};
@@ -13,39 +10,20 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Busy => Self::new(Code::QueueFull, told).retry_after(1),
             Refusal::QueueFull { .. } => Self::new(Code::QueueFull, told).retry_after(5),
+            Refusal::StoreAway => Self::new(Code::StoreUnavailable, told).retry_after(2),
             Refusal::StoreSilent(_) => {
-                tracing::warn!(error = told, "the store is silent");
+                tracing::warn!(error = told, "a request was given up");
                 let detail = format!("{told}; to repeat a submission safely, send an Idempotency-Key");
                 Self::new(Code::StoreUnavailable, detail).retry_after(2)
             }
-            Refusal::Store(error) => of_store_error(&error),
+            Refusal::Migrating => Self::new(Code::StoreUnavailable, told).retry_after(5),
             Refusal::ShuttingDown => Self::new(Code::ShuttingDown, told).retry_after(1),
+            Refusal::KeyInFlight => Self::new(Code::IdempotencyInFlight, told).retry_after(1),
             Refusal::KeyReused { first } => Self::new(Code::IdempotencyKeyReused, told).about(first),
+            Refusal::Unkeepable => Self::new(Code::InputInvalid, told),
+            Refusal::Inconsistent => Self::new(Code::InternalError, told),
             Refusal::UnknownJob(id) => Self::new(Code::JobNotFound, told).about(id),
             Refusal::ExpiredJob(id) => Self::new(Code::JobExpired, told).about(id),
-        }
-    }
-}
-
-fn of_store_error(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(_) => {
-            // Each request says so: the code in the answer is what monitoring counts.
-            tracing::debug!(error = %Chain(error), "the store is not available");
-            Problem::new(Code::StoreUnavailable, error.to_string()).retry_after(2)
-        }
-        StoreError::WrongSchema { .. } => {
-            tracing::error!(error = %Chain(error), "the store cannot be used");
-            Problem::new(Code::StoreUnavailable, "the store is being migrated").retry_after(5)
-        }
-        StoreError::KeyInFlight => Problem::new(Code::IdempotencyInFlight, error.to_string()).retry_after(1),
-        StoreError::Rejected(_) => {
-            tracing::warn!(error = %Chain(error), "the store refused a request that was found good");
-            Problem::new(Code::InputInvalid, error.to_string())
-        }
-        StoreError::Inconsistent { .. } => {
-            tracing::error!(error = %Chain(error), "the store contradicts itself");
-            Problem::new(Code::InternalError, "what is stored of this contradicts itself")
         }
     }
 }

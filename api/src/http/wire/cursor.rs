@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use raincheck_shared::domain::JobId;
-use raincheck_shared::store::Cursor;
 use uuid::Uuid;
+
+use crate::engine::Cursor;
 
 /// The first byte; another one when the content changes.
 const FORM: u8 = 1;

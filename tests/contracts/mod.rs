@@ -1,0 +1,3 @@
+//! What every backend of a kind promises, written once and run against each.
+
+mod store;

@@ -1,0 +1,47 @@
+//! What both stores promise. Each contract is written once and run against SQLite and Postgres.
+
+mod given;
+
+mod accept;
+mod cancel;
+mod claim;
+mod finish;
+mod idempotency;
+mod leases;
+mod list;
+mod one_process;
+mod outbox;
+mod read;
+mod rescue;
+mod schema;
+mod timers;
+mod transitions;
+mod upkeep;
+
+/// Runs contracts, `async fn(&StoreFixture)`, against each store. To be called once in a file.
+macro_rules! against_each_store {
+    ($($contract:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $contract() {
+                    let fixture = crate::harness::store::StoreFixture::sqlite().await;
+                    super::$contract(&fixture).await;
+                    fixture.close().await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $contract() {
+                    let fixture = crate::harness::store::StoreFixture::postgres().await;
+                    super::$contract(&fixture).await;
+                    fixture.close().await;
+                }
+            )+
+        }
+    };
+}
+use against_each_store;

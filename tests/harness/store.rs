@@ -1,0 +1,214 @@
+//! Stores to test against, each new and empty, and a side door into them.
+//!
+//! The side door is raw SQL. It ages what is stored, so that no test sleeps, and reads what no role of the store shows.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use raincheck_shared::config::Secret;
+use raincheck_shared::domain::{JobId, WorkerId};
+use raincheck_shared::lifecycle::{IdSource, SystemClock};
+use raincheck_shared::store::{Store, postgres, sqlite};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// Where the Postgres server for tests is.
+pub(crate) const POSTGRES_URL: &str = "RAINCHECK_TEST_POSTGRES_URL";
+
+/// An opened, migrated, empty store.
+pub(crate) struct StoreFixture {
+    pub(crate) store: Store,
+    side_door: SideDoor,
+}
+
+enum SideDoor {
+    Sqlite { connection: Mutex<SqliteConnection>, folder: TempFolder },
+    Postgres { connection: Mutex<PgConnection>, server: PgConnectOptions, database: String },
+}
+
+impl StoreFixture {
+    /// A new SQLite file in a folder of its own.
+    pub(crate) async fn sqlite() -> Self {
+        let folder = TempFolder::new();
+        let path = folder.0.join("store").join("raincheck.sqlite");
+        let store = sqlite::open(&path, SystemClock::shared()).await.expect("open a new SQLite store");
+        store.schema.migrate().await.expect("migrate a new SQLite store");
+        let options = SqliteConnectOptions::new().filename(&path).busy_timeout(Duration::from_secs(10));
+        let connection = Mutex::new(options.connect().await.expect("open the file by the side door"));
+        Self { store, side_door: SideDoor::Sqlite { connection, folder } }
+    }
+
+    /// A new database on the test server.
+    pub(crate) async fn postgres() -> Self {
+        let Ok(url) = std::env::var(POSTGRES_URL) else {
+            panic!("{POSTGRES_URL} is not set: run scripts/test, which starts a server for the tests");
+        };
+        let server = PgConnectOptions::from_str(&url).expect("a Postgres URL");
+        let database = format!("raincheck_test_{}", IdSource.random().simple());
+        let mut admin = server.connect().await.expect("connect to the test server");
+        run_pg(&mut admin, format!("CREATE DATABASE {database}")).await;
+        admin.close().await.expect("leave the test server");
+
+        let options = server.clone().database(&database);
+        let url = Secret::new(options.to_url_lossy().to_string());
+        let store = postgres::open(&url, 8, Duration::from_secs(20)).expect("open a new Postgres store");
+        store.schema.migrate().await.expect("migrate a new Postgres store");
+        let connection = Mutex::new(options.connect().await.expect("open the database by the side door"));
+        Self { store, side_door: SideDoor::Postgres { connection, server, database } }
+    }
+
+    /// The file of an SQLite store.
+    pub(crate) fn sqlite_path(&self) -> Option<PathBuf> {
+        match &self.side_door {
+            SideDoor::Sqlite { folder, .. } => Some(folder.0.join("store").join("raincheck.sqlite")),
+            SideDoor::Postgres { .. } => None,
+        }
+    }
+
+    /// Closes the store and removes it. Not called when a test fails: what it left can be looked at.
+    pub(crate) async fn close(self) {
+        self.store.schema.close().await;
+        match self.side_door {
+            SideDoor::Sqlite { connection, .. } => {
+                connection.into_inner().close().await.expect("leave the file");
+            }
+            SideDoor::Postgres { connection, server, database } => {
+                connection.into_inner().close().await.expect("leave the database");
+                let mut admin = server.connect().await.expect("connect to the test server");
+                run_pg(&mut admin, format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await;
+            }
+        }
+    }
+
+    /// Lets everything that is stored be older by so much, as if the time had passed.
+    pub(crate) async fn age(&self, by: Duration) {
+        const TIMES: [(&str, &[&str]); 4] = [
+            ("timers", &["due_at"]),
+            ("dispatches", &["created_at", "publish_after", "published_at"]),
+            ("workers", &["started_at", "heartbeat_at"]),
+            (
+                "jobs",
+                &[
+                    "run_at",
+                    "next_attempt_at",
+                    "started_at",
+                    "finished_at",
+                    "expires_at",
+                    "deadline",
+                    "cancel_requested_at",
+                    "cancel_acknowledged_at",
+                ],
+            ),
+        ];
+        for (table, columns) in TIMES {
+            let by = match &self.side_door {
+                SideDoor::Sqlite { .. } => by.as_micros().to_string(),
+                SideDoor::Postgres { .. } => format!("interval '{} milliseconds'", by.as_millis()),
+            };
+            let sets: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {by}")).collect();
+            self.run(format!("UPDATE {table} SET {}", sets.join(", "))).await;
+        }
+    }
+
+    /// Rows of a table.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        self.number(format!("SELECT count(*) FROM {table}")).await
+    }
+
+    /// Timers of a job.
+    pub(crate) async fn timers_of(&self, job: JobId) -> i64 {
+        self.number(format!("SELECT count(*) FROM timers WHERE job_id = {}", self.uuid(job.as_uuid()))).await
+    }
+
+    /// How often workers died under a job.
+    pub(crate) async fn crashes_of(&self, job: JobId) -> i64 {
+        let id = self.uuid(job.as_uuid());
+        self.number(format!("SELECT CAST(crashes AS bigint) FROM jobs WHERE id = {id}")).await
+    }
+
+    /// Gives a job a timer that is due, whether or not it should have one.
+    pub(crate) async fn plant_timer(&self, job: JobId, purpose: &str, worker: Option<WorkerId>) {
+        let id = self.uuid(job.as_uuid());
+        let worker = worker.map_or_else(|| "NULL".to_owned(), |worker| self.uuid(worker.as_uuid()));
+        self.run(format!("DELETE FROM timers WHERE job_id = {id} AND purpose = '{purpose}'")).await;
+        let due = match &self.side_door {
+            SideDoor::Sqlite { .. } => "0",
+            SideDoor::Postgres { .. } => "now() - interval '1 hour'",
+        };
+        self.run(format!(
+            "INSERT INTO timers (job_id, purpose, due_at, worker) VALUES ({id}, '{purpose}', {due}, {worker})"
+        ))
+        .await;
+    }
+
+    /// Records a claim of one job by a worker, whether or not it made one.
+    pub(crate) async fn plant_lease(&self, worker: WorkerId, job: JobId) {
+        let (lease, worker, id) = (self.uuid(IdSource.random()), self.uuid(worker.as_uuid()), self.uuid(job.as_uuid()));
+        let jobs = match &self.side_door {
+            SideDoor::Sqlite { .. } => id,
+            SideDoor::Postgres { .. } => format!("ARRAY[{id}]"),
+        };
+        self.run(format!("INSERT INTO leases (id, worker, jobs) VALUES ({lease}, {worker}, {jobs})")).await;
+    }
+
+    fn uuid(&self, uuid: Uuid) -> String {
+        match &self.side_door {
+            SideDoor::Sqlite { .. } => format!("x'{}'", uuid.simple()),
+            SideDoor::Postgres { .. } => format!("'{uuid}'::uuid"),
+        }
+    }
+
+    async fn run(&self, sql: String) {
+        match &self.side_door {
+            SideDoor::Sqlite { connection, .. } => {
+                let mut connection = connection.lock().await;
+                let query = sqlx::raw_sql(AssertSqlSafe(sql));
+                query.execute(&mut *connection).await.expect("a statement by the side door");
+            }
+            SideDoor::Postgres { connection, .. } => run_pg(&mut *connection.lock().await, sql).await,
+        }
+    }
+
+    async fn number(&self, sql: String) -> i64 {
+        match &self.side_door {
+            SideDoor::Sqlite { connection, .. } => {
+                let mut connection = connection.lock().await;
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await
+            }
+            SideDoor::Postgres { connection, .. } => {
+                let mut connection = connection.lock().await;
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await
+            }
+        }
+        .expect("a number by the side door")
+    }
+}
+
+async fn run_pg(connection: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect("a statement on the test server");
+}
+
+/// A folder that goes when it is dropped, unless its test failed.
+pub(crate) struct TempFolder(pub(crate) PathBuf);
+
+impl TempFolder {
+    /// A new one.
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("raincheck-test-{}", IdSource.random().simple()));
+        std::fs::create_dir_all(&path).expect("make a folder for a test");
+        Self(path)
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // What cannot be removed is the operating system's to clean up.
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
