@@ -5,8 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on stops and says why")]
 
-mod harness;
-mod contracts;
 mod cli;
+mod contracts;
+mod harness;
 mod scenarios;
 mod tidy;

@@ -20,7 +20,7 @@ fn nobody_there_is_found_within_seconds_and_named_without_passwords() {
     let silent = silent.local_addr().unwrap();
     let desk = Desk::with_file(&format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"postgres://me:pa55@127.0.0.1:1/db\"\n\
-         [broker]\nurl = \"amqp://me:pa55@{silent}\"\n\
+         [broker]\nurl = \"amqp://me:pa55@{silent}\"\nconnect_timeout = \"1s\"\n\
          [kinds.lost]\ncommand = [\"no-such-program\"]\n[kinds.shell]\ncommand = [\"sh\"]\n"
     ));
     #[expect(clippy::disallowed_methods, reason = "how long a process takes is measured")]

@@ -64,7 +64,10 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
     }
     match version.check() {
         Ok(()) => findings.good(format!("The schema is at version {}", version.found)),
-        Err(error @ StoreError::WrongSchema { .. }) => findings.bad(error.to_string(), "run `raincheck migrate`"),
+        Err(StoreError::WrongSchema { found, needed }) => findings.bad(
+            format!("the schema is at version {found}, this program needs {needed}"),
+            "run `raincheck migrate`; `raincheck up` does it by itself",
+        ),
         Err(error) => findings.bad(Chain(&error).to_string(), advice),
     }
 }

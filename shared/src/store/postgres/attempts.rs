@@ -28,10 +28,7 @@ fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
         kind: cells.parse("kind")?,
         queue: cells.parse("queue")?,
         version: cells.get("version")?,
-        input: Payload {
-            content_type: cells.get("input_type")?,
-            bytes: Bytes::from(cells.get::<Vec<u8>>("input")?),
-        },
+        input: Payload { content_type: cells.get("input_type")?, bytes: Bytes::from(cells.get::<Vec<u8>>("input")?) },
         max_attempts: cells.get("max_attempts")?,
         run_timeout: Duration::from_millis(cells.number("run_timeout_ms")?),
         deadline: cells.get("deadline")?,

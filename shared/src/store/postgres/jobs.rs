@@ -27,8 +27,7 @@ impl Database {
         }
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let (first, last) = id_range(&ids);
-        let query =
-            sqlx::query(include_str!("sql/find_jobs.sql")).bind(ids).bind(first).bind(last).bind(inline_limit);
+        let query = sqlx::query(include_str!("sql/find_jobs.sql")).bind(ids).bind(first).bind(last).bind(inline_limit);
         self.fetch(Lane::Relaxed, query).await?.iter().map(job).collect()
     }
 
@@ -119,10 +118,8 @@ impl Jobs for Database {
     }
 
     async fn cancel_job(&self, id: JobId, reason: Option<&str>, grace: Duration) -> Result<Canceled, StoreError> {
-        let query = sqlx::query(include_str!("sql/cancel_job.sql"))
-            .bind(id.as_uuid())
-            .bind(reason)
-            .bind(grace.as_secs_f64());
+        let query =
+            sqlx::query(include_str!("sql/cancel_job.sql")).bind(id.as_uuid()).bind(reason).bind(grace.as_secs_f64());
         let rows = self.fetch(Lane::Durable, query).await?;
         let Some(row) = rows.first() else { return Ok(Canceled::Unknown) };
         let (cells, id) = Cells::of_job(row)?;
