@@ -33,7 +33,11 @@ pub(super) async fn run(arguments: &DemoArgs, settings: Settings, terminal: &Ter
     terminal.line(format_args!("Nothing is ready at {}: starting a raincheck for this demo.", near.base()));
     let kitchen = Kitchen::open(settings).await?;
     let eaten = match Client::new(&kitchen.base) {
-        Ok(client) => order(&client, &arguments.dish, terminal).await,
+        Ok(client) => tokio::select! {
+            eaten = order(&client, &arguments.dish, terminal) => eaten,
+            // The folder goes, whichever way this ends.
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("the order was left behind, and its kitchen is gone")),
+        },
         Err(failure) => Err(failure),
     };
     // A failure of the order says more than one of the end.

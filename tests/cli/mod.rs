@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops and says why")]
 
 mod configuration;
+mod demo;
 mod doctor;
 mod usage;
 
