@@ -1,6 +1,9 @@
 //! The command line, as its users meet it: arguments in, text and exit code out.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops and says why")]
+
 mod configuration;
+mod demo;
 mod doctor;
 mod usage;
 

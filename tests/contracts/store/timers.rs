@@ -46,7 +46,7 @@ async fn the_next_timer_is_told(on: &StoreFixture) {
     assert_eq!(next().await, None);
     accepted(on, vec![scheduled_job(2 * HOUR), scheduled_job(HOUR), job()]).await;
     let first = next().await.expect("a timer");
-    assert!(first > HOUR - Duration::from_mins(1) && first <= HOUR, "{first:?}");
+    assert!(first > Duration::from_mins(59) && first <= HOUR, "{first:?}");
     on.age(2 * HOUR).await;
     assert_eq!(next().await, Some(Duration::ZERO), "overdue");
     fire(on).await;
