@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on stops and says why")]
 
+mod api;
 mod cli;
 mod contracts;
 mod harness;

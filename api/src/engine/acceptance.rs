@@ -14,7 +14,6 @@ use super::{Field, JobOptions, Submission};
 const MAX_DEPTH: usize = 100;
 /// Schema faults of one input that are told.
 const MAX_SCHEMA_FAULTS: usize = 20;
-const MAX_ATTEMPTS: i32 = 100;
 const DEFAULT_PRIORITY: u8 = 5;
 
 /// Why a submission is not accepted, whatever the store says.
@@ -161,7 +160,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         start_by,
         deadline,
         run_timeout: run_timeout(options, kind, settings, faults),
-        max_attempts: max_attempts(options, kind, faults),
+        max_attempts: options.max_attempts.unwrap_or(kind.retry.max_attempts),
         retention: retention(options, kind, settings, faults),
         metadata,
         tags: options.tags.clone(),
@@ -233,14 +232,6 @@ fn retention(options: &JobOptions, kind: &Kind, settings: &Settings, faults: &mu
 
 fn at_most(limit: Duration) -> String {
     format!("must be at most {}", raincheck_shared::config::format_duration(limit))
-}
-
-fn max_attempts(options: &JobOptions, kind: &Kind, faults: &mut Faults) -> i32 {
-    let Some(attempts) = options.max_attempts else { return kind.retry.max_attempts };
-    if !(1..=MAX_ATTEMPTS).contains(&attempts) {
-        faults.add(Field::MaxAttempts, format!("must be 1 to {MAX_ATTEMPTS}"));
-    }
-    attempts
 }
 
 /// Text that both stores can keep, of 1 (or 0) to `max` characters.

@@ -83,6 +83,8 @@ pub(crate) struct Desk {
     admission: Admission,
     health: Health,
     shutdown: Shutdown,
+    /// The shortest retention of any kind.
+    soonest_forgotten: Duration,
 }
 
 impl std::fmt::Debug for Desk {
@@ -125,6 +127,7 @@ impl Desk {
             calls: StoreCalls::start(store, 8, shutdown),
             admission,
             shutdown: shutdown.clone(),
+            soonest_forgotten: settings.kinds.values().map(|kind| kind.retention).min().unwrap_or_default(),
             settings,
             clock,
             wakeups,
@@ -206,21 +209,16 @@ impl Desk {
     pub(crate) async fn job(&self, id: JobId) -> Result<Arc<Job>, Refusal> {
         match self.reads.find(id).await? {
             Some(job) => Ok(job),
-            None => Err(self.why_missing(id).await?),
+            None => Err(self.missing(id)),
         }
     }
 
-    /// Tells a job that was forgotten from one that never was: its id carries its time, and its row may still be there.
-    async fn why_missing(&self, id: JobId) -> Result<Refusal, Refusal> {
-        let oldest = self.clock.now() - self.settings.jobs.max_retention;
-        let expired = id.is_v7()
-            && (id.created_at() < oldest
-                || !self
-                    .calls
-                    .ask(move |store| async move { store.jobs.find_glimpses(&[id]).await })
-                    .await?
-                    .is_empty());
-        Ok(if expired { Refusal::ExpiredJob(id) } else { Refusal::UnknownJob(id) })
+    /// Tells a job that was forgotten from one that never was, without keeping anything of either: its id carries its
+    /// time. Only a job that its client wanted forgotten sooner than any kind does is taken for one that never was.
+    fn missing(&self, id: JobId) -> Refusal {
+        let age = self.clock.now() - id.created_at();
+        let forgotten = id.is_v7() && age > self.soonest_forgotten;
+        if forgotten { Refusal::ExpiredJob(id) } else { Refusal::UnknownJob(id) }
     }
 
     /// Reads a job once it has passed version `seen` (`None`: once it has ended), or `patience` is over, or this server
@@ -312,7 +310,7 @@ impl Desk {
                 Ok(CancelAnswer::Asked(self.job(id).await?))
             }
             Canceled::TooLate => Ok(CancelAnswer::TooLate(self.job(id).await?)),
-            Canceled::Unknown => Err(self.why_missing(id).await?),
+            Canceled::Unknown => Err(self.missing(id)),
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Submission {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct JobOptions {
     pub(crate) queue: Option<String>,
+    /// 0 to 9.
     pub(crate) priority: Option<u8>,
     pub(crate) run_at: Option<Timestamp>,
     pub(crate) delay: Option<Duration>,
@@ -32,6 +33,7 @@ pub(crate) struct JobOptions {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) input_retention: Option<Duration>,
     pub(crate) result_retention: Option<Duration>,
+    /// 1 to 1000.
     pub(crate) max_attempts: Option<i32>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) tags: Vec<String>,
@@ -51,7 +53,6 @@ pub(crate) enum Field {
     Deadline,
     InputRetention,
     ResultRetention,
-    MaxAttempts,
     Metadata,
     /// One pair of the metadata.
     MetadataPair(String),

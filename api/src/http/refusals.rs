@@ -50,7 +50,6 @@ impl Carrier {
             Field::Deadline => "/deadline".to_owned(),
             Field::InputRetention => if json { "/retention/input" } else { "/input_retention" }.to_owned(),
             Field::ResultRetention => if json { "/retention/result" } else { "/result_retention" }.to_owned(),
-            Field::MaxAttempts => "/max_attempts".to_owned(),
             Field::Metadata => "/metadata".to_owned(),
             Field::MetadataPair(name) => format!("/metadata/{}", super::wire::pointer_token(name)),
             Field::Tags => "/tags".to_owned(),

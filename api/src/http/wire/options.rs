@@ -6,12 +6,11 @@ use crate::http::extract::Query;
 
 /// Takes all options out of the query.
 pub(crate) fn read_options(query: &mut Query) -> JobOptions {
-    let small = |text: &str, min, max| read_number(text, min, max);
     let mut tags = query.many("tags");
     tags.extend(query.many("tag"));
     JobOptions {
         queue: query.one("queue"),
-        priority: query.parsed("priority", |text| small(text, 0, 9)).and_then(|n| n.try_into().ok()),
+        priority: query.parsed("priority", |text| read_number(text, 0, 9)).and_then(|n| n.try_into().ok()),
         run_at: query.parsed("run_at", read_instant),
         delay: query.parsed("delay", read_duration),
         start_timeout: query.parsed("start_timeout", read_duration),
@@ -19,7 +18,7 @@ pub(crate) fn read_options(query: &mut Query) -> JobOptions {
         deadline: query.parsed("deadline", read_instant),
         input_retention: query.parsed("input_retention", read_duration),
         result_retention: query.parsed("result_retention", read_duration),
-        max_attempts: query.parsed("max_attempts", |text| small(text, 1, 100)).and_then(|n| n.try_into().ok()),
+        max_attempts: query.parsed("max_attempts", |text| read_number(text, 1, 1000)).and_then(|n| n.try_into().ok()),
         metadata: std::collections::BTreeMap::new(),
         tags,
         validate_only: query.parsed("validate_only", read_flag).unwrap_or(false),

@@ -32,7 +32,7 @@ pub(crate) fn read_submission(body: &Bytes) -> Result<ReadSubmission, Problem> {
         run_at: fields.instant("run_at"),
         delay: fields.duration("delay"),
         deadline: fields.instant("deadline"),
-        max_attempts: fields.number("max_attempts", 1, 100).and_then(|n| n.try_into().ok()),
+        max_attempts: fields.number("max_attempts", 1, 1000).and_then(|n| n.try_into().ok()),
         tags: fields.texts("tags"),
         validate_only: fields.flag("validate_only"),
         ..JobOptions::default()

@@ -1,0 +1,52 @@
+//! What HTTP answers: the contract with clients, one file for each part of it.
+
+mod bad_bytes;
+mod bad_input;
+mod cancel;
+mod drain;
+mod idempotency;
+mod list;
+mod probes;
+mod read;
+mod result;
+mod submit;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::harness::client::{Answer, Client};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// `GET` with headers.
+async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Answer {
+    client.send(Method::GET, path, headers, "").await
+}
+
+/// `POST /v1/jobs` with a body and, besides its type, headers.
+async fn post_job(client: &Client, body: &Value, headers: &[(&str, &str)]) -> Answer {
+    post_text(client, &body.to_string(), headers).await
+}
+
+/// The same with a body that need not be JSON.
+async fn post_text(client: &Client, body: &str, headers: &[(&str, &str)]) -> Answer {
+    let headers: Vec<_> = [JSON].into_iter().chain(headers.iter().copied()).collect();
+    client.send(Method::POST, "/v1/jobs", &headers, body.to_owned()).await
+}
+
+/// Demands a problem in its one form; answers its pointers.
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, code: &str) -> Vec<String> {
+    let shown = String::from_utf8_lossy(&answer.body);
+    assert_eq!(answer.status, status, "{shown}");
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{shown}");
+    let problem = answer.json();
+    assert_eq!(problem["code"], code, "{shown}");
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["type"], format!("/docs/errors/{code}"));
+    assert_eq!(problem["request_id"], answer.header("x-request-id"), "{shown}");
+    assert!(problem["instance"].as_str().is_some_and(|path| path.starts_with('/')), "{shown}");
+    assert!(problem["retryable"].is_boolean() && problem["title"].is_string() && problem["detail"].is_string());
+    let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+    errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+}

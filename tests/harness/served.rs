@@ -1,0 +1,140 @@
+//! An API in this process, over SQLite in a folder of its own, with or without a worker: for tests of what HTTP answers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_api::engine::Links;
+use raincheck_api::{Api, upkeep};
+use raincheck_shared::backends::{open_broker, open_store};
+use raincheck_shared::broker::Broker;
+use raincheck_shared::config::{Flags, Settings, load};
+use raincheck_shared::lifecycle::{Shutdown, SystemClock};
+use raincheck_shared::store::Store;
+use raincheck_worker::registry::{CustomHandlers, Registry};
+use raincheck_worker::{Parts, Worker};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::client::Client;
+use super::cluster::TempFolder;
+
+/// Besides the built-in kinds: one with a schema, one for pictures, one that fails, one in a queue of its own.
+const KINDS: &str = r#"
+[kinds.typed]
+builtin = "echo"
+schema = '{"type": "object", "required": ["dish"], "properties": {"dish": {"type": "string"}, "n": {"type": "integer"}}}'
+[kinds.pictures]
+builtin = "echo"
+content_types = ["image/*"]
+[kinds.failing]
+command = ["sh", "-c", "echo it said no >&2; exit 3"]
+max_attempts = 1
+[kinds.apart]
+builtin = "echo"
+queue = "apart"
+"#;
+
+/// A running API.
+pub struct Served {
+    pub client: Client,
+    pub address: SocketAddr,
+    pub store: Store,
+    pub broker: Broker,
+    shutdown: Shutdown,
+    _folder: TempFolder,
+}
+
+/// Who runs jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Nobody: what is accepted waits.
+    Nobody,
+    /// A worker in this process.
+    Worker,
+}
+
+impl Served {
+    /// Starts one. `settings`: dotted keys and what they are set to.
+    pub async fn with(work: Work, settings: &[(&str, &str)]) -> Self {
+        let folder = TempFolder::new("raincheck-api");
+        let settings = Arc::new(configured(&folder.0, settings));
+        let clock = SystemClock::shared();
+        let store = open_store(&settings.store, Arc::clone(&clock)).await.unwrap();
+        store.schema.migrate().await.unwrap();
+        let shutdown = Shutdown::new();
+        let broker = open_broker(&settings.broker, "test", &shutdown);
+        if work == Work::Worker {
+            let registry = Registry::from_kinds(&settings, &CustomHandlers::new()).unwrap();
+            let parts = Parts {
+                settings: Arc::clone(&settings),
+                store: store.clone(),
+                broker: broker.clone(),
+                registry,
+                clock: Arc::clone(&clock),
+            };
+            Worker::start(parts, &shutdown).await.unwrap();
+        }
+        let upkeep = upkeep::start(&settings, &store, &broker, &clock, &shutdown);
+        let links = Links { relay: upkeep.relay, depths: upkeep.depths, loops: upkeep.health };
+        let api = Api::build(settings, store.clone(), broker.clone(), clock, shutdown.clone(), links).unwrap();
+        let address = api.addr();
+        shutdown.spawn(api.run());
+        Self { client: Client::new(&address.to_string()), address, store, broker, shutdown, _folder: folder }
+    }
+
+    /// One where what is accepted waits.
+    pub async fn idle() -> Self {
+        Self::with(Work::Nobody, &[]).await
+    }
+
+    /// One where it is run.
+    pub async fn working() -> Self {
+        Self::with(Work::Worker, &[]).await
+    }
+
+    /// Asks it to drain, and goes on.
+    pub fn begin_to_stop(&self) {
+        self.shutdown.begin();
+    }
+
+    /// Stops it. True: everything ended by itself.
+    pub async fn stop(self) -> bool {
+        let ended = self.shutdown.finish(Duration::from_secs(20)).await;
+        self.store.schema.close().await;
+        ended
+    }
+
+    /// Sends bytes as they are, and reads until the server closes or falls silent.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        let mut said = Vec::new();
+        let mut part = [0; 4096];
+        while let Ok(Ok(count @ 1..)) = tokio::time::timeout(Duration::from_secs(3), socket.read(&mut part)).await {
+            said.extend_from_slice(&part[..count]);
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+fn configured(folder: &std::path::Path, settings: &[(&str, &str)]) -> Settings {
+    let file = folder.join("raincheck.toml");
+    let mut text = String::new();
+    write!(text, "[store]\nurl = \"sqlite:{}\"\n{KINDS}", folder.join("raincheck.db").display()).unwrap();
+    std::fs::write(&file, text).unwrap();
+    let mut set: BTreeMap<String, String> = [
+        ("http.listen", "127.0.0.1:0"),
+        ("http.workers", "1"),
+        ("http.max_wait", "20s"),
+        ("http.drain_timeout", "5s"),
+        ("jobs.max_input", "64KiB"),
+        ("jobs.inline_result", "1KiB"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into();
+    set.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    load(&Flags { file: Some(file), set }, &BTreeMap::new()).unwrap()
+}
