@@ -99,13 +99,14 @@ impl Database {
         let mut ends = changes(&rows).map_err(unreadable)?;
 
         // Sent before, and recorded then? Its token tells. Or the attempt was somebody else's by now.
-        let rest: Vec<&Fence> = batch.iter().map(|f| &f.fence).filter(|f| !ends.contains_key(&f.job)).collect();
+        let rest: Vec<&&Finish> = batch.iter().filter(|finish| !ends.contains_key(&finish.fence.job)).collect();
         if !rest.is_empty() {
-            let ids: Vec<Uuid> = rest.iter().map(|fence| fence.job.as_uuid()).collect();
+            let ids: Vec<Uuid> = rest.iter().map(|finish| finish.fence.job.as_uuid()).collect();
             let (first, last) = id_range(&ids);
             let query = sqlx::query(include_str!("sql/find_ends.sql"))
                 .bind(ids)
-                .bind(rest.iter().map(|fence| fence.token).collect::<Vec<_>>())
+                .bind(rest.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
+                .bind(rest.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>())
                 .bind(first)
                 .bind(last);
             let rows = self.fetch_until(deadline, Lane::Durable, query).await?;

@@ -36,6 +36,7 @@ pub(super) struct Database {
     options: PgConnectOptions,
     timeout: Duration,
     outage: Arc<Outage>,
+    keys_seen: Mutex<String>,
 }
 
 /// When a connection was last found broken. Connections older than that are not trusted: after a restart of the server
@@ -110,7 +111,7 @@ impl Database {
             })
             .connect_lazy_with(options.clone());
         let relaxed = pool(connections / 2).connect_lazy_with(relaxed);
-        Ok(Self { durable, relaxed, options, timeout, outage })
+        Ok(Self { durable, relaxed, options, timeout, outage, keys_seen: Mutex::default() })
     }
 
     /// How long a method may take.
@@ -165,6 +166,15 @@ impl Database {
         }
         let deadline = self.deadline_within(timeout);
         timeout_at(deadline.into(), PgConnection::connect_with(&options)).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Where retention's walk over the idempotency keys has come to.
+    pub(super) fn last_key_seen(&self) -> String {
+        self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn see_keys_until(&self, key: String) {
+        *self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     pub(super) async fn close_pools(&self) {
