@@ -84,9 +84,9 @@ impl Database {
                 ("tcp_keepalives_interval", 2),
                 ("tcp_keepalives_count", 3),
             ])
-            // The statements are written to be looked up by key whatever the statistics say; planning them for each
-            // batch anew costs more than it could gain.
-            .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+            // The statements find rows by key, whatever the statistics say: a plan made while a table was empty must
+            // not read all of it once it is full, and one made anew for each batch costs more than it could gain.
+            .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")]);
         let relaxed = options.clone().options([("synchronous_commit", "off")]);
         let outage = Arc::new(Outage::default());
         let pool = |size: u32| {

@@ -48,9 +48,8 @@ impl Upkeep for Database {
         max_crashes: i32,
         store_up_for: Option<Duration>,
     ) -> Result<Option<Moved>, StoreError> {
-        let query = sqlx::query(include_str!("sql/rescue_dead_worker.sql"))
-            .bind(max_crashes)
-            .bind(store_up_for.map(millis));
+        let query =
+            sqlx::query(include_str!("sql/rescue_dead_worker.sql")).bind(max_crashes).bind(store_up_for.map(millis));
         match self.fetch_until(self.deadline(), Lane::Durable, query).await {
             Ok(rows) if rows.is_empty() => Ok(None),
             Ok(rows) => Ok(Some(Moved { more: true, ..moved(&rows)?.0 })),
