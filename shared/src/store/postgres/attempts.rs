@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::database::{Database, Lane, Statement};
 use super::refusal::{may_be_one_row, refusal};
 use super::rows::{Cells, change, id_range, millis};
-use crate::domain::{Ended, Failure, Fence, JobId, KindName, LeaseId, Payload, QueueName, WorkerId};
+use crate::domain::{Ended, Failure, Fence, JobId, KindName, LeaseId, Payload, QueueName, Status, WorkerId};
 use crate::store::attempts::{dispatch_ids, job_ids};
 use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
 
@@ -95,16 +95,16 @@ impl Database {
         let rows = self.fetch_until(deadline, Lane::Durable, statement).await?;
         let mut ends = changes(&rows).map_err(unreadable)?;
 
+        self.forget_revokes(&ends).await;
+
         // Sent before, and recorded then? Its token tells. Or the attempt was somebody else's by now.
-        let rest: Vec<&Fence> = batch.iter().map(|f| &f.fence).filter(|f| !ends.contains_key(&f.job)).collect();
+        let rest: Vec<&&Finish> = batch.iter().filter(|finish| !ends.contains_key(&finish.fence.job)).collect();
         if !rest.is_empty() {
-            let ids: Vec<Uuid> = rest.iter().map(|fence| fence.job.as_uuid()).collect();
-            let (first, last) = id_range(&ids);
+            let ids: Vec<Uuid> = rest.iter().map(|finish| finish.fence.job.as_uuid()).collect();
             let query = sqlx::query(include_str!("sql/find_ends.sql"))
                 .bind(ids)
-                .bind(rest.iter().map(|fence| fence.token).collect::<Vec<_>>())
-                .bind(first)
-                .bind(last);
+                .bind(rest.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
+                .bind(rest.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>());
             let rows = self.fetch_until(deadline, Lane::Durable, query).await?;
             ends.extend(changes(&rows).map_err(unreadable)?);
         }
@@ -112,6 +112,20 @@ impl Database {
             ends.get(&finish.fence.job).map_or(Finished::Fenced, |change| Finished::Recorded(*change))
         };
         Ok(batch.iter().map(answer).collect())
+    }
+
+    /// Removes the revokes of jobs that ended canceled. A statement of its own: the ends may have waited for the very
+    /// cancels, and see the jobs as those left them, but not the timers. One that is left just goes when it is due.
+    async fn forget_revokes(&self, ends: &HashMap<JobId, Change>) {
+        let canceled: Vec<Uuid> =
+            ends.values().filter(|end| end.status == Status::Canceled).map(|end| end.id.as_uuid()).collect();
+        if canceled.is_empty() {
+            return;
+        }
+        let query = sqlx::query(include_str!("sql/delete_revokes.sql")).bind(canceled);
+        if let Err(error) = self.fetch(Lane::Relaxed, query).await {
+            tracing::debug!(%error, "left timers of canceled jobs to go when they are due");
+        }
     }
 
     async fn finish_alone(&self, finish: &Finish) -> Result<Finished, StoreError> {

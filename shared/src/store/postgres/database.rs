@@ -36,6 +36,7 @@ pub(super) struct Database {
     options: PgConnectOptions,
     timeout: Duration,
     outage: Arc<Outage>,
+    keys_seen: Mutex<String>,
 }
 
 /// When a connection was last found broken. Connections older than that are not trusted: after a restart of the server
@@ -83,9 +84,9 @@ impl Database {
                 ("tcp_keepalives_interval", 2),
                 ("tcp_keepalives_count", 3),
             ])
-            // The statements are written to be looked up by key whatever the statistics say; planning them for each
-            // batch anew costs more than it could gain.
-            .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+            // The statements find rows by key, whatever the statistics say: a plan made while a table was empty must
+            // not read all of it once it is full, and one made anew for each batch costs more than it could gain.
+            .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")]);
         let relaxed = options.clone().options([("synchronous_commit", "off")]);
         let outage = Arc::new(Outage::default());
         let pool = |size: u32| {
@@ -110,7 +111,7 @@ impl Database {
             })
             .connect_lazy_with(options.clone());
         let relaxed = pool(connections / 2).connect_lazy_with(relaxed);
-        Ok(Self { durable, relaxed, options, timeout, outage })
+        Ok(Self { durable, relaxed, options, timeout, outage, keys_seen: Mutex::default() })
     }
 
     /// How long a method may take.
@@ -165,6 +166,15 @@ impl Database {
         }
         let deadline = self.deadline_within(timeout);
         timeout_at(deadline.into(), PgConnection::connect_with(&options)).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Where retention's walk over the idempotency keys has come to.
+    pub(super) fn last_key_seen(&self) -> String {
+        self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn see_keys_until(&self, key: String) {
+        *self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     pub(super) async fn close_pools(&self) {

@@ -1,5 +1,6 @@
 //! What the HTTP API asks.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
-use crate::domain::{Job, JobId, NewJob, Status};
+use crate::domain::{Job, JobId, KindName, NewJob, QueueName, Status};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
@@ -96,8 +97,8 @@ impl Jobs for Database {
             .bind(to_see)
             .bind(wanted)
             .bind(statuses)
-            .bind(filter.kind.as_ref().map(|kind| kind.as_str()))
-            .bind(filter.queue.as_ref().map(|queue| queue.as_str()))
+            .bind(filter.kind.as_ref().map(KindName::as_str))
+            .bind(filter.queue.as_ref().map(QueueName::as_str))
             .bind(filter.tag.as_deref());
         let rows = self.fetch(Lane::Relaxed, query).await?;
         let Some(row) = rows.first() else { return Ok(JobPage { jobs: Vec::new(), next: None }) };
@@ -113,7 +114,7 @@ impl Jobs for Database {
             None
         };
         let mut jobs = self.jobs_by_id(&ids, NO_RESULTS).await?;
-        jobs.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+        jobs.sort_unstable_by_key(|job| Reverse(job.id));
         Ok(JobPage { jobs, next })
     }
 

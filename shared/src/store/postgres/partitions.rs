@@ -34,6 +34,9 @@ const SETTLED_AFTER: time::Duration = time::Duration::HOUR;
 /// Forgotten jobs of the default partition that are deleted at once.
 const DELETED_AT_ONCE: i64 = 1_000;
 
+/// Keys that one run looks at.
+const KEYS_AT_ONCE: i64 = 5_000;
+
 /// Retention reads whole partitions. It is in nobody's way, so it may take its time.
 const RETENTION_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -163,10 +166,23 @@ pub(super) async fn remove_expired(database: &Database) -> Result<bool, StoreErr
             .bind(DELETED_AT_ONCE)
             .fetch_one(&mut connection)
             .await?;
+        free_some_keys(database, &mut connection).await?;
         let _ = connection.close().await;
         Ok(row.try_get::<i64, _>("removed")? == DELETED_AT_ONCE)
     };
     timeout(RETENTION_TIMEOUT, work).await.unwrap_or_else(|_| Err(timed_out())).map_err(refusal)
+}
+
+/// Frees keys of jobs that are forgotten although their partition is still there, a few at each run, in turn. Nothing
+/// depends on it: most keys go with their partition, and one that is asked for is freed on the spot.
+async fn free_some_keys(database: &Database, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(include_str!("sql/delete_keys_of_gone_jobs.sql"))
+        .bind(database.last_key_seen())
+        .bind(KEYS_AT_ONCE)
+        .fetch_one(connection)
+        .await?;
+    database.see_keys_until(row.try_get::<Option<String>, _>("last")?.unwrap_or_default());
+    Ok(())
 }
 
 /// Jobs of a partition that are not forgotten yet, or one more than may be moved.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use sqlx::error::DatabaseError;
+
 use crate::store::StoreError;
 
 /// The first two characters of an `SQLSTATE` that blame the data: out of range, against a constraint, too large.
 const DATA: [&str; 3] = ["22", "23", "54"];
 
 fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|e| e.code()).map(Into::into)
+    error.as_database_error().and_then(DatabaseError::code).map(Into::into)
 }
 
 /// Whether the data is to blame, and not the server or the way to it.
@@ -30,7 +32,12 @@ pub(super) fn may_be_one_row(error: &sqlx::Error) -> bool {
 
 /// Whether a row that something still refers to was to be deleted, or one that refers to nothing was to be written.
 pub(super) fn is_missing_reference(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+    error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation)
+}
+
+/// Whether nobody has migrated yet.
+pub(super) fn is_missing_table(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "42P01")
 }
 
 /// Whether the connection can be used no more, and its siblings are probably no better.

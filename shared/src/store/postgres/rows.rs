@@ -1,5 +1,6 @@
 //! Rows as they come, turned into what the domain knows; whatever does not fit is named.
 
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ impl<'r> Cells<'r> {
         Ok((cells, id))
     }
 
-    pub(super) fn wrong(&self, column: &'static str, problem: impl ToString) -> StoreError {
+    pub(super) fn wrong(&self, column: &'static str, problem: impl Display) -> StoreError {
         StoreError::Inconsistent { table: self.table, column, row: self.job, problem: problem.to_string() }
     }
 
@@ -46,7 +47,7 @@ impl<'r> Cells<'r> {
     /// Text that means something.
     pub(super) fn parse<T>(&self, column: &'static str) -> Result<T, StoreError>
     where
-        T: FromStr<Err: ToString>,
+        T: FromStr<Err: Display>,
     {
         self.get::<&str>(column)?.parse().map_err(|error: T::Err| self.wrong(column, error))
     }
@@ -54,7 +55,7 @@ impl<'r> Cells<'r> {
     /// A number that must fit a smaller type.
     pub(super) fn number<T>(&self, column: &'static str) -> Result<T, StoreError>
     where
-        T: TryFrom<i64, Error: ToString>,
+        T: TryFrom<i64, Error: Display>,
     {
         T::try_from(self.get::<i64>(column)?).map_err(|error| self.wrong(column, error))
     }

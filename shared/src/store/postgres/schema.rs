@@ -9,7 +9,7 @@ use sqlx::{Connection, SqlSafeStr};
 
 use super::database::{Database, Lane};
 use super::partitions;
-use super::refusal::refusal;
+use super::refusal::{is_missing_table, refusal};
 use super::rows::Cells;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
@@ -75,8 +75,4 @@ impl Schema for Database {
     async fn close(&self) {
         self.close_pools().await;
     }
-}
-
-fn is_missing_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42P01")
 }

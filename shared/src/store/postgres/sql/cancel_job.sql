@@ -34,8 +34,8 @@ revoked_later AS (
 -- A timer that is firing just now goes anyway; to wait for it could be a deadlock, since it waits for the job.
 untimed AS (
     DELETE FROM timers t
-    USING (SELECT job_id, purpose FROM timers WHERE job_id IN (SELECT id FROM canceled) FOR UPDATE SKIP LOCKED) gone
-    WHERE t.job_id = gone.job_id AND t.purpose = gone.purpose
+    USING (SELECT job_id, purpose FROM timers WHERE job_id = $1 AND EXISTS (SELECT FROM canceled) FOR UPDATE SKIP LOCKED) gone
+    WHERE t.job_id = $1 AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 )
 SELECT job.id, job.status AS found, COALESCE(c.status, a.status) AS status,
     COALESCE(c.version, a.version, job.version) AS version

@@ -35,7 +35,8 @@ untimed AS (
         WHERE job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled')) AND purpose = 'revoke'
         FOR UPDATE SKIP LOCKED
     ) gone
-    WHERE t.job_id = gone.job_id AND t.purpose = gone.purpose
+    WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
+        AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, jobs, publish_after)

@@ -44,23 +44,13 @@ ended AS (
         attempts = CASE WHEN d.status IN ('failed', 'retrying') AND d.error IS NOT NULL
             THEN j.attempts || failed_attempt(j.started_at, now(), j.worker, d.error) ELSE j.attempts END
     FROM decided d
-    WHERE j.id = d.id AND j.id = ANY($1) AND j.id BETWEEN $12 AND $13 AND j.status = 'in_progress'
+    WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.next_attempt_at
 ),
 timed AS (
     INSERT INTO timers (job_id, purpose, due_at)
     SELECT id, 'enqueue', next_attempt_at FROM ended WHERE status = 'retrying'
     ON CONFLICT (job_id, purpose) DO UPDATE SET due_at = excluded.due_at
-),
--- A timer that is firing just now goes anyway; to wait for it could be a deadlock, since it waits for the job.
-untimed AS (
-    DELETE FROM timers t
-    USING (
-        SELECT job_id, purpose FROM timers
-        WHERE job_id = ANY(ARRAY(SELECT id FROM ended WHERE status = 'canceled')) AND purpose = 'revoke'
-        FOR UPDATE SKIP LOCKED
-    ) gone
-    WHERE t.job_id = gone.job_id AND t.purpose = gone.purpose
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, jobs, publish_after)

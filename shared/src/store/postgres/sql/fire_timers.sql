@@ -7,7 +7,8 @@ WITH due AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ),
 untimed AS (
-    DELETE FROM timers t USING due WHERE t.job_id = due.job_id AND t.purpose = due.purpose
+    DELETE FROM timers t USING due
+    WHERE t.job_id = ANY(ARRAY(SELECT job_id FROM due)) AND t.job_id = due.job_id AND t.purpose = due.purpose
 ),
 wanted AS MATERIALIZED (
     SELECT job_id AS id, bool_or(purpose = 'enqueue') AS enqueue, bool_or(purpose = 'expire') AS expire,
@@ -40,9 +41,7 @@ moved AS (
         finished_at = CASE WHEN d.status <> 'queued' THEN now() END,
         expires_at = CASE WHEN d.status <> 'queued' THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END
     FROM decided d
-    WHERE j.id = d.id AND d.status IS NOT NULL
-        AND j.id = ANY(ARRAY(SELECT id FROM decided WHERE status IS NOT NULL))
-        AND j.id BETWEEN (SELECT id FROM decided ORDER BY id LIMIT 1) AND (SELECT id FROM decided ORDER BY id DESC LIMIT 1)
+    WHERE j.id = ANY(ARRAY[d.id]) AND d.status IS NOT NULL
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width
 ),
 -- One that expires or is revoked has nothing to wait for any more. Skipped: firing elsewhere, where it just goes.
@@ -54,7 +53,8 @@ untimed_ends AS (
             AND NOT EXISTS (SELECT FROM due WHERE due.job_id = o.job_id AND due.purpose = o.purpose)
         FOR UPDATE SKIP LOCKED
     ) gone
-    WHERE t.job_id = gone.job_id AND t.purpose = gone.purpose
+    WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status <> 'queued'))
+        AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, jobs)

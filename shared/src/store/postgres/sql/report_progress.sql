@@ -13,6 +13,5 @@ live AS MATERIALIZED (
 )
 UPDATE jobs j SET progress = live.progress, version = j.version + 1
 FROM live
-WHERE j.id = live.id AND j.id = ANY($1) AND j.id BETWEEN $5 AND $6 AND j.status = 'in_progress'
-    AND j.progress IS DISTINCT FROM live.progress
+WHERE j.id = ANY(ARRAY[live.id]) AND j.status = 'in_progress' AND j.progress IS DISTINCT FROM live.progress
 RETURNING j.id, j.version, j.status

@@ -74,10 +74,7 @@ moved AS (
         attempts = CASE WHEN d.status = 'failed'
             THEN j.attempts || failed_attempt(j.started_at, now(), j.worker, d.error) ELSE j.attempts END
     FROM decided d
-    WHERE j.id = d.id
-        AND j.id = ANY(ARRAY(SELECT id FROM locked))
-        AND j.id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
-        AND j.status = 'in_progress'
+    WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width
 ),
 untimed AS (
@@ -87,7 +84,8 @@ untimed AS (
         WHERE job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled')) AND purpose = 'revoke'
         FOR UPDATE SKIP LOCKED
     ) gone
-    WHERE t.job_id = gone.job_id AND t.purpose = gone.purpose
+    WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
+        AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, jobs)
