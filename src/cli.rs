@@ -17,38 +17,60 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+/// What can be said before and after the command. Not clap's `global`: of what is said in both places that keeps only
+/// one.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Everywhere {
     /// Read this file instead of `raincheck.toml`
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
     /// Set one setting, such as http.listen=127.0.0.1:9000; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value, global = true)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
 
     /// What to log, such as `debug` or `info,raincheck_worker=debug`
-    #[arg(long, value_name = "FILTER", global = true)]
-    pub(crate) log: Option<String>,
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run everything in one process: API, worker and repair loops
-    Up,
+    Up(Everywhere),
     /// Run the API and the repair loops
-    Api,
+    Api(Everywhere),
     /// Run a worker
     Worker(WorkerArgs),
     /// Bring the database's schema up to date
-    Migrate,
+    Migrate(Everywhere),
     /// Print the effective configuration, secrets hidden
     Config(ConfigArgs),
     /// Look for what is wrong, and say what to do about it
-    Doctor,
+    Doctor(Everywhere),
     /// Order a takeaway and watch it cook
     Demo(DemoArgs),
     /// Ask a running instance whether it is ready; for health checks
-    Health(UrlArgs),
+    Health(HealthArgs),
+}
+
+impl Command {
+    fn everywhere(&self) -> &Everywhere {
+        match self {
+            Self::Up(everywhere) | Self::Api(everywhere) | Self::Migrate(everywhere) | Self::Doctor(everywhere) => {
+                everywhere
+            }
+            Self::Worker(arguments) => &arguments.everywhere,
+            Self::Config(arguments) => &arguments.everywhere,
+            Self::Demo(arguments) => &arguments.everywhere,
+            Self::Health(arguments) => &arguments.everywhere,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +86,9 @@ pub(crate) struct WorkerArgs {
     /// What people see of this worker
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +96,9 @@ pub(crate) struct ConfigArgs {
     /// Print the defaults instead, with a comment for each
     #[arg(long)]
     pub(crate) defaults: bool,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
 }
 
 #[derive(Debug, Args)]
@@ -79,33 +107,53 @@ pub(crate) struct DemoArgs {
     #[arg(default_value = "ramen")]
     pub(crate) dish: String,
 
+    /// Where it listens, `http://HOST:PORT`; without it the configured address, or an instance of its own
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
     #[command(flatten)]
-    pub(crate) at: UrlArgs,
+    everywhere: Everywhere,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct UrlArgs {
-    /// Where it listens, such as http://127.0.0.1:8080; without it the configured address
+pub(crate) struct HealthArgs {
+    /// Where it listens, `http://HOST:PORT`; without it the configured address
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
 }
 
 impl Cli {
-    /// What the command line adds to the configuration.
+    /// Whether `--log` was given.
+    pub(crate) fn asks_for_logs(&self) -> bool {
+        self.places().any(|place| place.log.is_some())
+    }
+
+    /// What the command line adds to the configuration. What stands later wins.
     pub(crate) fn flags(&self) -> Flags {
-        let mut flags = Flags { file: self.config.clone(), set: self.set.iter().cloned().collect() };
-        let mut set = |key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                flags.set.insert(key.to_owned(), value);
+        let mut flags = Flags::default();
+        for place in self.places() {
+            if let Some(file) = &place.config {
+                flags.file = Some(file.clone());
             }
+            flags.set.extend(place.log.iter().map(|filter| ("log.filter".to_owned(), filter.clone())));
+            flags.set.extend(place.set.iter().cloned());
+        }
+        let mut set = |key: &str, value: Option<String>| {
+            flags.set.extend(value.map(|value| (key.to_owned(), value)));
         };
-        set("log.filter", self.log.clone());
         if let Some(Command::Worker(worker)) = &self.command {
             set("worker.queues", (!worker.queue.is_empty()).then(|| worker.queue.join(",")));
             set("worker.concurrency", worker.concurrency.clone());
             set("worker.name", worker.name.clone());
         }
         flags
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Everywhere> {
+        [&self.everywhere].into_iter().chain(self.command.as_ref().map(Command::everywhere))
     }
 }
 
@@ -129,7 +177,8 @@ mod tests {
 
     #[test]
     fn flags_are_settings_wherever_they_stand() {
-        let line = "raincheck --set http.workers=2 worker --queue a --queue b --concurrency 3 --set jobs.page=5 --log debug";
+        let line =
+            "raincheck --set http.workers=2 worker --queue a --queue b --concurrency 3 --set jobs.page=5 --log debug";
         let flags = Cli::parse_from(line.split(' ')).flags();
         let pairs: Vec<(&str, &str)> = flags.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(

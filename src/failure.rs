@@ -63,14 +63,13 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed { what, .. } => f.write_str(what),
+            Self::Failed { what, .. } | Self::Usage(what) => f.write_str(what),
             Self::Said => Ok(()),
             Self::Config(ConfigErrors(problems)) => {
                 let count = problems.len();
                 write!(f, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
                 problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
-            Self::Usage(what) => f.write_str(what),
             Self::Schema(error) => error.fmt(f),
         }
     }

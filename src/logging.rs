@@ -1,7 +1,7 @@
 //! What the process logs, and how: to stderr, as text or as one JSON object a line.
 
 use raincheck_shared::config::{LogFormat, LogSettings};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -22,9 +22,51 @@ pub(crate) fn start(settings: &LogSettings, terminal: &Terminal) -> Result<(), F
 
 /// Reads `info,raincheck_worker=debug`.
 pub(crate) fn filter(text: &str) -> Result<Targets, Failure> {
-    text.parse().map_err(|_| {
+    let refused = || {
         let allowed = "a level (off, error, warn, info, debug, trace), or levels by target: \
                        \"info,raincheck_worker=debug\"";
         Failure::setting("log.filter", format!("{text:?} is not {allowed}"))
-    })
+    };
+    // A word alone would be taken for a target, so a slip in a level would silence everything else.
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    if !text.split(',').map(str::trim).all(|part| part.contains('=') || is_level(part)) {
+        return Err(refused());
+    }
+    text.parse().map(quietened(text)).map_err(|_| refused())
+}
+
+/// What libraries say at these levels raincheck says itself, in its own words. Who names them, or wants to see
+/// everything, hears them.
+const TALKATIVE: [(&str, LevelFilter); 2] = [("actix_server", LevelFilter::WARN), ("lapin", LevelFilter::OFF)];
+
+fn quietened(text: &str) -> impl Fn(Targets) -> Targets {
+    move |filter| {
+        let everything = filter.default_level().is_some_and(|level| level > LevelFilter::INFO);
+        TALKATIVE.into_iter().filter(|(library, _)| !everything && !text.contains(library)).fold(
+            filter,
+            |filter, (library, level)| {
+                let level = filter.default_level().map_or(LevelFilter::OFF, |default| default.min(level));
+                filter.with_target(library, level)
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_and_levels_by_target() {
+        for good in ["info", "off", "info,raincheck_worker=debug", "warn, raincheck_api::http=trace", "INFO"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        let enabled = |text: &str, target: &str| filter(text).unwrap().would_enable(target, &tracing::Level::INFO);
+        assert!(enabled("info", "raincheck_worker") && !enabled("info", "actix_server::builder"));
+        assert!(!enabled("warn", "raincheck_worker") && enabled("debug", "actix_server"));
+        assert!(enabled("info,actix_server=info", "actix_server::builder"));
+        for bad in ["", "loud", "raincheck", "info,raincheck_worker", "raincheck=loud", "info,,warn"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
+    }
 }

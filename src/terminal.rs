@@ -21,6 +21,8 @@ pub(crate) enum Mark {
 /// Where people read.
 #[derive(Debug)]
 pub(crate) struct Terminal {
+    out: io::Stdout,
+    err: io::Stderr,
     colour: bool,
     /// Whether a line can be drawn over.
     redraws: bool,
@@ -40,6 +42,8 @@ impl Terminal {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let stdout = io::stdout().is_terminal() && !dumb;
         Self {
+            out: io::stdout(),
+            err: io::stderr(),
             colour: stdout && wanted,
             redraws: stdout,
             colour_of_logs: io::stderr().is_terminal() && wanted && !dumb,
@@ -54,7 +58,7 @@ impl Terminal {
     /// A line.
     pub(crate) fn line(&self, text: impl Display) {
         // Nobody reads any more (a closed pipe): not the command's concern.
-        let _ = writeln!(io::stdout().lock(), "{text}");
+        let _ = writeln!(self.out.lock(), "{text}");
     }
 
     /// A line that stands out.
@@ -64,7 +68,7 @@ impl Terminal {
 
     /// Text as it is.
     pub(crate) fn page(&self, text: &str) {
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        let _ = self.out.lock().write_all(text.as_bytes());
     }
 
     /// Something that was looked at, and what to do about it.
@@ -93,7 +97,7 @@ impl Terminal {
         let done = (share * WIDTH as f64).round() as usize;
         if self.redraws {
             let bar = format!("{}{}", "█".repeat(done), "░".repeat(WIDTH - done));
-            let mut out = io::stdout().lock();
+            let mut out = self.out.lock();
             let _ = write!(out, "\r\x1b[2K  {} {percent:3.0} %  {text}", self.painted(GREEN, bar));
             let _ = out.flush();
         } else {
@@ -111,7 +115,7 @@ impl Terminal {
     /// Why the command gave up, with all causes.
     pub(crate) fn failure(&self, failure: &Failure) {
         if !matches!(failure, Failure::Said) {
-            let _ = writeln!(io::stderr().lock(), "raincheck: {}", Chain(failure));
+            let _ = writeln!(self.err.lock(), "raincheck: {}", Chain(failure));
         }
     }
 

@@ -27,6 +27,8 @@ CREATE TABLE jobs (
     deadline                INTEGER,
     run_timeout_ms          INTEGER NOT NULL,
     retention_seconds       INTEGER NOT NULL,
+    -- how many ids of its kind may share a dispatch, also when it waits again
+    dispatch_width          INTEGER NOT NULL CHECK (dispatch_width >= 1),
     cancel_requested_at     INTEGER,
     cancel_reason           TEXT,
     cancel_acknowledged_at  INTEGER,

@@ -23,7 +23,7 @@ const REQUEST: Duration = Duration::from_secs(20);
 const SECONDS_OF_COOKING: f64 = 4.0;
 
 pub(super) async fn run(arguments: &DemoArgs, settings: Settings, terminal: &Terminal) -> Result<(), Failure> {
-    if let Some(url) = &arguments.at.url {
+    if let Some(url) = &arguments.url {
         return order(&Client::new(url)?, &arguments.dish, terminal).await;
     }
     let near = Client::new(&base_url(settings.http.listen))?;
@@ -33,7 +33,11 @@ pub(super) async fn run(arguments: &DemoArgs, settings: Settings, terminal: &Ter
     terminal.line(format_args!("Nothing is ready at {}: starting a raincheck for this demo.", near.base()));
     let kitchen = Kitchen::open(settings).await?;
     let eaten = match Client::new(&kitchen.base) {
-        Ok(client) => order(&client, &arguments.dish, terminal).await,
+        Ok(client) => tokio::select! {
+            eaten = order(&client, &arguments.dish, terminal) => eaten,
+            // The folder goes, whichever way this ends.
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("the order was left behind, and its kitchen is gone")),
+        },
         Err(failure) => Err(failure),
     };
     // A failure of the order says more than one of the end.
@@ -83,18 +87,18 @@ impl Drop for Folder {
 
 async fn order(client: &Client, dish: &str, terminal: &Terminal) -> Result<(), Failure> {
     let clock = SystemClock::shared();
-    let job = submit(client, dish, terminal).await?;
-    let Some(id) = job["id"].as_str() else {
+    let accepted = submit(client, dish, terminal).await?;
+    let Some(id) = accepted.json["id"].as_str() else {
         return Err(Failure::new(format!("{} does not answer like a raincheck", client.base())));
     };
     terminal.heading(format_args!("Order {id} is taken. You could go home now, and ask with this number."));
     terminal.line(format_args!("  GET {}/v1/jobs/{id}", client.base()));
-    let job = watch(client, id, &*clock, terminal).await?;
+    let job = watch(client, id, accepted.etag.clone(), &*clock, terminal).await?;
     serve(client, id, &job, terminal).await
 }
 
 /// Submits, again if there is no room just now: the key makes one order of it.
-async fn submit(client: &Client, dish: &str, terminal: &Terminal) -> Result<Value, Failure> {
+async fn submit(client: &Client, dish: &str, terminal: &Terminal) -> Result<Answer, Failure> {
     let key = IdSource.random().to_string();
     let input = json!({"dish": dish, "seconds": SECONDS_OF_COOKING});
     terminal.line(format_args!("POST {}/v1/kinds/takeaway/jobs  {input}", client.base()));
@@ -104,7 +108,7 @@ async fn submit(client: &Client, dish: &str, terminal: &Terminal) -> Result<Valu
             .await
             .map_err(|error| Failure::because(format!("{} does not answer", client.base()), error))?;
         match answer.status {
-            200 | 202 => return Ok(answer.json),
+            200 | 202 => return Ok(answer),
             429 | 503 => tokio::time::sleep(answer.retry_after.unwrap_or(Duration::from_secs(1))).await,
             _ => return Err(Failure::new(format!("the order was refused with {}", answer.problem()))),
         }
@@ -113,21 +117,26 @@ async fn submit(client: &Client, dish: &str, terminal: &Terminal) -> Result<Valu
 }
 
 /// Follows the job to its end, by long polls: each is answered when there is something new.
-async fn watch(client: &Client, id: &str, clock: &dyn Clock, terminal: &Terminal) -> Result<Value, Failure> {
+/// `seen`: the ETag of what is known already.
+async fn watch(
+    client: &Client,
+    id: &str,
+    mut seen: Option<String>,
+    clock: &dyn Clock,
+    terminal: &Terminal,
+) -> Result<Value, Failure> {
     let started = clock.monotonic();
-    let mut seen: Option<String> = None;
     let mut shown = String::new();
     while clock.monotonic().duration_since(started) < PATIENCE {
         let condition: Vec<(&'static str, &str)> = seen.iter().map(|etag| ("if-none-match", etag.as_str())).collect();
         let answer = client.get(&format!("/v1/jobs/{id}?wait={WAIT}"), &condition, REQUEST).await;
         let pause = match answer {
             Ok(answer) if answer.status == 200 => {
-                let line = show(&answer.json, &mut shown, terminal);
+                show(&answer.json, &mut shown, terminal);
                 if answer.json["done"] == true {
                     terminal.progress_done();
                     return Ok(answer.json);
                 }
-                tracing::debug!(line, "still cooking");
                 let moved = seen != answer.etag;
                 let pause = pause(&answer);
                 seen = answer.etag;
@@ -161,7 +170,7 @@ fn pause(answer: &Answer) -> Duration {
 }
 
 /// Draws how far it is, unless that is what stands there already.
-fn show<'a>(job: &Value, shown: &'a mut String, terminal: &Terminal) -> &'a str {
+fn show(job: &Value, shown: &mut String, terminal: &Terminal) {
     let percent = match job["status"].as_str() {
         Some("succeeded") => 100.0,
         _ => job["progress"]["percent"].as_f64().unwrap_or(0.0),
@@ -176,7 +185,6 @@ fn show<'a>(job: &Value, shown: &'a mut String, terminal: &Terminal) -> &'a str 
         terminal.progress(percent, &text);
         *shown = line;
     }
-    shown
 }
 
 async fn serve(client: &Client, id: &str, job: &Value, terminal: &Terminal) -> Result<(), Failure> {
@@ -186,11 +194,13 @@ async fn serve(client: &Client, id: &str, job: &Value, terminal: &Terminal) -> R
     }
     let meal = match &job["result"]["value"] {
         // Too long to be part of the job.
-        Value::Null => client
-            .get(&format!("/v1/jobs/{id}/result"), &[], REQUEST)
-            .await
-            .map_err(|error| Failure::because("the meal did not arrive", error))?
-            .json,
+        Value::Null => {
+            client
+                .get(&format!("/v1/jobs/{id}/result"), &[], REQUEST)
+                .await
+                .map_err(|error| Failure::because("the meal did not arrive", error))?
+                .json
+        }
         meal => meal.clone(),
     };
     match meal["meal"].as_str() {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use raincheck_shared::config::Settings;
 
-use crate::cli::UrlArgs;
+use crate::cli::HealthArgs;
 use crate::client::{Client, base_url};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 const PATIENCE: Duration = Duration::from_secs(4);
 
-pub(super) async fn run(arguments: &UrlArgs, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &HealthArgs, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
     let base = arguments.url.clone().unwrap_or_else(|| base_url(settings.http.listen));
     let client = Client::new(&base)?;
     let answer = client

@@ -1,5 +1,6 @@
 //! `raincheck migrate`: brings the schema up to date.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +24,10 @@ pub(super) async fn run(settings: Arc<Settings>, terminal: &Terminal) -> Result<
     let migrated = schema_gate::migrate(&*store.schema, &*clock, Some(PATIENCE), &Shutdown::new()).await;
     store.schema.close().await;
     let Some(SchemaVersion { found, needed }) = migrated? else { return Ok(()) };
-    if found == needed {
-        terminal.line(format_args!("The schema was up to date: version {needed}."));
-    } else if found > needed {
-        terminal.line(format_args!("The schema is newer than this program: version {found}, known here is {needed}."));
-    } else {
-        terminal.line(format_args!("The schema is up to date: version {needed}, before it was {found}."));
-    }
+    terminal.line(match found.cmp(&needed) {
+        Ordering::Less => format!("The schema is up to date: version {needed}, before it was {found}."),
+        Ordering::Equal => format!("The schema was up to date: version {needed}."),
+        Ordering::Greater => format!("The schema is newer than this program: version {found}, known here is {needed}."),
+    });
     Ok(())
 }

@@ -23,25 +23,25 @@ use crate::terminal::Terminal;
 
 /// Runs the command.
 pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
-    match cli.command.as_ref().unwrap_or(&Command::Up) {
-        Command::Up => serve(cli, terminal, |settings| up::run(settings, terminal)),
-        Command::Api => serve(cli, terminal, |settings| api::run(settings, terminal)),
-        Command::Worker(_) => serve(cli, terminal, worker::run),
-        Command::Migrate => serve(cli, terminal, |settings| migrate::run(settings, terminal)),
-        Command::Config(arguments) => config::run(arguments, || settings(cli), terminal),
-        Command::Doctor => {
+    match &cli.command {
+        None | Some(Command::Up(_)) => serve(cli, terminal, |settings| up::run(settings, terminal)),
+        Some(Command::Api(_)) => serve(cli, terminal, |settings| api::run(settings, terminal)),
+        Some(Command::Worker(_)) => serve(cli, terminal, worker::run),
+        Some(Command::Migrate(_)) => serve(cli, terminal, |settings| migrate::run(settings, terminal)),
+        Some(Command::Config(arguments)) => config::run(arguments, || settings(cli), terminal),
+        Some(Command::Doctor(_)) => {
             let settings = settings(cli);
             if let Ok(settings) = &settings {
                 log_if_asked(cli, settings, terminal)?;
             }
             block_on(doctor::run(settings, terminal))
         }
-        Command::Demo(arguments) => {
+        Some(Command::Demo(arguments)) => {
             let settings = settings(cli)?;
             log_if_asked(cli, &settings, terminal)?;
             block_on(demo::run(arguments, settings, terminal))
         }
-        Command::Health(arguments) => {
+        Some(Command::Health(arguments)) => {
             let settings = settings(cli)?;
             block_on(health::run(arguments, &settings, terminal))
         }
@@ -66,15 +66,14 @@ fn settings(cli: &Cli) -> Result<Settings, Failure> {
 
 /// What answers on stdout logs only when `--log` says so.
 fn log_if_asked(cli: &Cli, settings: &Settings, terminal: &Terminal) -> Result<(), Failure> {
-    match cli.log {
-        Some(_) => logging::start(&settings.log, terminal),
-        None => Ok(()),
-    }
+    if cli.asks_for_logs() { logging::start(&settings.log, terminal) } else { Ok(()) }
 }
 
 /// Variables that are no text are nobody's setting.
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

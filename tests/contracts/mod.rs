@@ -1,3 +1,4 @@
-//! What every backend of a kind promises, written once and run against each.
+//! What every store and every broker promises, written once and run against each.
 
+mod broker;
 mod store;

@@ -1,10 +1,11 @@
-//! What the tests stand on: services, processes, clients, stores, and waiting for values.
-#![expect(missing_docs, reason = "the harness is read along with the tests")]
+//! What the tests stand on: services, processes, clients, and waiting for values.
 
-pub mod client;
-pub mod cluster;
-pub mod process;
-pub mod served;
-pub mod services;
+pub(crate) mod broker;
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod private_rabbitmq;
+pub(crate) mod process;
+pub(crate) mod served;
+pub(crate) mod services;
 pub(crate) mod store;
-pub mod wait;
+pub(crate) mod wait;

@@ -11,7 +11,7 @@ use super::wait::until;
 
 /// A running `raincheck` process. Killed when dropped; its log is shown then if the test has failed.
 #[derive(Debug)]
-pub struct Raincheck {
+pub(crate) struct Raincheck {
     child: Child,
     log: PathBuf,
     name: String,
@@ -19,7 +19,7 @@ pub struct Raincheck {
 
 impl Raincheck {
     /// Runs `raincheck ARGUMENTS` with its log in `directory/NAME.log`, appended to by later processes of that name.
-    pub fn run(name: &str, arguments: &[&str], directory: &Path) -> Self {
+    pub(crate) fn run(name: &str, arguments: &[&str], directory: &Path) -> Self {
         let log = directory.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_raincheck"))
@@ -36,29 +36,29 @@ impl Raincheck {
     }
 
     /// Everything that processes of this name have logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// SIGKILL, and wait for the end.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// SIGTERM, and how it ended.
-    pub async fn terminate(&mut self) -> ExitStatus {
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ended().await
     }
 
     /// Waits for the end.
-    pub async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let mut status = None;
         until("the process to end", Duration::from_secs(60), async || {
@@ -70,7 +70,7 @@ impl Raincheck {
     }
 
     /// Whether it still runs.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 }

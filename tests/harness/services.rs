@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
+pub(crate) enum Server {
     Postgres,
     Rabbitmq,
 }
@@ -21,15 +21,15 @@ impl Server {
 
 /// One private instance; removed when dropped, and by a guard of the script's own when the test process dies.
 #[derive(Debug)]
-pub struct PrivateServer {
+pub(crate) struct PrivateServer {
     server: Server,
     directory: PathBuf,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl PrivateServer {
     /// Starts one in a folder of its own under `parent`.
-    pub fn start(server: Server, parent: &Path) -> Self {
+    pub(crate) fn start(server: Server, parent: &Path) -> Self {
         let directory = parent.join(server.name());
         std::fs::create_dir_all(&directory).unwrap();
         let url = services(&["start", server.name(), directory.to_str().unwrap()]);
@@ -37,7 +37,7 @@ impl PrivateServer {
     }
 
     /// One of `stop`, `kill`, `crash`, `resume`, `pause`, `continue`, `wipe`.
-    pub fn act(&self, verb: &str) {
+    pub(crate) fn act(&self, verb: &str) {
         services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);
     }
 }

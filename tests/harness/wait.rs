@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Polls until `holds`, at most for `patience`; panics with `what` otherwise. Answers how long it took.
-pub async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+pub(crate) async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) -> Duration {
     let started = now();
     loop {
         if holds().await {
@@ -16,12 +16,12 @@ pub async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() 
 
 /// The present instant, for measuring.
 #[expect(clippy::disallowed_methods, reason = "a test measures from the outside")]
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// A text nobody else has used.
 #[expect(clippy::disallowed_methods, reason = "names of databases and prefixes, not ids of jobs")]
-pub fn unique() -> String {
+pub(crate) fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }

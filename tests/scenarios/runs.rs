@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// TOML of kind `traced`: appends a line when it starts and one when it ends; takes `seconds` in between.
-pub fn traced_kind(seconds: f64) -> String {
+pub(crate) fn traced_kind(seconds: f64) -> String {
     let script = format!(
         "echo \"start $RAINCHECK_JOB_ID\" >> runs; cat > /dev/null; sleep {seconds}; echo \"end $RAINCHECK_JOB_ID\" >> runs; echo done"
     );
@@ -12,7 +12,7 @@ pub fn traced_kind(seconds: f64) -> String {
 }
 
 /// How often each job was started, and how often one was started while an earlier run of it had not ended.
-pub fn read(runs: &Path) -> (HashMap<String, usize>, usize) {
+pub(crate) fn read(runs: &Path) -> (HashMap<String, usize>, usize) {
     let text = std::fs::read_to_string(runs).unwrap_or_default();
     let (mut started, mut live, mut overlaps) = (HashMap::new(), HashMap::<&str, usize>::new(), 0);
     for line in text.lines() {

@@ -33,10 +33,10 @@ const IO: &[&str] = &[
 const BANS: &[Ban] = &[
     Ban { because: "the domain knows no IO", inside: &["shared/src/domain"], except: &[], words: IO },
     Ban {
-        because: "HTTP knows neither broker nor store",
+        because: "HTTP never names the broker",
         inside: &["api/src/http"],
         except: &[],
-        words: &["broker", "Broker", "lapin", "store", "Store", "sqlx"],
+        words: &["broker", "Broker", "lapin"],
     },
     Ban { because: "the API's engine knows no HTTP", inside: &["api/src/engine"], except: &[], words: &["actix_web"] },
     Ban {
@@ -47,8 +47,8 @@ const BANS: &[Ban] = &[
     },
     Ban {
         because: "only the store knows SQL",
-        inside: &["api/src", "worker/src", "src", "shared/src", "tests"],
-        except: &["shared/src/store", "tests/harness"],
+        inside: &["api/src", "worker/src", "src", "shared/src"],
+        except: &["shared/src/store"],
         words: &["sqlx"],
     },
     Ban {
@@ -79,7 +79,7 @@ const BANS: &[Ban] = &[
     Ban {
         because: "only the relay publishes jobs",
         inside: &["api/src", "worker/src", "src"],
-        except: &["api/src/upkeep/outbox_relay.rs", "api/src/upkeep/outbox_relay"],
+        except: &["api/src/upkeep/relay.rs"],
         words: &[".publish("],
     },
 ];
@@ -99,11 +99,11 @@ fn complaints(files: &[File], bans: &[Ban]) -> Vec<String> {
     complaints
 }
 
-/// Statements in quotes, outside the store.
+/// Statements in quotes, outside the store. Tests may look where the product may not.
 fn stray_statements(files: &[File]) -> Vec<String> {
     const VERBS: [&str; 9] =
         ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "WITH ", "CREATE ", "DROP ", "ALTER ", "TRUNCATE "];
-    const HOME: &[&str] = &["shared/src/store", "tests/harness", "tests/tidy"];
+    const HOME: &[&str] = &["shared/src/store", "tests"];
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| !file.is_in(HOME)) {
         for (line, said) in lex(&file.text).strings {
@@ -156,7 +156,7 @@ fn a_crossed_layer_is_found() {
         ("shared/src/domain/job.rs", "// tokio is not here"),
         ("shared/src/store/postgres/jobs.rs", "sqlx::query(q)"),
         ("shared/src/broker/rabbitmq/publisher.rs", "lapin::Channel"),
-        ("api/src/upkeep/outbox_relay.rs", "publisher.publish(&batch)"),
+        ("api/src/upkeep/relay.rs", "publisher.publish(&batch)"),
     ] {
         assert_tidy(&complaints(&[File::new(path, text)], BANS));
     }

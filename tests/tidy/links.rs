@@ -64,6 +64,39 @@ fn dead(files: &[File], root: &Path) -> Vec<String> {
     complaints
 }
 
+/// Names in backticks that read like a test's: four words at least.
+fn named_tests(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let like_a_test = |name: &&str| {
+        name.split('_').count() > 3 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    quoted.filter(like_a_test).collect()
+}
+
+fn missing_tests(documents: &[File], sources: &[File]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for document in documents {
+        for name in named_tests(&document.text) {
+            if !sources.iter().any(|source| source.text.contains(&format!("fn {name}("))) {
+                complaints.push(format!("{}: there is no test `{name}`", document.path));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    assert_tidy(&missing_tests(&sources(&["md"]), &sources(&["rs"])));
+}
+
+#[test]
+fn a_missing_test_is_found() {
+    let document = File::new("ARCHITECTURE.md", "guarded by `a_test_that_is_gone`, and `max_run_timeout`");
+    assert_eq!(missing_tests(std::slice::from_ref(&document), &[]).len(), 1);
+    assert_tidy(&missing_tests(&[document], &[File::new("a.rs", "fn a_test_that_is_gone() {}")]));
+}
+
 #[test]
 fn no_link_is_dead() {
     assert_tidy(&dead(&sources(&["md"]), &root()));

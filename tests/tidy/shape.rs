@@ -7,24 +7,18 @@ use super::tree::{File, rust_sources, sources};
 const LINES: usize = 400;
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 18] = [
+const EMPTY_NAMES: [&str; 12] = [
     "util",
     "utils",
     "helper",
     "helpers",
     "common",
-    "commons",
     "misc",
-    "type",
     "types",
-    "model",
     "models",
     "manager",
-    "managers",
     "service",
-    "services",
     "processor",
-    "processors",
     "base",
 ];
 

@@ -197,6 +197,8 @@ fn broken_urls_are_refused_without_showing_their_passwords() {
         ("AMQP_URL", "amqps://me:pa55@host"),
         ("AMQP_URL", "amqp://me:pa55@"),
         ("AMQP_URL", "http://me:pa55@host"),
+        ("RAINCHECK__HTTP__PUBLIC_URL", "https://me:pa55@host"),
+        ("RAINCHECK__KINDS__UP__HTTP", "https://me:pa55@host"),
     ] {
         let problems = from_layers("urls", "", &[(variable, url)], &[]).unwrap_err();
         let all = problems.join("\n");

@@ -53,7 +53,10 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
         Err(error) => return findings.bad(format!("the store cannot be reached: {}", Chain(&error)), advice),
     };
     match schema.describe().await {
-        Ok(facts) => findings.good(format!("The store answers: {facts}")),
+        Ok(facts) => {
+            findings.good(format!("The store answers: {facts}"));
+            doubt_durability(&facts, findings);
+        }
         Err(error) => findings.doubt(
             format!("the store does not tell about itself: {}", Chain(&error)),
             "harmless in itself; look at the store's log",
@@ -61,8 +64,27 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
     }
     match version.check() {
         Ok(()) => findings.good(format!("The schema is at version {}", version.found)),
-        Err(error @ StoreError::WrongSchema { .. }) => findings.bad(error.to_string(), "run `raincheck migrate`"),
+        Err(StoreError::WrongSchema { found, needed }) => findings.bad(
+            format!("the schema is at version {found}, this program needs {needed}"),
+            "run `raincheck migrate`; `raincheck up` does it by itself",
+        ),
         Err(error) => findings.bad(Chain(&error).to_string(), advice),
+    }
+}
+
+/// A server that was told not to wait for its disk cannot keep what it has confirmed.
+fn doubt_durability(facts: &str, findings: &mut Findings) {
+    for (fact, cost) in [
+        ("fsync=off", "a power loss can destroy the whole database"),
+        ("full_page_writes=off", "a power loss can destroy pages of the database"),
+        ("synchronous_commit=off", "a crash of the database server can lose jobs that were answered with 202"),
+    ] {
+        if facts.contains(fact) {
+            findings.doubt(
+                format!("PostgreSQL runs with {fact}: {cost}"),
+                "switch it on in postgresql.conf, unless this is a database for tests",
+            );
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::types::DeliveryTag;
 use lapin::{Acker, Channel};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -19,14 +21,17 @@ pub(super) struct Origin {
 /// A message that is not settled yet. Dropped, it goes back to its queue. Once its connection is gone it means nothing:
 /// the broker has taken the message back itself.
 pub(super) struct Unsettled {
+    tag: DeliveryTag,
+    /// Knows whether the channel that brought the message has ended.
     acker: Acker,
+    settled: bool,
     origin: Arc<Origin>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Unsettled {
-    pub(super) fn new(acker: Acker, origin: Arc<Origin>) -> Self {
-        Self { acker, origin, permit: None }
+    pub(super) fn new(message: &Delivery, origin: Arc<Origin>) -> Self {
+        Self { tag: message.delivery_tag, acker: message.acker.clone(), settled: false, origin, permit: None }
     }
 
     /// Counts against the consumer's prefetch from now on.
@@ -36,19 +41,23 @@ impl Unsettled {
 
     /// Whether settling it would still mean anything.
     pub(super) fn is_live(&self) -> bool {
-        self.acker.usable() && self.origin.channel.status().connected()
+        !self.settled && self.acker.usable() && self.origin.channel.status().connected()
     }
 
     /// Tells the broker that this one is done with.
-    pub(super) fn settle(&self) {
-        // The first poll hands the frame to the connection, and nobody waits for it to be written: whether it gets there
-        // cannot be known anyway, and the message would come again.
-        let _ = self.acker.ack(BasicAckOptions::default()).now_or_never();
+    pub(super) fn settle(&mut self) {
+        if self.is_live() {
+            // The first poll puts the frame in line, ahead of a close that may follow, and nobody waits for it to be
+            // written: whether it gets there cannot be known anyway, and the message would come again. The acker's own
+            // way takes a detour through a task, which such a close overtakes.
+            let _ = self.origin.channel.basic_ack(self.tag, BasicAckOptions::default()).now_or_never();
+        }
+        self.settled = true;
     }
 }
 
 impl Receipt for Unsettled {
-    fn ack(self: Box<Self>) {
+    fn ack(mut self: Box<Self>) {
         self.settle();
     }
 
@@ -57,8 +66,9 @@ impl Receipt for Unsettled {
 
 impl Drop for Unsettled {
     fn drop(&mut self) {
-        // Does nothing after an ack: an acker works once.
-        let requeue = BasicNackOptions { multiple: false, requeue: true };
-        let _ = self.acker.nack(requeue).now_or_never();
+        if self.is_live() {
+            let requeue = BasicNackOptions { multiple: false, requeue: true };
+            let _ = self.origin.channel.basic_nack(self.tag, requeue).now_or_never();
+        }
     }
 }

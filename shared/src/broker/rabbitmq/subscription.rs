@@ -140,7 +140,7 @@ impl Subscription {
     }
 
     fn receive(&self, message: Delivery, origin: &Arc<Origin>) {
-        let receipt = Unsettled::new(message.acker, Arc::clone(origin));
+        let receipt = Unsettled::new(&message, Arc::clone(origin));
         match Envelope::decode(&message.data) {
             Ok(Envelope(dispatch)) => {
                 self.inbox.put(self.band, Arrived { subscription: self.number, dispatch, receipt });
@@ -171,7 +171,7 @@ impl Subscription {
             while let Some(Ok(message)) = consumer.next().await {
                 let on_its_way =
                     Arc::new(Origin { channel: channel.clone(), _connection: Arc::clone(&self.connection) });
-                drop(Unsettled::new(message.acker, on_its_way));
+                drop(Unsettled::new(&message, on_its_way));
             }
             Ok(())
         };

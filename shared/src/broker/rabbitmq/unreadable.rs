@@ -29,7 +29,7 @@ pub(super) async fn set_aside(
     longest_pause: Duration,
 ) {
     let mut backoff = Backoff::up_to(longest_pause);
-    while let Some(message) = found.recv().await {
+    while let Some(mut message) = found.recv().await {
         tracing::warn!(queue = message.queue, reason = message.reason, "a message cannot be read, it is set aside");
         let mut headers = FieldTable::default();
         headers.insert("x-raincheck-queue".into(), AMQPValue::LongString(message.queue.into()));
@@ -43,17 +43,13 @@ pub(super) async fn set_aside(
         }];
         // Unsettled meanwhile, it takes up a place of the prefetch, and comes again should the connection break.
         while message.receipt.is_live() {
-            match publisher.send(&outgoing).await.pop() {
-                Some(Err(error)) => {
-                    tracing::debug!(error = %Chain(&error), "it could not be set aside yet");
-                    tokio::time::sleep(backoff.pause()).await;
-                }
-                _ => {
-                    message.receipt.settle();
-                    backoff.reset();
-                    break;
-                }
+            if let Some(Err(error)) = publisher.send(&outgoing).await.pop() {
+                tracing::debug!(error = %Chain(&error), "it could not be set aside yet");
+                tokio::time::sleep(backoff.pause()).await;
+                continue;
             }
+            message.receipt.settle();
+            backoff.reset();
         }
     }
 }

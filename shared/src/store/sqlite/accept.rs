@@ -1,19 +1,16 @@
 //! Accepting: a batch of jobs, their keys, timers and dispatches in one commit.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
 use super::Sqlite;
+use super::dispatches::{PUBLISH_WITHIN, Place, Waiting};
 use super::file::{failed, failed_or_rejected};
-use super::moves::{insert_dispatch, set_timer};
+use super::moves::set_timer;
 use super::rows::{self, Cell};
-use crate::domain::{Dispatch, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
+use crate::domain::{Fingerprint, IdempotencyKey, JobId, NewJob, Status};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
-
-/// How long whoever made a dispatch has to publish it before another does.
-pub(super) const PUBLISH_WITHIN: Duration = Duration::from_secs(2);
 
 /// A text that Postgres could not keep either: both stores refuse the same.
 #[derive(Debug, thiserror::Error)]
@@ -46,49 +43,19 @@ impl Sqlite {
         // Read once the writer is ours: who comes later does not get an earlier time.
         let now = self.now();
         let mut answers = Vec::with_capacity(batch.len());
-        let mut open: Vec<OpenDispatch> = Vec::new();
-        let mut full = Vec::new();
+        let mut waiting = Waiting::default();
         for new in &batch {
             let answer = accept_job(&mut write, new, now).await;
             match answer {
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),
-                Ok(Accepted::New { id, status: Status::Queued }) => add(new, id, &mut open, &mut full),
+                Ok(Accepted::New { id, status: Status::Queued }) => waiting.add(Place::of(new), id),
                 _ => {}
             }
             answers.push(answer);
         }
-        let mut dispatches = full;
-        dispatches.extend(open.into_iter().map(|open| open.dispatch));
-        let publish_after = rows::later(now, PUBLISH_WITHIN);
-        for dispatch in &mut dispatches {
-            insert_dispatch(&mut write, dispatch, now, publish_after).await?;
-        }
+        let dispatches = waiting.dispatch(&mut write, now, rows::later(now, PUBLISH_WITHIN)).await?;
         write.commit().await?;
         Ok(AcceptedBatch { answers, dispatches })
-    }
-}
-
-/// A dispatch that has room for more.
-struct OpenDispatch {
-    dispatch: Dispatch,
-    room: usize,
-}
-
-fn add(new: &NewJob, id: JobId, open: &mut Vec<OpenDispatch>, full: &mut Vec<Dispatch>) {
-    let fits = |open: &OpenDispatch| {
-        let other = &open.dispatch;
-        other.kind == new.kind && other.queue == new.queue && other.band == new.band()
-    };
-    let at = open.iter().position(fits).unwrap_or_else(|| {
-        let (queue, kind) = (new.queue.clone(), new.kind.clone());
-        let dispatch = Dispatch { id: 0, queue, band: new.band(), kind, jobs: Vec::new() };
-        open.push(OpenDispatch { dispatch, room: new.dispatch_width.max(1) });
-        open.len() - 1
-    });
-    open[at].dispatch.jobs.push(id);
-    open[at].room -= 1;
-    if open[at].room == 0 {
-        full.push(open.swap_remove(at).dispatch);
     }
 }
 
@@ -133,6 +100,7 @@ async fn insert_job(connection: &mut SqliteConnection, new: &NewJob, status: Sta
         .bind(new.deadline.map(rows::micros))
         .bind(rows::whole(new.run_timeout.as_millis()))
         .bind(rows::whole(new.retention.as_secs()))
+        .bind(rows::whole(new.dispatch_width.max(1)))
         .bind(&new.input.content_type)
         .bind(&new.metadata)
         .bind(rows::text_list(new.tags.iter().map(String::as_str)))

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::Sqlite;
+use super::dispatches::Waiting;
 use super::file::{failed, failed_or_rejected};
-use super::moves::{Along, dispatch_job, drop_timers, lock_jobs, move_job};
+use super::moves::{Along, drop_timers, lock_jobs, move_job};
 use super::rows::{self, Cell};
 use crate::domain::{Command, JobId, KindName, LeaseId, QueueName, Status, WorkerId, apply};
 use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
@@ -70,6 +71,7 @@ impl Attempts for Sqlite {
         let query = sqlx::query(include_str!("sql/list_leases.sql")).bind(worker.as_uuid());
         let leases = query.fetch_all(&mut *write).await.map_err(failed)?;
         let mut changes = Vec::new();
+        let mut waiting = Waiting::default();
         for lease in &leases {
             let lease = Cell::of("leases", lease);
             let id: Uuid = lease.get("id")?;
@@ -88,11 +90,12 @@ impl Attempts for Sqlite {
                     drop_timers(&mut write, job.id).await?;
                 }
                 if to.status == Status::Queued {
-                    // Nobody is told of this dispatch, so whoever looks first publishes it.
-                    dispatch_job(&mut write, job, now, now).await?;
+                    waiting.add(job.place(), job.id);
                 }
             }
         }
+        // Nobody is handed these, so whoever looks first publishes them.
+        waiting.dispatch(&mut write, now, now).await?;
         write.commit().await?;
         Ok(changes)
     }

@@ -4,8 +4,9 @@ use sqlx::SqliteConnection;
 
 use super::Sqlite;
 use super::accept::check_texts;
+use super::dispatches::Waiting;
 use super::file::failed;
-use super::moves::{Along, Movable, dispatch_job, drop_timers, lock_jobs, move_job, set_timer};
+use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows;
 use crate::domain::{Command, Ended, Failure, Output, Status, Timestamp, apply};
 use crate::store::{Finish, Finished, StoreError};
@@ -20,9 +21,10 @@ impl Sqlite {
         let now = self.clock.now();
         let mut jobs = lock_jobs(&mut write, batch.iter().map(|end| end.fence.job)).await?;
         let mut answers = Vec::with_capacity(batch.len());
+        let mut waiting = Waiting::default();
         for end in batch {
             let answer = match jobs.get_mut(&end.fence.job) {
-                Some(job) => record_end(&mut write, job, end, now).await,
+                Some(job) => record_end(&mut write, job, end, now, &mut waiting).await,
                 None => Ok(Finished::Fenced),
             };
             match answer {
@@ -33,6 +35,9 @@ impl Sqlite {
             }
             answers.push(answer);
         }
+        // Nobody is handed these, so whoever looks first publishes them.
+        let now = rows::micros(now);
+        waiting.dispatch(&mut write, now, now).await?;
         write.commit().await?;
         Ok(answers)
     }
@@ -49,6 +54,7 @@ async fn record_end(
     job: &mut Movable,
     end: &Finish,
     now: Timestamp,
+    waiting: &mut Waiting,
 ) -> Result<Finished, StoreError> {
     let theirs = job.token == Some(end.fence.token) && job.worker == Some(end.worker.as_uuid());
     if theirs && job.state.status != Status::InProgress {
@@ -83,8 +89,7 @@ async fn record_end(
         set_timer(connection, job.id, "enqueue", due_at, None).await?;
     }
     if to.status == Status::Queued {
-        // Nobody is told of this dispatch, so whoever looks first publishes it.
-        dispatch_job(connection, job, now, now).await?;
+        waiting.add(job.place(), job.id);
     }
     Ok(Finished::Recorded(change))
 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::Sqlite;
 use super::accept::check_texts;
 use super::file::failed;
-use super::moves::{Along, drop_timers, lock_jobs, move_job, set_timer};
+use super::moves::{Along, CancelRequest, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Job, JobId, NewJob, Status, apply};
+use crate::domain::{Command, Job, JobId, KindName, NewJob, QueueName, Status, apply};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
@@ -82,7 +82,7 @@ impl Jobs for Sqlite {
         }
         // What waits runs nowhere, so its end needs no handler's word.
         let ends = to.status.is_done();
-        let along = Along { cancel: Some(reason), cancel_acknowledged: ends, ..Along::default() };
+        let along = Along { cancel: Some(CancelRequest { reason }), cancel_acknowledged: ends, ..Along::default() };
         let change = move_job(&mut write, job, to, now, along).await?;
         let answer = if ends {
             drop_timers(&mut write, id).await?;
@@ -122,8 +122,8 @@ impl Sqlite {
             .bind(floor.or(only).unwrap_or(Uuid::nil()))
             .bind(only)
             .bind((!filter.statuses.is_empty()).then(|| rows::text_list(statuses)))
-            .bind(filter.kind.as_ref().map(|kind| kind.as_str()))
-            .bind(filter.queue.as_ref().map(|queue| queue.as_str()))
+            .bind(filter.kind.as_ref().map(KindName::as_str))
+            .bind(filter.queue.as_ref().map(QueueName::as_str))
             .bind(&filter.tag)
             .bind(self.now())
             .bind(i64::from(limit) + 1);

@@ -6,6 +6,7 @@
 mod accept;
 mod attempts;
 mod claim;
+mod dispatches;
 mod file;
 mod finish;
 mod jobs;

@@ -6,11 +6,10 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::dispatches::Place;
 use super::file::{failed, failed_or_rejected};
 use super::rows::{self, Cell};
-use crate::domain::{
-    Band, Dispatch, FailedAttempt, Failure, JobId, KindName, Output, QueueName, State, Timestamp, WorkerId,
-};
+use crate::domain::{Band, FailedAttempt, Failure, JobId, Output, State, Status, Timestamp, WorkerId};
 use crate::store::{Change, StoreError};
 
 /// An idempotency key outlives its job's end by this much.
@@ -25,9 +24,7 @@ pub(super) struct Movable {
     pub(super) token: Option<Uuid>,
     pub(super) expires_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
-    kind: KindName,
-    queue: QueueName,
-    band: Band,
+    place: Place,
     kept_seconds: i64,
 }
 
@@ -39,7 +36,12 @@ impl Movable {
 
     /// Whether this incarnation runs it.
     pub(super) fn is_run_by(&self, worker: WorkerId) -> bool {
-        self.state.status == crate::domain::Status::InProgress && self.worker == Some(worker.as_uuid())
+        self.state.status == Status::InProgress && self.worker == Some(worker.as_uuid())
+    }
+
+    /// Where it waits, when it does.
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
     }
 
     /// The running attempt as one that failed, for the history.
@@ -84,11 +86,19 @@ fn movable(row: &sqlx::sqlite::SqliteRow) -> Result<Movable, StoreError> {
         token: row.get("token")?,
         expires_at: row.instant("expires_at")?,
         started_at,
-        kind: row.parse("kind")?,
-        queue: row.parse("queue")?,
-        band: Band::of_priority(row.number("priority")?),
+        place: Place {
+            queue: row.parse("queue")?,
+            band: Band::of_priority(row.number("priority")?),
+            kind: row.parse("kind")?,
+            width: row.number::<usize>("dispatch_width")?.max(1),
+        },
         kept_seconds: if has_key { retention.max(KEY_RETENTION_SECONDS) } else { retention },
     })
+}
+
+/// A cancel that is asked for now.
+pub(super) struct CancelRequest<'a> {
+    pub(super) reason: Option<&'a str>,
 }
 
 /// What goes along with a move. By default nothing does, and the fence stays, so that a repeated end is recognised.
@@ -99,7 +109,7 @@ pub(super) struct Along<'a> {
     /// While it is `retrying`.
     pub(super) next_attempt_at: Option<i64>,
     /// A cancel that is asked for now.
-    pub(super) cancel: Option<Option<&'a str>>,
+    pub(super) cancel: Option<CancelRequest<'a>>,
     /// The handler is known not to run any more.
     pub(super) cancel_acknowledged: bool,
     /// Why it failed.
@@ -135,8 +145,8 @@ pub(super) async fn move_job(
         .bind(along.next_attempt_at)
         .bind(finished_at)
         .bind(expires_at)
-        .bind(along.cancel.map(|_| now))
-        .bind(along.cancel.flatten())
+        .bind(along.cancel.as_ref().map(|_| now))
+        .bind(along.cancel.and_then(|cancel| cancel.reason))
         .bind(along.cancel_acknowledged.then_some(now))
         .bind(error)
         .bind(failed_attempt)
@@ -159,37 +169,6 @@ pub(super) async fn move_job(
         job.token = None;
     }
     Ok(job.change())
-}
-
-/// Records that a job waits again, on its own: how many of its kind may share a message was the submitter's to say.
-pub(super) async fn dispatch_job(
-    connection: &mut SqliteConnection,
-    job: &Movable,
-    now: i64,
-    publish_after: i64,
-) -> Result<Dispatch, StoreError> {
-    let mut dispatch =
-        Dispatch { id: 0, queue: job.queue.clone(), band: job.band, kind: job.kind.clone(), jobs: vec![job.id] };
-    insert_dispatch(connection, &mut dispatch, now, publish_after).await?;
-    Ok(dispatch)
-}
-
-/// Records a dispatch, and gives it its number.
-pub(super) async fn insert_dispatch(
-    connection: &mut SqliteConnection,
-    dispatch: &mut Dispatch,
-    now: i64,
-    publish_after: i64,
-) -> Result<(), StoreError> {
-    let query = sqlx::query(include_str!("sql/insert_dispatch.sql"))
-        .bind(dispatch.queue.as_str())
-        .bind(dispatch.band.as_i16())
-        .bind(dispatch.kind.as_str())
-        .bind(rows::id_bytes(&dispatch.jobs))
-        .bind(now)
-        .bind(publish_after);
-    dispatch.id = query.execute(connection).await.map_err(failed)?.last_insert_rowid();
-    Ok(())
 }
 
 /// Lets something become due.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::Sqlite;
+use super::dispatches::PUBLISH_WITHIN;
 use super::file::failed;
 use super::rows::{self, Cell};
 use crate::domain::{Band, Dispatch, DispatchId, QueueName};
@@ -21,7 +22,7 @@ type Query = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
 impl Outbox for Sqlite {
     async fn take_unpublished(&self, limit: u32, hold: Duration) -> Result<Vec<Dispatch>, StoreError> {
         let now = self.now();
-        let query = sqlx::query(include_str!("sql/take_unpublished.sql"))
+        let query = sqlx::query(include_str!("sql/take_unpublished_dispatches.sql"))
             .bind(now)
             .bind(rows::later(now, hold))
             .bind(i64::from(limit));
@@ -34,7 +35,7 @@ impl Outbox for Sqlite {
         }
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
-        let query = sqlx::query(include_str!("sql/mark_published.sql"))
+        let query = sqlx::query(include_str!("sql/mark_dispatches_published.sql"))
             .bind(serde_json::Value::from(ids).to_string())
             .bind(self.now());
         query.execute(&mut *write).await.map_err(failed)?;
@@ -48,19 +49,21 @@ impl Outbox for Sqlite {
         age: Duration,
         limit: u32,
     ) -> Result<Vec<Dispatch>, StoreError> {
-        let query = sqlx::query(include_str!("sql/take_lost.sql"))
+        let now = self.now();
+        let query = sqlx::query(include_str!("sql/take_lost_dispatches.sql"))
             .bind(queue.to_string())
             .bind(band.as_i16())
-            .bind(self.now())
+            .bind(now)
             .bind(rows::span(age))
             .bind(rows::span(age.max(LONGEST_DISTANCE)))
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(rows::later(now, PUBLISH_WITHIN));
         self.take_dispatches(query).await
     }
 
     async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
         let now = self.now();
-        let query = sqlx::query(include_str!("sql/count_depths.sql"));
+        let query = sqlx::query(include_str!("sql/find_depths.sql"));
         let depths = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
         depths.iter().map(|row| depth(row, now)).collect()
     }

@@ -7,12 +7,12 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::Sqlite;
-use super::accept::PUBLISH_WITHIN;
+use super::dispatches::{PUBLISH_WITHIN, Waiting};
 use super::file::{Write, failed};
-use super::moves::{Along, Movable, dispatch_job, drop_timers, lock_jobs, move_job};
+use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Failure, FailureCode, JobId, Status, Timestamp, WorkerId, apply};
-use crate::store::{Moved, StoreError, Upkeep};
+use crate::domain::{Command, Dispatch, Failure, FailureCode, JobId, Status, Timestamp, WorkerId, apply};
+use crate::store::{Change, Moved, StoreError, Upkeep};
 
 /// Jobs that one call removes: a transaction that is over before anybody waits for it.
 const REMOVED_AT_ONCE: i64 = 500;
@@ -40,10 +40,11 @@ impl Upkeep for Sqlite {
             query.execute(&mut *write).await.map_err(failed)?;
         }
         // What was queued and has expired since, both overdue, waits for nobody.
-        let waiting = queued.iter().filter_map(|id| jobs.get(id)).filter(|job| job.state.status == Status::Queued);
-        for job in waiting {
-            moved.dispatches.push(announce(&mut write, job, now).await?);
+        let mut waiting = Waiting::default();
+        for job in queued.iter().filter_map(|id| jobs.get(id)).filter(|job| job.state.status == Status::Queued) {
+            waiting.add(job.place(), job.id);
         }
+        moved.dispatches = hand_over(&mut write, waiting, now).await?;
         write.commit().await?;
         Ok(moved)
     }
@@ -67,14 +68,19 @@ impl Upkeep for Sqlite {
         let query = sqlx::query(include_str!("sql/list_leases.sql")).bind(dead.as_uuid());
         let leases = query.fetch_all(&mut *write).await.map_err(failed)?;
         let mut moved = Moved { more: true, ..Moved::default() };
+        let mut waiting = Waiting::default();
         for lease in &leases {
             let ids = rows::ids_of(&Cell::of("leases", lease), "jobs")?;
             let mut jobs: Vec<Movable> = lock_jobs(&mut write, ids).await?.into_values().collect();
             jobs.sort_unstable_by_key(|job| job.id);
             for job in jobs.iter_mut().filter(|job| job.is_run_by(dead)) {
-                lose(&mut write, job, max_crashes, now, &mut moved).await?;
+                moved.changes.extend(lose(&mut write, job, max_crashes, now).await?);
+                if job.state.status == Status::Queued {
+                    waiting.add(job.place(), job.id);
+                }
             }
         }
+        moved.dispatches = hand_over(&mut write, waiting, now).await?;
         for statement in [include_str!("sql/drop_leases.sql"), include_str!("sql/drop_worker.sql")] {
             sqlx::query(statement).bind(dead.as_uuid()).execute(&mut *write).await.map_err(failed)?;
         }
@@ -86,12 +92,12 @@ impl Upkeep for Sqlite {
     async fn remove_expired(&self) -> Result<bool, StoreError> {
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
-        let query = sqlx::query(include_str!("sql/remove_expired_jobs.sql")).bind(self.now()).bind(REMOVED_AT_ONCE);
+        let query = sqlx::query(include_str!("sql/delete_expired_jobs.sql")).bind(self.now()).bind(REMOVED_AT_ONCE);
         let removed = query.fetch_all(&mut *write).await.map_err(failed)?;
         for row in &removed {
             let key: Option<String> = row.try_get("idempotency_key").map_err(failed)?;
             if let Some(key) = key {
-                let query = sqlx::query(include_str!("sql/remove_key.sql")).bind(key).bind(rows::id_of(row)?.as_uuid());
+                let query = sqlx::query(include_str!("sql/delete_key.sql")).bind(key).bind(rows::id_of(row)?.as_uuid());
                 query.execute(&mut *write).await.map_err(failed)?;
             }
         }
@@ -163,31 +169,24 @@ async fn lose(
     job: &mut Movable,
     max_crashes: i32,
     now: Timestamp,
-    moved: &mut Moved,
-) -> Result<(), StoreError> {
-    let Ok(to) = apply(&job.state, Command::Lose { max_crashes }, now) else { return Ok(()) };
-    let again = to.status == Status::Queued;
-    let message = "the worker died while it ran this attempt";
-    let error = Failure::new(FailureCode::WorkerLost, message, again, job.state.attempt);
+) -> Result<Option<Change>, StoreError> {
+    let Ok(to) = apply(&job.state, Command::Lose { max_crashes }, now) else { return Ok(None) };
+    let message = format!("the worker died while it ran this; deaths under this job: {}", to.crashes);
+    let error = Failure::new(FailureCode::WorkerLost, message, false, job.state.attempt);
     let asked = job.state.cancel_requested;
-    let along = Along {
-        unfence: true,
-        error: (to.status == Status::Failed).then_some(&error),
-        failed_attempt: Some(job.failed_attempt(error.clone(), rows::micros(now))?),
-        ..Along::default()
-    };
-    moved.changes.push(move_job(write, job, to, rows::micros(now), along).await?);
+    // A crash that costs no attempt is no failed attempt either: it is counted, and told once it ends the job.
+    let fatal = (to.status == Status::Failed).then_some(&error);
+    let failed_attempt = fatal.map(|error| job.failed_attempt(error.clone(), rows::micros(now))).transpose()?;
+    let along = Along { unfence: true, error: fatal, failed_attempt, ..Along::default() };
+    let change = move_job(write, job, to, rows::micros(now), along).await?;
     if asked {
         drop_timers(write, job.id).await?;
     }
-    if again {
-        moved.dispatches.push(announce(write, job, now).await?);
-    }
-    Ok(())
+    Ok(Some(change))
 }
 
-/// Records that a job waits again; the caller is the one to publish it.
-async fn announce(write: &mut Write<'_>, job: &Movable, now: Timestamp) -> Result<crate::domain::Dispatch, StoreError> {
+/// Records that jobs wait again; the caller is the one to publish them.
+async fn hand_over(write: &mut Write<'_>, waiting: Waiting, now: Timestamp) -> Result<Vec<Dispatch>, StoreError> {
     let now = rows::micros(now);
-    dispatch_job(write, job, now, rows::later(now, PUBLISH_WITHIN)).await
+    waiting.dispatch(write, now, rows::later(now, PUBLISH_WITHIN)).await
 }

@@ -3,6 +3,9 @@
 //! One task owns all state and never waits for the store: claims, attempts and finishes are tasks of their own that
 //! report back. So a slow statement delays its own jobs and nothing else.
 
+mod housekeeping;
+mod intake;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,33 +14,22 @@ use raincheck_shared::broker::{Broker, Deliveries, Delivery, Link, Signal};
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Ended, KindName, LeaseId, QueueName, WorkerId};
 use raincheck_shared::lifecycle::{Clock, IdSource, Shutdown};
-use raincheck_shared::store::{ClaimedJob, Finish, Store, StoreError};
-use raincheck_shared::telemetry::Chain;
+use raincheck_shared::store::{Finish, Store};
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::claimer::{self, Claimed, Source};
+use crate::claimer::Claimed;
 use crate::counters::Counters;
-use crate::executor::{Attempt, Limits, execute};
 use crate::finisher::Finisher;
 use crate::heartbeat::{Heartbeat, Pulse};
 use crate::registry::Registry;
-use crate::running::{Run, Running, Stop};
+use crate::running::{Running, Stop};
 use crate::slots::Slots;
 
-/// Claims under way at the same time: the next messages are claimed while the last claim is written.
-const CLAIMS: usize = 2;
-/// How long a message may wait here for a slot before another worker gets the chance.
-const PARKED: Duration = Duration::from_secs(1);
 /// How long handlers may take to stop when the drain time is over.
 const STOPPING: Duration = Duration::from_secs(2);
 /// How often handlers' progress is recorded.
 const PROGRESS: Duration = Duration::from_secs(1);
-/// After a claim whose fate is unknown: when to look for jobs that it took and nobody runs. More than once, since the
-/// statement may still have been under way the first time.
-const STRAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(30)];
-
 struct Parked {
     delivery: Delivery,
     since: Instant,
@@ -218,140 +210,6 @@ impl Pipeline {
         self.running.is_empty() && self.claiming.is_empty()
     }
 
-    /// Whether anything may be taken at all. The broker's prefetch bounds how many messages wait here.
-    fn may_claim(&self) -> bool {
-        self.worker.is_some() && self.sure
-    }
-
-    /// Who claims, if a claim may start right now.
-    fn claimant(&self) -> Option<WorkerId> {
-        let free = !self.checking_strays && self.claiming.len() < CLAIMS;
-        self.worker.filter(|_| self.sure && free)
-    }
-
-    fn park(&mut self, delivery: Delivery) {
-        let kind = &delivery.dispatch.kind;
-        if self.registry.get(kind).is_none() && self.unknown_kinds.insert(kind.clone()) {
-            tracing::error!(
-                job.kind = %kind,
-                queue = %delivery.dispatch.queue,
-                "no handler here for a kind in a subscribed queue: passing it to other workers"
-            );
-        }
-        self.parked.push(Parked { delivery, since: self.clock.monotonic() });
-    }
-
-    /// Claims what waits here and fits the free slots, all in one.
-    fn claim_parked(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
-        if self.parked.is_empty() {
-            return;
-        }
-        let Some(worker) = self.claimant() else { return };
-        let mut messages = Vec::new();
-        let slots = &mut self.slots;
-        let mut rest = Vec::with_capacity(self.parked.len());
-        for parked in self.parked.drain(..) {
-            let dispatch = &parked.delivery.dispatch;
-            if slots.fits(&dispatch.kind, dispatch.jobs.len()) {
-                slots.take(&dispatch.kind, dispatch.jobs.len());
-                messages.push(parked.delivery);
-            } else {
-                rest.push(parked);
-            }
-        }
-        self.parked = rest;
-        if !messages.is_empty() {
-            self.start_claim(worker, Source::Messages(messages), outbox, shutdown);
-        }
-    }
-
-    /// The database fallback: while the broker is away, what waits is in the store.
-    fn claim_from_store(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
-        let Some(worker) = self.claimant() else { return };
-        let (kinds, limit) = self.slots.open_kinds();
-        if kinds.is_empty() || limit == 0 {
-            return;
-        }
-        let source = Source::Store { queues: self.queues.clone(), kinds, limit };
-        self.start_claim(worker, source, outbox, shutdown);
-    }
-
-    fn start_claim(&mut self, worker: WorkerId, source: Source, outbox: &Outbox, shutdown: &Shutdown) {
-        let lease = self.ids.lease();
-        self.claiming.insert(lease);
-        let attempts = Arc::clone(&self.store.attempts);
-        shutdown.spawn(claimer::claim(attempts, worker, lease, source, outbox.claimed.clone()));
-    }
-
-    fn on_claimed(&mut self, claimed: Claimed, outbox: &Outbox, shutdown: &Shutdown) {
-        self.claiming.remove(&claimed.lease);
-        for (kind, count) in &claimed.reserved {
-            self.slots.free(kind, *count);
-        }
-        match claimed.jobs {
-            Ok(jobs) => {
-                self.counters.claimed(jobs.len());
-                let more = claimed.from_store && !jobs.is_empty();
-                for job in jobs {
-                    self.run_attempt(job, claimed.worker, outbox, shutdown);
-                }
-                if more && !shutdown.has_begun() {
-                    self.claim_from_store(outbox, shutdown);
-                }
-            }
-            Err(StoreError::Rejected(_)) => {
-                tracing::debug!("a claim was refused: this incarnation was declared dead");
-            }
-            Err(error) => {
-                tracing::debug!(error = %Chain(&error), "a claim failed, its messages go back");
-                let now = self.clock.monotonic();
-                self.stray_checks = STRAYS.iter().map(|after| now + *after).collect();
-            }
-        }
-    }
-
-    fn run_attempt(&mut self, job: ClaimedJob, worker: WorkerId, outbox: &Outbox, shutdown: &Shutdown) {
-        self.slots.take(&job.kind, 1);
-        let canceled = CancellationToken::new();
-        let (stop, stopped) = watch::channel(Stop::No);
-        let (report, progress) = watch::channel(None);
-        let (fence, token) = (job.fence, job.fence.token);
-        self.running.add(Run {
-            fence,
-            worker,
-            lease: job.lease,
-            kind: job.kind.clone(),
-            canceled: canceled.clone(),
-            stop,
-            progress,
-        });
-        // Declared dead meanwhile, in doubt, or draining: it was taken, but it will not be started.
-        if self.worker != Some(worker) || !self.sure || shutdown.has_begun() {
-            let _ = outbox.ended.send((token, Some(Ended::Released)));
-            return;
-        }
-        let registry = Arc::clone(&self.registry);
-        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
-        let ended_to = outbox.ended.clone();
-        shutdown.spawn(async move {
-            let ended = match registry.get(&job.kind) {
-                Some(entry) => {
-                    let limits = Limits::from(&settings.jobs);
-                    let attempt =
-                        Attempt { entry, job: &job, canceled, progress: report, limits, clock: clock.as_ref() };
-                    tokio::select! {
-                        biased;
-                        how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ended::Released),
-                        ended = execute(attempt) => Some(ended),
-                    }
-                }
-                // Claimed from the store by a race with a changed configuration: not ours to judge.
-                None => Some(Ended::Released),
-            };
-            let _ = ended_to.send((token, ended));
-        });
-    }
-
     fn on_ended(&mut self, token: Uuid, ended: Option<Ended>, outbox: &Outbox) {
         let lease_done = self.running.ending(&token);
         let Some(run) = self.running.get(&token) else { return };
@@ -403,68 +261,11 @@ impl Pipeline {
             }
         }
     }
-
-    /// Records progress, lets go of messages that wait too long, looks for what a failed claim took.
-    fn housekeep(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
-        let now = self.clock.monotonic();
-        self.parked.retain(|parked| now.saturating_duration_since(parked.since) < PARKED);
-
-        let reports = self.running.new_progress();
-        if !reports.is_empty() {
-            let (attempts, wakeups) = (Arc::clone(&self.store.attempts), Arc::clone(&self.broker.wakeups));
-            shutdown.spawn(async move {
-                match attempts.report_progress(&reports).await {
-                    Ok(changes) => wakeups.announce(Signal::Changed(changes)),
-                    // The next report makes up for it.
-                    Err(error) => tracing::debug!(error = %Chain(&error), "progress was not recorded"),
-                }
-            });
-        }
-
-        if let Some(worker) =
-            self.worker.filter(|_| self.stray_checks.iter().any(|at| *at <= now) && !self.checking_strays)
-        {
-            self.stray_checks.retain(|at| *at > now);
-            self.checking_strays = true;
-            self.check_strays(worker, outbox, shutdown);
-        }
-    }
-
-    /// Gives back what a claim took whose answer was lost: nobody runs it, and this worker lives, so nobody would.
-    fn check_strays(&self, worker: WorkerId, outbox: &Outbox, shutdown: &Shutdown) {
-        let (mut keep, held) = self.running.held_by(worker);
-        keep.extend(&self.claiming);
-        let (attempts, done) = (Arc::clone(&self.store.attempts), outbox.strays_checked.clone());
-        shutdown.spawn(async move {
-            let checked = attempts.drop_stray_leases(worker, &keep, &held).await;
-            match &checked {
-                Ok(back) if back.is_empty() => {}
-                Ok(back) => tracing::info!(jobs = back.len(), "gave back jobs of a claim whose answer was lost"),
-                Err(error) => tracing::debug!(error = %Chain(error), "could not look for stray claims"),
-            }
-            let _ = done.send(checked.is_ok());
-        });
-    }
-
-    fn on_strays_checked(&mut self, done: bool) {
-        self.checking_strays = false;
-        if !done {
-            self.stray_checks.push(self.clock.monotonic() + PROGRESS);
-        }
-    }
 }
 
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-async fn stopped_how(mut stopped: watch::Receiver<Stop>) -> Stop {
-    match stopped.wait_for(|stop| *stop != Stop::No).await {
-        Ok(stop) => *stop,
-        // The pipeline went away without a word: so does the attempt.
-        Err(_) => Stop::Abandon,
     }
 }

@@ -1,0 +1,286 @@
+//! Keeping new jobs.
+//!
+//! A batch is at most two statements that run side by side, so that jobs without a key never wait for a key. When one
+//! fails for what may be a single row's fault, each of its rows is tried alone.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use uuid::Uuid;
+
+use super::database::{Database, Lane, Statement};
+use super::refusal::{is_lock_timeout, may_be_one_row, refusal};
+use super::rows::{Cells, millis};
+use crate::domain::{Dispatch, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
+use crate::store::{Accepted, AcceptedBatch, StoreError};
+
+/// How long a submit waits for the first one with its key to be decided.
+const KEY_WAIT: Duration = Duration::from_secs(2);
+
+/// The same within a batch: its neighbours have not asked for the wait.
+const BATCH_KEY_WAIT: Duration = Duration::from_millis(200);
+
+/// Rows of a failed batch that are tried at the same time.
+const ALONE_AT_ONCE: usize = 4;
+
+/// Centuries are for ever.
+const LONGEST_RETENTION: u64 = 100 * 366 * 86_400;
+
+type Answer = Result<Accepted, StoreError>;
+
+/// What became of some jobs of a batch, by their place in it.
+#[derive(Default)]
+struct Outcome {
+    answers: Vec<(usize, Answer)>,
+    dispatches: Vec<Dispatch>,
+}
+
+/// One batch on its way.
+struct Acceptance<'a> {
+    database: &'a Database,
+    jobs: &'a [NewJob],
+    deadline: Instant,
+}
+
+pub(super) async fn accept(database: &Database, jobs: &[NewJob]) -> AcceptedBatch {
+    let acceptance = Acceptance { database, jobs, deadline: database.deadline() };
+    let (firsts, repeats) = acceptance.split_repeats();
+    let (keyed, plain): (Vec<usize>, Vec<usize>) = firsts.into_iter().partition(|&i| jobs[i].idempotency.is_some());
+    let (keyed, plain) = tokio::join!(acceptance.keep(keyed), acceptance.keep(plain));
+
+    let mut dispatches = plain.dispatches;
+    dispatches.extend(keyed.dispatches);
+    let mut answers: HashMap<usize, Answer> = plain.answers.into_iter().chain(keyed.answers).collect();
+    for (repeat, first) in repeats {
+        let answer = match &answers[&first] {
+            Ok(accepted) => Ok(acceptance.known_through(first, accepted)),
+            // What was wrong with the first need not be wrong with this one.
+            Err(StoreError::Rejected(_)) => {
+                let mut alone = acceptance.keep(vec![repeat]).await;
+                dispatches.append(&mut alone.dispatches);
+                alone.answers.pop().map_or_else(|| Err(unanswered()), |(_, answer)| answer)
+            }
+            Err(error) => Err(error.clone()),
+        };
+        answers.insert(repeat, answer);
+    }
+    let answers = (0..jobs.len()).map(|i| answers.remove(&i).unwrap_or_else(|| Err(unanswered()))).collect();
+    AcceptedBatch { answers, dispatches }
+}
+
+fn unanswered() -> StoreError {
+    StoreError::unavailable(sqlx::Error::RowNotFound)
+}
+
+impl Acceptance<'_> {
+    /// The first job of each key and all without one; and the others, each with its first.
+    fn split_repeats(&self) -> (Vec<usize>, Vec<(usize, usize)>) {
+        let mut first_of: HashMap<&IdempotencyKey, usize> = HashMap::new();
+        let (mut firsts, mut repeats) = (Vec::new(), Vec::new());
+        for (i, job) in self.jobs.iter().enumerate() {
+            match job.idempotency.as_ref().map(|idempotency| *first_of.entry(&idempotency.key).or_insert(i)) {
+                Some(first) if first != i => repeats.push((i, first)),
+                _ => firsts.push(i),
+            }
+        }
+        (firsts, repeats)
+    }
+
+    fn known_through(&self, first: usize, accepted: &Accepted) -> Accepted {
+        match (accepted, &self.jobs[first].idempotency) {
+            (Accepted::New { id, .. }, Some(idempotency)) => {
+                Accepted::Known { first: *id, fingerprint: idempotency.fingerprint }
+            }
+            _ => accepted.clone(),
+        }
+    }
+
+    async fn keep(&self, rows: Vec<usize>) -> Outcome {
+        if rows.len() < 2 {
+            return match rows.first() {
+                Some(&row) => self.keep_alone(row).await,
+                None => Outcome::default(),
+            };
+        }
+        match self.insert(&rows, BATCH_KEY_WAIT).await {
+            Ok(outcome) => outcome,
+            Err(error) if may_be_one_row(&error) => {
+                tracing::debug!(%error, jobs = rows.len(), "a batch of new jobs failed, trying each alone");
+                let alone = stream::iter(rows).map(|row| self.keep_alone(row)).buffer_unordered(ALONE_AT_ONCE);
+                alone
+                    .fold(Outcome::default(), |mut all, one| async move {
+                        all.answers.extend(one.answers);
+                        all.dispatches.extend(one.dispatches);
+                        all
+                    })
+                    .await
+            }
+            // The commit may have happened. To try again would be to accept twice.
+            Err(error) => {
+                let error = refusal(error);
+                Outcome { answers: rows.into_iter().map(|i| (i, Err(error.clone()))).collect(), ..Outcome::default() }
+            }
+        }
+    }
+
+    async fn keep_alone(&self, row: usize) -> Outcome {
+        self.insert(&[row], KEY_WAIT).await.unwrap_or_else(|error| {
+            let in_flight = self.jobs[row].idempotency.is_some() && is_lock_timeout(&error);
+            let error = if in_flight { StoreError::KeyInFlight } else { refusal(error) };
+            Outcome { answers: vec![(row, Err(error))], ..Outcome::default() }
+        })
+    }
+
+    async fn insert(&self, rows: &[usize], key_wait: Duration) -> Result<Outcome, sqlx::Error> {
+        let (mut outcome, lost) = self.insert_fresh(rows, key_wait).await?;
+        if lost.is_empty() {
+            return Ok(outcome);
+        }
+        let freed = self.look_up(&lost, &mut outcome).await?;
+        if !freed.is_empty() {
+            let (fresh, lost) = self.insert_fresh(&freed, key_wait).await?;
+            outcome.answers.extend(fresh.answers);
+            outcome.dispatches.extend(fresh.dispatches);
+            // Somebody was quicker twice.
+            let undecided = self.look_up(&lost, &mut outcome).await?;
+            outcome.answers.extend(undecided.into_iter().map(|i| (i, Err(StoreError::KeyInFlight))));
+        }
+        Ok(outcome)
+    }
+
+    /// Inserts what can be; answers which rows lost their keys to jobs that came first.
+    async fn insert_fresh(&self, rows: &[usize], wait: Duration) -> Result<(Outcome, Vec<usize>), sqlx::Error> {
+        let jobs: Vec<&NewJob> = rows.iter().map(|&i| &self.jobs[i]).collect();
+        let wait = wait.min(self.database.timeout() / 2).as_millis().to_string();
+        let tags: Vec<String> = jobs.iter().map(|job| array_literal(&job.tags)).collect();
+        let found = self.database.fetch_until(self.deadline, Lane::Durable, statement(&jobs, &tags, &wait)).await?;
+
+        let by_id: HashMap<JobId, usize> = rows.iter().map(|&i| (self.jobs[i].id, i)).collect();
+        let mut outcome = Outcome::default();
+        let mut new = HashSet::new();
+        for row in &found {
+            let cells = Cells::of("dispatches", row);
+            let read = || Ok::<_, StoreError>((cells.get::<Option<i64>>("id")?, cells.job_ids("jobs")?));
+            let (dispatch, ids) = read().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+            let status = if dispatch.is_some() { Status::Queued } else { Status::Scheduled };
+            for id in &ids {
+                if let Some(&i) = by_id.get(id) {
+                    new.insert(i);
+                    outcome.answers.push((i, Ok(Accepted::New { id: *id, status })));
+                }
+            }
+            let first = ids.first().and_then(|id| by_id.get(id)).map(|&i| &self.jobs[i]);
+            if let (Some(id), Some(job)) = (dispatch, first) {
+                let (queue, kind) = (job.queue.clone(), job.kind.clone());
+                outcome.dispatches.push(Dispatch { id, queue, band: job.band(), kind, jobs: ids });
+            }
+        }
+        let lost = rows.iter().copied().filter(|i| !new.contains(i)).collect();
+        Ok((outcome, lost))
+    }
+
+    /// Answers for jobs whose keys others hold, and says whose keys turned out to be free: the job that held it is
+    /// gone, or past its retention.
+    async fn look_up(&self, lost: &[usize], outcome: &mut Outcome) -> Result<Vec<usize>, sqlx::Error> {
+        let by_key: HashMap<&str, usize> = lost
+            .iter()
+            .filter_map(|&i| self.jobs[i].idempotency.as_ref().map(|idempotency| (idempotency.key.as_str(), i)))
+            .collect();
+        if by_key.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&str> = by_key.keys().copied().collect();
+        let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(keys);
+        // Not a replica's and not an older snapshot's view: the transaction that won has committed.
+        let found = self.database.fetch_until(self.deadline, Lane::Relaxed, query).await?;
+        let mut freed: HashSet<usize> = by_key.values().copied().collect();
+        let mut stale: (Vec<String>, Vec<Uuid>) = Default::default();
+        for row in &found {
+            let cells = Cells::of("idempotency_keys", row);
+            let read = || {
+                let holder = (cells.get::<String>("key")?, cells.get::<Uuid>("job_id")?);
+                Ok::<_, StoreError>((holder, Fingerprint(cells.digest("fingerprint")?), cells.get::<bool>("stale")?))
+            };
+            let ((key, holder), fingerprint, is_stale) =
+                read().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+            let Some(&i) = by_key.get(key.as_str()) else { continue };
+            if is_stale {
+                stale.0.push(key);
+                stale.1.push(holder);
+            } else {
+                freed.remove(&i);
+                outcome.answers.push((i, Ok(Accepted::Known { first: JobId::new(holder), fingerprint })));
+            }
+        }
+        if !stale.0.is_empty() {
+            let query = sqlx::query(include_str!("sql/delete_stale_keys.sql")).bind(stale.0).bind(stale.1);
+            self.database.fetch_until(self.deadline, Lane::Durable, query).await?;
+        }
+        Ok(freed.into_iter().collect())
+    }
+}
+
+fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statement<'q> {
+    fn column<'j, T>(jobs: &[&'j NewJob], cell: impl Fn(&'j NewJob) -> T) -> Vec<T> {
+        jobs.iter().map(|job| cell(job)).collect()
+    }
+    let seconds = |d: Duration| d.as_secs() + u64::from(d.subsec_nanos() > 0);
+    let retention = |job: &NewJob| seconds(job.retention).min(LONGEST_RETENTION).cast_signed();
+    let width = |job: &NewJob| i32::try_from(job.dispatch_width.max(1)).unwrap_or(i32::MAX);
+    let idempotency = |job: &'q NewJob| job.idempotency.as_ref();
+    sqlx::query(include_str!("sql/accept_jobs.sql"))
+        .bind(column(jobs, |job| job.id.as_uuid()))
+        .bind(column(jobs, |job| job.kind.as_str()))
+        .bind(column(jobs, |job| job.queue.as_str()))
+        .bind(column(jobs, |job| i16::from(job.priority)))
+        .bind(column(jobs, |job| job.input.bytes.as_ref()))
+        .bind(column(jobs, |job| job.input.content_type.as_str()))
+        .bind(column(jobs, |job| job.run_at))
+        .bind(column(jobs, NewJob::expires_unstarted_at))
+        .bind(column(jobs, |job| job.deadline))
+        .bind(column(jobs, |job| millis(job.run_timeout)))
+        .bind(column(jobs, |job| job.max_attempts))
+        .bind(column(jobs, retention))
+        .bind(column(jobs, |job| job.metadata.as_deref()))
+        .bind(tags.to_vec())
+        .bind(column(jobs, |job| idempotency(job).map(|i| i.key.as_str())))
+        .bind(column(jobs, |job| idempotency(job).map(|i| i.fingerprint.0.as_slice())))
+        .bind(column(jobs, |job| job.traceparent.as_deref()))
+        .bind(column(jobs, width))
+        .bind(chunks(jobs))
+        .bind(key_wait.to_owned())
+}
+
+/// Numbers the dispatches that the jobs will share: one queue, band and kind, no more jobs than any of them allows.
+fn chunks(jobs: &[&NewJob]) -> Vec<i32> {
+    struct Open {
+        chunk: i32,
+        room: usize,
+        used: usize,
+    }
+    let mut next = 0;
+    let mut open: HashMap<_, Open> = HashMap::new();
+    let mut chunks = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let width = job.dispatch_width.max(1);
+        let group = (&job.queue, job.band(), &job.kind, job.run_at.is_some());
+        let current = open.entry(group).or_insert(Open { chunk: -1, room: 0, used: 0 });
+        if current.used >= current.room.min(width) {
+            *current = Open { chunk: next, room: width, used: 0 };
+            next += 1;
+        }
+        current.used += 1;
+        current.room = current.room.min(width);
+        chunks.push(current.chunk);
+    }
+    chunks
+}
+
+/// Texts as Postgres writes an array of them: `unnest` cannot carry arrays of different lengths in any other way.
+fn array_literal(texts: &[String]) -> String {
+    let quoted: Vec<String> =
+        texts.iter().map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))).collect();
+    format!("{{{}}}", quoted.join(","))
+}

@@ -1,0 +1,230 @@
+//! What a worker asks on a job's way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::database::{Database, Lane, Statement};
+use super::refusal::{may_be_one_row, refusal};
+use super::rows::{Cells, change, id_range, millis};
+use crate::domain::{Ended, Failure, Fence, JobId, KindName, LeaseId, Payload, QueueName, Status, WorkerId};
+use crate::store::attempts::{dispatch_ids, job_ids};
+use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
+
+/// Rows of a failed batch that are tried at the same time.
+const ALONE_AT_ONCE: usize = 4;
+
+fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
+    let (cells, job) = Cells::of_job(row)?;
+    Ok(ClaimedJob {
+        fence: Fence { job, attempt: cells.get("attempt")?, token: cells.get("token")? },
+        lease,
+        kind: cells.parse("kind")?,
+        queue: cells.parse("queue")?,
+        version: cells.get("version")?,
+        input: Payload { content_type: cells.get("input_type")?, bytes: Bytes::from(cells.get::<Vec<u8>>("input")?) },
+        max_attempts: cells.get("max_attempts")?,
+        run_timeout: Duration::from_millis(cells.number("run_timeout_ms")?),
+        deadline: cells.get("deadline")?,
+        crashes: cells.get("crashes")?,
+        traceparent: cells.get("traceparent")?,
+    })
+}
+
+/// The values of a finish that its variant has.
+struct Ending<'f> {
+    name: &'static str,
+    payload: Option<&'f Payload>,
+    digest: Option<&'f [u8]>,
+    error: Option<String>,
+    delay_ms: Option<i64>,
+}
+
+impl<'f> Ending<'f> {
+    fn of(ended: &'f Ended) -> Result<Self, StoreError> {
+        let json = |error: &Failure| {
+            serde_json::to_string(error).map(Some).map_err(|error| StoreError::Rejected(Arc::new(error)))
+        };
+        let ending = |name| Self { name, payload: None, digest: None, error: None, delay_ms: None };
+        Ok(match ended {
+            Ended::Succeeded(output) => {
+                Self { payload: Some(&output.payload), digest: Some(&output.digest), ..ending("succeed") }
+            }
+            Ended::Retry { error, delay } => {
+                Self { error: json(error)?, delay_ms: Some(millis(*delay)), ..ending("retry") }
+            }
+            Ended::Failed(error) => Self { error: json(error)?, ..ending("fail") },
+            Ended::Snoozed(delay) => Self { delay_ms: Some(millis(*delay)), ..ending("snooze") },
+            Ended::Released => ending("release"),
+        })
+    }
+}
+
+fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreError> {
+    let endings = batch.iter().map(|finish| Ending::of(&finish.ended)).collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<Uuid> = batch.iter().map(|finish| finish.fence.job.as_uuid()).collect();
+    let (first, last) = id_range(&ids);
+    let done: Vec<Uuid> = batch.iter().filter_map(|finish| finish.lease_done.map(LeaseId::as_uuid)).collect();
+    Ok(sqlx::query(include_str!("sql/finish_jobs.sql"))
+        .bind(ids)
+        .bind(batch.iter().map(|finish| finish.fence.attempt).collect::<Vec<_>>())
+        .bind(batch.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
+        .bind(batch.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.name).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.payload.map(|p| p.bytes.as_ref())).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.payload.map(|p| p.content_type.as_str())).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.digest).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.error.as_deref()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.delay_ms).collect::<Vec<_>>())
+        .bind(done)
+        .bind(first)
+        .bind(last))
+}
+
+impl Database {
+    async fn finish_together(&self, batch: &[&Finish]) -> Result<Vec<Finished>, sqlx::Error> {
+        let deadline = self.deadline();
+        let unreadable = |error: StoreError| sqlx::Error::Decode(Box::new(error));
+        let statement = finish_statement(batch).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+        let rows = self.fetch_until(deadline, Lane::Durable, statement).await?;
+        let mut ends = changes(&rows).map_err(unreadable)?;
+
+        self.forget_revokes(&ends).await;
+
+        // Sent before, and recorded then? Its token tells. Or the attempt was somebody else's by now.
+        let rest: Vec<&&Finish> = batch.iter().filter(|finish| !ends.contains_key(&finish.fence.job)).collect();
+        if !rest.is_empty() {
+            let ids: Vec<Uuid> = rest.iter().map(|finish| finish.fence.job.as_uuid()).collect();
+            let query = sqlx::query(include_str!("sql/find_ends.sql"))
+                .bind(ids)
+                .bind(rest.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
+                .bind(rest.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>());
+            let rows = self.fetch_until(deadline, Lane::Durable, query).await?;
+            ends.extend(changes(&rows).map_err(unreadable)?);
+        }
+        let answer = |finish: &&Finish| {
+            ends.get(&finish.fence.job).map_or(Finished::Fenced, |change| Finished::Recorded(*change))
+        };
+        Ok(batch.iter().map(answer).collect())
+    }
+
+    /// Removes the revokes of jobs that ended canceled. A statement of its own: the ends may have waited for the very
+    /// cancels, and see the jobs as those left them, but not the timers. One that is left just goes when it is due.
+    async fn forget_revokes(&self, ends: &HashMap<JobId, Change>) {
+        let canceled: Vec<Uuid> =
+            ends.values().filter(|end| end.status == Status::Canceled).map(|end| end.id.as_uuid()).collect();
+        if canceled.is_empty() {
+            return;
+        }
+        let query = sqlx::query(include_str!("sql/delete_revokes.sql")).bind(canceled);
+        if let Err(error) = self.fetch(Lane::Relaxed, query).await {
+            tracing::debug!(%error, "left timers of canceled jobs to go when they are due");
+        }
+    }
+
+    async fn finish_alone(&self, finish: &Finish) -> Result<Finished, StoreError> {
+        let answers = self.finish_together(&[finish]).await.map_err(refusal)?;
+        Ok(answers.into_iter().next().unwrap_or(Finished::Fenced))
+    }
+}
+
+fn changes(rows: &[PgRow]) -> Result<HashMap<JobId, Change>, StoreError> {
+    rows.iter().map(|row| change(row).map(|change| (change.id, change))).collect()
+}
+
+#[async_trait]
+impl Attempts for Database {
+    async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
+        let ids: Vec<Uuid> = job_ids(&claim).into_iter().map(JobId::as_uuid).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut dispatches = dispatch_ids(&claim);
+        dispatches.sort_unstable();
+        let (first, last) = id_range(&ids);
+        let query = sqlx::query(include_str!("sql/claim_jobs.sql"))
+            .bind(dispatches)
+            .bind(claim.worker.as_uuid())
+            .bind(claim.lease.as_uuid())
+            .bind(ids)
+            .bind(first)
+            .bind(last);
+        self.fetch(Lane::Relaxed, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
+    }
+
+    async fn claim_waiting(
+        &self,
+        claim: Claim,
+        queues: &[QueueName],
+        kinds: &[KindName],
+        limit: usize,
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(10_000);
+        if queues.is_empty() || kinds.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query(include_str!("sql/claim_waiting_jobs.sql"))
+            .bind(queues.iter().map(QueueName::as_str).collect::<Vec<_>>())
+            .bind(kinds.iter().map(KindName::as_str).collect::<Vec<_>>())
+            .bind(claim.worker.as_uuid())
+            .bind(claim.lease.as_uuid())
+            .bind(limit);
+        self.fetch(Lane::Relaxed, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
+    }
+
+    async fn finish(&self, batch: &[Finish]) -> Result<Vec<Result<Finished, StoreError>>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all: Vec<&Finish> = batch.iter().collect();
+        match self.finish_together(&all).await {
+            Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+            Err(error) if may_be_one_row(&error) => {
+                tracing::debug!(%error, jobs = all.len(), "a batch of ends failed, trying each alone");
+                let alone: Vec<_> = all.into_iter().map(|finish| self.finish_alone(finish)).collect();
+                Ok(stream::iter(alone).buffered(ALONE_AT_ONCE).collect().await)
+            }
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    async fn report_progress(&self, batch: &[ProgressReport]) -> Result<Vec<Change>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let texts = batch
+            .iter()
+            .map(|report| serde_json::to_string(&report.progress))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+        let ids: Vec<Uuid> = batch.iter().map(|report| report.fence.job.as_uuid()).collect();
+        let (first, last) = id_range(&ids);
+        let query = sqlx::query(include_str!("sql/report_progress.sql"))
+            .bind(ids)
+            .bind(batch.iter().map(|report| report.fence.attempt).collect::<Vec<_>>())
+            .bind(batch.iter().map(|report| report.fence.token).collect::<Vec<_>>())
+            .bind(texts)
+            .bind(first)
+            .bind(last);
+        self.fetch(Lane::Relaxed, query).await?.iter().map(change).collect()
+    }
+
+    async fn drop_stray_leases(
+        &self,
+        worker: WorkerId,
+        keep: &[LeaseId],
+        held: &[JobId],
+    ) -> Result<Vec<Change>, StoreError> {
+        let query = sqlx::query(include_str!("sql/drop_stray_leases.sql"))
+            .bind(worker.as_uuid())
+            .bind(keep.iter().map(|lease| lease.as_uuid()).collect::<Vec<_>>())
+            .bind(held.iter().map(|job| job.as_uuid()).collect::<Vec<_>>());
+        self.fetch(Lane::Durable, query).await?.iter().map(change).collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! Connections, and how long anybody waits for them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, PgConnection, Postgres};
+use tokio::time::timeout_at;
+
+use super::refusal::{is_broken_connection, refusal, timed_out};
+use crate::config::Secret;
+use crate::lifecycle::{Clock, SystemClock};
+use crate::store::StoreError;
+
+/// A statement with its values.
+pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+/// How long one statement waits for a row that another holds. Statements take milliseconds: who holds a row longer is
+/// stuck, and waiting longer would only hold up everybody behind.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Two kinds of connection, so that neither kind of work starves the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// What was promised to be kept: each commit waits for the disk.
+    Durable,
+    /// Reads, and commits that may be lost in a crash since they are then simply made again.
+    Relaxed,
+}
+
+/// The pools of one process.
+pub(super) struct Database {
+    durable: PgPool,
+    relaxed: PgPool,
+    options: PgConnectOptions,
+    timeout: Duration,
+    outage: Arc<Outage>,
+    keys_seen: Mutex<String>,
+}
+
+/// When a connection was last found broken. Connections older than that are not trusted: after a restart of the server
+/// one statement fails for what is really one outage, and not one for each idle connection.
+#[derive(Default)]
+struct Outage(Mutex<Option<Instant>>);
+
+impl Outage {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemClock.monotonic());
+    }
+
+    fn survived_by(&self, age: Duration) -> bool {
+        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.is_none_or(|at| age < SystemClock.monotonic().saturating_duration_since(at))
+    }
+}
+
+/// A connection on loan. One that was abandoned in the middle of a statement, by a timeout or by a caller that went
+/// away, is closed instead of going back: nobody knows when its answer comes.
+struct Loan {
+    connection: sqlx::pool::PoolConnection<Postgres>,
+    settled: bool,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Database {
+    pub(super) fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.expose().parse().map_err(refusal)?;
+        let options = options
+            .options([
+                // What a lost statement still does on the server must not outlive by far whoever waited for it.
+                ("statement_timeout", timeout.as_millis()),
+                ("lock_timeout", LOCK_TIMEOUT.min(timeout).as_millis()),
+                ("idle_in_transaction_session_timeout", timeout.as_millis()),
+                // A client that vanished without a word frees its locks, the session lock above all, within seconds.
+                ("tcp_keepalives_idle", 5),
+                ("tcp_keepalives_interval", 2),
+                ("tcp_keepalives_count", 3),
+            ])
+            // The statements find rows by key, whatever the statistics say: a plan made while a table was empty must
+            // not read all of it once it is full, and one made anew for each batch costs more than it could gain.
+            .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")]);
+        let relaxed = options.clone().options([("synchronous_commit", "off")]);
+        let outage = Arc::new(Outage::default());
+        let pool = |size: u32| {
+            let outage = Arc::clone(&outage);
+            PgPoolOptions::new()
+                .max_connections(size.max(1))
+                .acquire_timeout(timeout)
+                .test_before_acquire(false)
+                .before_acquire(move |_, connection| {
+                    let trusted = outage.survived_by(connection.age);
+                    Box::pin(async move { Ok(trusted) })
+                })
+        };
+        let durable = pool(connections - connections / 2)
+            // What is accepted must be on disk, whatever the database or the role has been set to.
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    let on = "SELECT set_config('synchronous_commit', 'on', false)
+                        WHERE current_setting('synchronous_commit') = 'off'";
+                    sqlx::query(on).execute(connection).await.map(|_| ())
+                })
+            })
+            .connect_lazy_with(options.clone());
+        let relaxed = pool(connections / 2).connect_lazy_with(relaxed);
+        Ok(Self { durable, relaxed, options, timeout, outage, keys_seen: Mutex::default() })
+    }
+
+    /// How long a method may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// When a method that begins now has to be over.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline_within(self.timeout)
+    }
+
+    /// The same for one that may take no longer than `limit`.
+    pub(super) fn deadline_within(&self, limit: Duration) -> Instant {
+        SystemClock.monotonic() + self.timeout.min(limit)
+    }
+
+    /// Runs one statement.
+    pub(super) async fn fetch(&self, lane: Lane, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+        self.fetch_until(self.deadline(), lane, statement).await.map_err(refusal)
+    }
+
+    /// Runs one statement, giving up at `deadline`; the error as it came.
+    pub(super) async fn fetch_until(
+        &self,
+        deadline: Instant,
+        lane: Lane,
+        statement: Statement<'_>,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let pool = match lane {
+            Lane::Durable => &self.durable,
+            Lane::Relaxed => &self.relaxed,
+        };
+        let work = async {
+            let mut loan = Loan { connection: pool.acquire().await?, settled: false };
+            let answer = statement.fetch_all(&mut *loan.connection).await;
+            loan.settled = answer.as_ref().err().is_none_or(|error| !is_broken_connection(error));
+            answer
+        };
+        let answer = timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(timed_out()));
+        if answer.as_ref().err().is_some_and(is_broken_connection) {
+            self.outage.note();
+        }
+        answer
+    }
+
+    /// A connection of its own for work that is not one statement, each of which may take up to `timeout`.
+    pub(super) async fn connect(&self, lane: Lane, timeout: Duration) -> Result<PgConnection, sqlx::Error> {
+        let mut options = self.options.clone().options([("statement_timeout", timeout.as_millis())]);
+        if lane == Lane::Relaxed {
+            options = options.options([("synchronous_commit", "off")]);
+        }
+        let deadline = self.deadline_within(timeout);
+        timeout_at(deadline.into(), PgConnection::connect_with(&options)).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Where retention's walk over the idempotency keys has come to.
+    pub(super) fn last_key_seen(&self) -> String {
+        self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn see_keys_until(&self, key: String) {
+        *self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    pub(super) async fn close_pools(&self) {
+        tokio::join!(self.durable.close(), self.relaxed.close());
+    }
+}

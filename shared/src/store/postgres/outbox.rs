@@ -1,0 +1,60 @@
+//! What the relay asks. All of it may be lost in a crash: a dispatch that was published once too often finds nothing
+//! to claim.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::database::{Database, Lane};
+use super::rows::{Cells, dispatch};
+use crate::domain::{Band, Dispatch, DispatchId, QueueName};
+use crate::store::{Outbox, QueueDepth, StoreError};
+
+#[async_trait]
+impl Outbox for Database {
+    async fn take_unpublished(&self, limit: u32, hold: Duration) -> Result<Vec<Dispatch>, StoreError> {
+        let query = sqlx::query(include_str!("sql/take_unpublished_dispatches.sql"))
+            .bind(i64::from(limit))
+            .bind(hold.as_secs_f64());
+        self.fetch(Lane::Relaxed, query).await?.iter().map(dispatch).collect()
+    }
+
+    async fn mark_published(&self, ids: &[DispatchId]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query(include_str!("sql/mark_dispatches_published.sql")).bind(ids.to_vec());
+        self.fetch(Lane::Relaxed, query).await.map(|_| ())
+    }
+
+    async fn take_lost(
+        &self,
+        queue: &QueueName,
+        band: Band,
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<Dispatch>, StoreError> {
+        let query = sqlx::query(include_str!("sql/take_lost_dispatches.sql"))
+            .bind(queue.as_str())
+            .bind(band.as_i16())
+            .bind(age.as_secs_f64())
+            .bind(i64::from(limit));
+        self.fetch(Lane::Relaxed, query).await?.iter().map(dispatch).collect()
+    }
+
+    async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
+        let rows = self.fetch(Lane::Relaxed, sqlx::query(include_str!("sql/find_depths.sql"))).await?;
+        let depth = |row| {
+            let cells = Cells::of("dispatches", row);
+            let oldest: Option<i64> = cells.get("oldest_microseconds")?;
+            Ok(QueueDepth {
+                queue: cells.parse("queue")?,
+                band: cells.band()?,
+                jobs: cells.number("jobs")?,
+                published: cells.number("published")?,
+                oldest_published: oldest.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
+            })
+        };
+        rows.iter().map(depth).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! Migrations and health.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Connection, SqlSafeStr};
+
+use super::database::{Database, Lane};
+use super::partitions;
+use super::refusal::{is_missing_table, refusal};
+use super::rows::Cells;
+use crate::store::{Schema, SchemaVersion, StoreError};
+
+/// What is applied, in order: number, name, statements.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "create jobs and what waits",
+    include_str!("../../../../migrations/postgres/0001_create_jobs_and_what_waits.sql"),
+)];
+
+/// A migration may have to rewrite what is there.
+const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// A store that takes longer to answer at all is not well.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.map(|(version, name, statements)| {
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, statements.into_sql_str(), false)
+    });
+    let mut migrator = Migrator::with_migrations(migrations.into());
+    // A newer release has migrated already, and this one still runs: migrations expand first and contract later.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+#[async_trait]
+impl Schema for Database {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.connect(Lane::Durable, MIGRATION_TIMEOUT).await.map_err(refusal)?;
+        // Not `run`: its bounds hide from the compiler that this future may move between threads.
+        migrator().run_direct(None, &mut connection, false).await.map_err(StoreError::unavailable)?;
+        // The session ends here anyway, and with it the lock.
+        let _ = connection.close().await;
+        partitions::prepare(self).await
+    }
+
+    async fn version(&self) -> Result<SchemaVersion, StoreError> {
+        let needed = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+        let query = sqlx::query("SELECT COALESCE(max(version), 0) AS found FROM _sqlx_migrations WHERE success");
+        match self.fetch_until(self.deadline(), Lane::Relaxed, query).await {
+            Ok(rows) => {
+                let found = rows.first().map(|row| Cells::of("_sqlx_migrations", row).get("found")).transpose()?;
+                Ok(SchemaVersion { found: found.unwrap_or(0), needed })
+            }
+            Err(error) if is_missing_table(&error) => Ok(SchemaVersion { found: 0, needed }),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let deadline = self.deadline_within(PING_TIMEOUT);
+        let answer = self.fetch_until(deadline, Lane::Relaxed, sqlx::query("SELECT 1")).await;
+        answer.map(|_| ()).map_err(refusal)
+    }
+
+    async fn describe(&self) -> Result<String, StoreError> {
+        let query = sqlx::query(include_str!("sql/describe_server.sql"));
+        let rows = self.fetch(Lane::Durable, query).await?;
+        rows.first().map_or_else(|| Ok(String::new()), |row| Cells::of("pg_settings", row).get("description"))
+    }
+
+    async fn close(&self) {
+        self.close_pools().await;
+    }
+}

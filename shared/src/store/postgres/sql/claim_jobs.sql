@@ -1,0 +1,28 @@
+-- Takes the jobs of the given dispatches that still wait, and clears the dispatches.
+WITH cleared AS (
+    DELETE FROM dispatches WHERE id = ANY($1)
+),
+-- In order of id, as every statement that takes several jobs: unordered they would deadlock. Not SKIP LOCKED: the
+-- dispatch goes with this claim, so a job that was skipped would be lost until somebody finds it.
+locked AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE id = ANY($4) AND id BETWEEN $5 AND $6 AND status = 'queued'
+    ORDER BY id
+    FOR UPDATE
+),
+leased AS (
+    INSERT INTO leases (id, worker, jobs)
+    SELECT $3, $2, array_agg(id) FROM locked HAVING count(*) > 0
+)
+UPDATE jobs SET
+    status = 'in_progress',
+    version = version + 1,
+    attempt = attempt + 1,
+    worker = $2,
+    token = gen_random_uuid(),
+    started_at = now(),
+    next_attempt_at = NULL,
+    progress = NULL
+WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND id BETWEEN $5 AND $6 AND status = 'queued'
+RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
+    traceparent

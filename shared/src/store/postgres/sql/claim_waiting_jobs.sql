@@ -1,0 +1,62 @@
+-- Takes what waits longest, most urgent first, without a broker: dispatches of about $5 jobs in all.
+WITH near AS MATERIALIZED (
+    SELECT d.id, d.band
+    FROM unnest($1::text[]) AS q (queue)
+    CROSS JOIN unnest($2::text[]) AS k (kind)
+    CROSS JOIN unnest('{2,1,0}'::smallint[]) AS b (band)
+    CROSS JOIN LATERAL (
+        SELECT id, band FROM dispatches
+        WHERE queue = q.queue AND kind = k.kind AND band = b.band
+        ORDER BY id
+        -- More than will be taken: others are taking from the same end.
+        LIMIT 8 * $5
+    ) d
+    ORDER BY d.band DESC, d.id
+    LIMIT 8 * $5
+),
+taken AS MATERIALIZED (
+    SELECT id, band, jobs FROM dispatches
+    WHERE id = ANY(ARRAY(SELECT id FROM near))
+    ORDER BY band DESC, id
+    LIMIT $5
+    FOR UPDATE SKIP LOCKED
+),
+chosen AS MATERIALIZED (
+    SELECT id, jobs FROM (
+        SELECT id, jobs, sum(cardinality(jobs)) OVER (ORDER BY band DESC, id) - cardinality(jobs) AS jobs_before
+        FROM taken
+    ) t
+    WHERE jobs_before < $5
+),
+cleared AS (
+    DELETE FROM dispatches WHERE id = ANY(ARRAY(SELECT id FROM chosen))
+),
+wanted AS MATERIALIZED (
+    SELECT DISTINCT u.id FROM chosen, unnest(chosen.jobs) AS u (id)
+),
+locked AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE id = ANY(ARRAY(SELECT id FROM wanted))
+        AND id BETWEEN (SELECT id FROM wanted ORDER BY id LIMIT 1) AND (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
+        AND status = 'queued'
+    ORDER BY id
+    FOR UPDATE
+),
+leased AS (
+    INSERT INTO leases (id, worker, jobs)
+    SELECT $4, $3, array_agg(id) FROM locked HAVING count(*) > 0
+)
+UPDATE jobs SET
+    status = 'in_progress',
+    version = version + 1,
+    attempt = attempt + 1,
+    worker = $3,
+    token = gen_random_uuid(),
+    started_at = now(),
+    next_attempt_at = NULL,
+    progress = NULL
+WHERE id = ANY(ARRAY(SELECT id FROM locked))
+    AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
+    AND status = 'queued'
+RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
+    traceparent

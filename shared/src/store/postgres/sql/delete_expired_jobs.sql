@@ -1,0 +1,10 @@
+-- Deletes forgotten jobs of the default partition, which is never dropped, and their keys.
+WITH gone AS (
+    DELETE FROM jobs_default
+    WHERE id = ANY(ARRAY(SELECT id FROM jobs_default WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED))
+    RETURNING id, idempotency_key
+),
+keyless AS (
+    DELETE FROM idempotency_keys k USING gone WHERE k.key = gone.idempotency_key AND k.job_id = gone.id
+)
+SELECT count(*) AS removed FROM gone

@@ -1,0 +1,51 @@
+-- Drops the claims that a worker knows nothing of, and gives back the jobs in them that it does not hold.
+WITH dropped AS (
+    DELETE FROM leases WHERE worker = $1 AND id <> ALL($2) RETURNING jobs
+),
+strays AS MATERIALIZED (
+    SELECT DISTINCT u.id FROM dropped, unnest(dropped.jobs) AS u (id) WHERE u.id <> ALL($3)
+),
+locked AS MATERIALIZED (
+    SELECT id FROM jobs
+    WHERE id = ANY(ARRAY(SELECT id FROM strays))
+        AND id BETWEEN (SELECT id FROM strays ORDER BY id LIMIT 1) AND (SELECT id FROM strays ORDER BY id DESC LIMIT 1)
+        AND status = 'in_progress' AND worker = $1
+    ORDER BY id
+    FOR UPDATE
+),
+moved AS (
+    UPDATE jobs SET
+        status = CASE WHEN cancel_requested_at IS NULL THEN 'queued' ELSE 'canceled' END,
+        version = version + 1,
+        attempt = attempt - CASE WHEN cancel_requested_at IS NULL THEN 1 ELSE 0 END,
+        token = NULL,
+        finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN now() END,
+        expires_at = CASE WHEN cancel_requested_at IS NOT NULL
+            THEN now() + kept_for(retention_seconds, idempotency_key) END,
+        cancel_acknowledged_at = CASE WHEN cancel_requested_at IS NOT NULL THEN now() END
+    WHERE id = ANY(ARRAY(SELECT id FROM locked))
+        AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
+        AND status = 'in_progress' AND worker = $1
+    RETURNING id, version, status, queue, kind, priority, dispatch_width
+),
+untimed AS (
+    DELETE FROM timers t
+    USING (
+        SELECT job_id, purpose FROM timers
+        WHERE job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled')) AND purpose = 'revoke'
+        FOR UPDATE SKIP LOCKED
+    ) gone
+    WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
+        AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+waiting AS (
+    INSERT INTO dispatches (queue, band, kind, jobs, publish_after)
+    SELECT queue, band, kind, array_agg(id ORDER BY id), now()
+    FROM (
+        SELECT id, queue, band_of(priority) AS band, kind, dispatch_width, (row_number() OVER (
+            PARTITION BY queue, band_of(priority), kind, dispatch_width ORDER BY id) - 1) / dispatch_width AS chunk
+        FROM moved WHERE status = 'queued'
+    ) w
+    GROUP BY queue, band, kind, dispatch_width, chunk
+)
+SELECT id, version, status FROM moved

@@ -1,0 +1,14 @@
+-- Jobs without their inputs; results come along when they are JSON or text and short enough.
+SELECT
+    id, kind, queue, priority, version, status, attempt, max_attempts, run_at, started_at, finished_at,
+    next_attempt_at, expires_at, deadline, run_timeout_ms, retention_seconds, worker, progress,
+    cancel_requested_at, cancel_reason, cancel_acknowledged_at,
+    result_type, result_digest, octet_length(result)::bigint AS result_size,
+    CASE WHEN octet_length(result) <= $4::bigint AND (
+        btrim(lower(split_part(result_type, ';', 1))) = 'application/json'
+        OR btrim(lower(split_part(result_type, ';', 1))) LIKE '%+json'
+        OR btrim(lower(split_part(result_type, ';', 1))) LIKE 'text/%'
+    ) THEN result END AS result,
+    error, attempts, metadata, tags, idempotency_key, traceparent
+FROM jobs
+WHERE id = ANY($1) AND id BETWEEN $2 AND $3 AND (expires_at IS NULL OR expires_at > now())

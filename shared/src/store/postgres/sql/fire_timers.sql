@@ -1,0 +1,76 @@
+-- Fires what is due. A job is updated at most once, whatever of it is due; a timer that no longer applies just goes.
+WITH due AS MATERIALIZED (
+    SELECT job_id, purpose FROM timers
+    WHERE due_at <= now()
+    ORDER BY due_at
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+),
+untimed AS (
+    DELETE FROM timers t USING due
+    WHERE t.job_id = ANY(ARRAY(SELECT job_id FROM due)) AND t.job_id = due.job_id AND t.purpose = due.purpose
+),
+wanted AS MATERIALIZED (
+    SELECT job_id AS id, bool_or(purpose = 'enqueue') AS enqueue, bool_or(purpose = 'expire') AS expire,
+        bool_or(purpose = 'revoke') AS revoke
+    FROM due GROUP BY job_id
+),
+locked AS MATERIALIZED (
+    SELECT id, status, started_at, cancel_requested_at FROM jobs
+    WHERE id = ANY(ARRAY(SELECT id FROM wanted))
+        AND id BETWEEN (SELECT id FROM wanted ORDER BY id LIMIT 1) AND (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
+        AND status IN ('scheduled', 'queued', 'in_progress', 'retrying')
+    ORDER BY id
+    FOR UPDATE
+),
+-- domain::apply in SQL. A job whose start and last moment to start have both come did not start in time.
+decided AS MATERIALIZED (
+    SELECT id, CASE
+        WHEN w.revoke AND l.status = 'in_progress' AND l.cancel_requested_at IS NOT NULL THEN 'canceled'
+        WHEN w.expire AND l.status IN ('scheduled', 'queued') AND l.started_at IS NULL THEN 'expired'
+        WHEN w.enqueue AND l.status IN ('scheduled', 'retrying') THEN 'queued'
+    END AS status
+    FROM wanted w JOIN locked l USING (id)
+),
+moved AS (
+    UPDATE jobs j SET
+        status = d.status,
+        version = j.version + 1,
+        token = NULL,
+        next_attempt_at = NULL,
+        finished_at = CASE WHEN d.status <> 'queued' THEN now() END,
+        expires_at = CASE WHEN d.status <> 'queued' THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END
+    FROM decided d
+    WHERE j.id = ANY(ARRAY[d.id]) AND d.status IS NOT NULL
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width
+),
+-- One that expires or is revoked has nothing to wait for any more. Skipped: firing elsewhere, where it just goes.
+untimed_ends AS (
+    DELETE FROM timers t
+    USING (
+        SELECT o.job_id, o.purpose FROM timers o
+        WHERE o.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status <> 'queued'))
+            AND NOT EXISTS (SELECT FROM due WHERE due.job_id = o.job_id AND due.purpose = o.purpose)
+        FOR UPDATE SKIP LOCKED
+    ) gone
+    WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status <> 'queued'))
+        AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+waiting AS (
+    INSERT INTO dispatches (queue, band, kind, jobs)
+    SELECT queue, band, kind, array_agg(id ORDER BY id)
+    FROM (
+        SELECT id, queue, band_of(priority) AS band, kind, dispatch_width, (row_number() OVER (
+            PARTITION BY queue, band_of(priority), kind, dispatch_width ORDER BY id) - 1) / dispatch_width AS chunk
+        FROM moved WHERE status = 'queued'
+    ) w
+    GROUP BY queue, band, kind, dispatch_width, chunk
+    RETURNING id, queue, band, kind, jobs
+)
+SELECT id AS job, version, status, NULL::bigint AS dispatch, NULL::text AS queue, NULL::smallint AS band,
+    NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken
+FROM moved
+UNION ALL
+SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL FROM waiting
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FROM due

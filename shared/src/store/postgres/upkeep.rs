@@ -1,0 +1,69 @@
+//! What the repair loops ask.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+
+use super::database::{Database, Lane};
+use super::partitions;
+use super::refusal::{is_missing_reference, refusal};
+use super::rows::{Cells, change_of, millis, numbered_dispatch};
+use crate::store::{Moved, StoreError, Upkeep};
+
+/// Reads what a repair moved, and how much it had taken up to do so.
+fn moved(rows: &[PgRow]) -> Result<(Moved, i64), StoreError> {
+    let mut moved = Moved::default();
+    let mut taken = 0;
+    for row in rows {
+        let cells = Cells::of("jobs", row);
+        if let Some(job) = cells.get("job")? {
+            moved.changes.push(change_of(&cells, job)?);
+        } else if let Some(dispatch) = cells.get("dispatch")? {
+            moved.dispatches.push(numbered_dispatch(&Cells::of("dispatches", row), dispatch)?);
+        } else {
+            taken = cells.get("taken")?;
+        }
+    }
+    Ok((moved, taken))
+}
+
+#[async_trait]
+impl Upkeep for Database {
+    async fn fire_timers(&self, limit: u32) -> Result<Moved, StoreError> {
+        let query = sqlx::query(include_str!("sql/fire_timers.sql")).bind(i64::from(limit));
+        let (moved, taken) = moved(&self.fetch(Lane::Durable, query).await?)?;
+        Ok(Moved { more: taken > 0 && taken == i64::from(limit), ..moved })
+    }
+
+    async fn next_timer(&self) -> Result<Option<Duration>, StoreError> {
+        let rows = self.fetch(Lane::Relaxed, sqlx::query(include_str!("sql/find_next_timer.sql"))).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let micros: Option<i64> = Cells::of("timers", row).get("microseconds")?;
+        Ok(micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
+    }
+
+    async fn rescue_dead_worker(
+        &self,
+        max_crashes: i32,
+        store_up_for: Option<Duration>,
+    ) -> Result<Option<Moved>, StoreError> {
+        let query =
+            sqlx::query(include_str!("sql/rescue_dead_worker.sql")).bind(max_crashes).bind(store_up_for.map(millis));
+        match self.fetch_until(self.deadline(), Lane::Durable, query).await {
+            Ok(rows) if rows.is_empty() => Ok(None),
+            Ok(rows) => Ok(Some(Moved { more: true, ..moved(&rows)?.0 })),
+            // It is claiming in this very moment: nothing was moved, and the next look will find what it took.
+            Err(error) if is_missing_reference(&error) => Ok(Some(Moved { more: true, ..Moved::default() })),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    async fn remove_expired(&self) -> Result<bool, StoreError> {
+        partitions::remove_expired(self).await
+    }
+
+    async fn prepare_partitions(&self) -> Result<(), StoreError> {
+        partitions::prepare(self).await
+    }
+}

@@ -1,0 +1,157 @@
+//! A broker that is away, blocks, or does not answer: nobody waits longer than configured, and all of it recovers by
+//! itself.
+
+use std::time::{Duration, Instant};
+
+use raincheck_shared::broker::{Broker, BrokerError, Link, Signal};
+use raincheck_shared::config::BrokerSettings;
+use raincheck_shared::domain::Dispatch;
+
+use super::wakeups::hears;
+use crate::harness::broker::{Bench, becomes, dispatches, next, queue, rabbitmq_settings, soon, up};
+use crate::harness::private_rabbitmq::PrivateRabbitmq;
+
+fn bench_of(node: &PrivateRabbitmq, publish_timeout: Duration) -> Bench {
+    Bench::open(BrokerSettings::Rabbitmq(raincheck_shared::config::RabbitmqSettings {
+        publish_timeout,
+        ..rabbitmq_settings(&node.url)
+    }))
+}
+
+/// Publishes until it works, as the relay would.
+async fn publish_at_last(broker: &Broker, batch: &[Dispatch]) {
+    let published = async {
+        loop {
+            up(broker.publisher.link()).await;
+            if broker.publisher.publish(batch).await.iter().all(Result::is_ok) {
+                return;
+            }
+        }
+    };
+    soon("a publish that works", published).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_to_nobody_fails_at_once() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("amqp://guest:guest@{}/%2f", nobody.local_addr().unwrap());
+    drop(nobody);
+    let bench = Bench::rabbitmq_at(&url);
+    let started = Instant::now();
+    let answers = bench.broker.publisher.publish(&dispatches(&queue("a"), 3)).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
+    assert!(started.elapsed() < Duration::from_secs(5), "it waited {:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_was_killed_or_restarted_is_found_again() {
+    let node = PrivateRabbitmq::start().await;
+    let a = queue("a");
+    bench_of(&node, Duration::from_secs(20))
+        .run(async |bench| {
+            let mut deliveries = bench.consume(std::slice::from_ref(&a), 8).await;
+            let other = bench.another_process();
+            hears(&bench.broker, &other).await;
+            for (fall, data_is_lost) in [("kill", false), ("stop", true)] {
+                let sent = dispatches(&a, 2);
+                bench.publish(&sent).await;
+                // One taken and not settled, one perhaps on its way: neither is lost with the connection.
+                let held = next(&mut deliveries).await;
+                let mut hints = bench.broker.wakeups.subscribe();
+                node.tell(fall).await;
+                becomes(bench.broker.publisher.link(), Link::Down).await;
+                becomes(deliveries.link(), Link::Down).await;
+                held.receipt.ack();
+                if data_is_lost {
+                    node.tell("wipe").await;
+                }
+                node.tell("resume").await;
+                soon("a hint that hints were missed", async { while hints.recv().await != Ok(Signal::Missed) {} })
+                    .await;
+                hears(&bench.broker, &other).await;
+                up(deliveries.link()).await;
+                let late = dispatches(&a, 1);
+                publish_at_last(&bench.broker, &late).await;
+                let expected: Vec<_> = if data_is_lost { late } else { [sent, late].concat() };
+                let mut missing: Vec<_> = expected.iter().map(|dispatch| dispatch.id).collect();
+                while !missing.is_empty() {
+                    let delivery = next(&mut deliveries).await;
+                    missing.retain(|id| *id != delivery.dispatch.id);
+                    delivery.receipt.ack();
+                }
+            }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() {
+    let node = PrivateRabbitmq::start().await;
+    let a = queue("a");
+    let timeout = Duration::from_secs(3);
+    bench_of(&node, timeout)
+        .run(async |bench| {
+            let mut deliveries = bench.consume(std::slice::from_ref(&a), 2).await;
+            let before = dispatches(&a, 5);
+            bench.publish(&before).await;
+            node.ctl(&["set_vm_memory_high_watermark", "0.00001"]).await;
+            let started = Instant::now();
+            let refused =
+                async { while bench.broker.publisher.publish(&dispatches(&a, 10)).await.iter().all(Result::is_ok) {} };
+            soon("a publish that is refused", refused).await;
+            becomes(bench.broker.publisher.link(), Link::Down).await;
+            assert!(started.elapsed() < Duration::from_secs(30), "it took {:?}", started.elapsed());
+            let quick = Instant::now();
+            let answers = bench.broker.publisher.publish(&before).await;
+            assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
+            assert!(quick.elapsed() < timeout, "a link that is down makes nobody wait");
+            for _ in &before {
+                next(&mut deliveries).await.receipt.ack();
+            }
+            node.ctl(&["set_vm_memory_high_watermark", "0.6"]).await;
+            up(bench.broker.publisher.link()).await;
+            let after = dispatches(&a, 1);
+            publish_at_last(&bench.broker, &after).await;
+            loop {
+                let delivery = next(&mut deliveries).await;
+                delivery.receipt.ack();
+                if delivery.dispatch == after[0] {
+                    break;
+                }
+            }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_frozen_keeps_nobody_waiting_and_is_found_again() {
+    let node = PrivateRabbitmq::start().await;
+    let a = queue("a");
+    let timeout = Duration::from_secs(2);
+    bench_of(&node, timeout)
+        .run(async |bench| {
+            let mut deliveries = bench.consume(std::slice::from_ref(&a), 2).await;
+            let before = dispatches(&a, 1);
+            bench.publish(&before).await;
+            next(&mut deliveries).await.receipt.ack();
+            node.tell("pause").await;
+            let started = Instant::now();
+            let answers = bench.broker.publisher.publish(&dispatches(&a, 10)).await;
+            assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
+            assert!(started.elapsed() < timeout * 3, "it took {:?}", started.elapsed());
+            becomes(bench.broker.publisher.link(), Link::Down).await;
+            // The consumer has nothing to send: the heartbeat tells it.
+            becomes(deliveries.link(), Link::Down).await;
+            node.tell("continue").await;
+            let after = dispatches(&a, 1);
+            publish_at_last(&bench.broker, &after).await;
+            loop {
+                let delivery = next(&mut deliveries).await;
+                delivery.receipt.ack();
+                if delivery.dispatch == after[0] {
+                    break;
+                }
+            }
+        })
+        .await;
+}

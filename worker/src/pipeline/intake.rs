@@ -1,0 +1,167 @@
+//! From messages, or from the store, to running attempts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use raincheck_shared::broker::Delivery;
+use raincheck_shared::domain::{Ended, WorkerId};
+use raincheck_shared::lifecycle::Shutdown;
+use raincheck_shared::store::{ClaimedJob, StoreError};
+use raincheck_shared::telemetry::Chain;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Outbox, Parked, Pipeline};
+use crate::claimer::{self, Claimed, Source};
+use crate::executor::{Attempt, Limits, execute};
+use crate::running::{Run, Stop};
+
+/// Claims under way at the same time: the next messages are claimed while the last claim is written.
+const CLAIMS: usize = 2;
+/// After a claim whose fate is unknown: when to look for jobs that it took and nobody runs. More than once, since the
+/// statement may still have been under way the first time.
+const STRAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(30)];
+
+impl Pipeline {
+    /// Whether anything may be taken at all. The broker's prefetch bounds how many messages wait here.
+    pub(super) fn may_claim(&self) -> bool {
+        self.worker.is_some() && self.sure
+    }
+
+    /// Who claims, if a claim may start right now.
+    fn claimant(&self) -> Option<WorkerId> {
+        let free = !self.checking_strays && self.claiming.len() < CLAIMS;
+        self.worker.filter(|_| self.sure && free)
+    }
+
+    pub(super) fn park(&mut self, delivery: Delivery) {
+        let kind = &delivery.dispatch.kind;
+        if self.registry.get(kind).is_none() && self.unknown_kinds.insert(kind.clone()) {
+            tracing::error!(
+                job.kind = %kind,
+                queue = %delivery.dispatch.queue,
+                "no handler here for a kind in a subscribed queue: passing it to other workers"
+            );
+        }
+        self.parked.push(Parked { delivery, since: self.clock.monotonic() });
+    }
+
+    /// Claims what waits here and fits the free slots, all in one.
+    pub(super) fn claim_parked(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let Some(worker) = self.claimant() else { return };
+        let mut messages = Vec::new();
+        let slots = &mut self.slots;
+        let mut rest = Vec::with_capacity(self.parked.len());
+        for parked in self.parked.drain(..) {
+            let dispatch = &parked.delivery.dispatch;
+            if slots.fits(&dispatch.kind, dispatch.jobs.len()) {
+                slots.take(&dispatch.kind, dispatch.jobs.len());
+                messages.push(parked.delivery);
+            } else {
+                rest.push(parked);
+            }
+        }
+        self.parked = rest;
+        if !messages.is_empty() {
+            self.start_claim(worker, Source::Messages(messages), outbox, shutdown);
+        }
+    }
+
+    /// The database fallback: while the broker is away, what waits is in the store.
+    pub(super) fn claim_from_store(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
+        let Some(worker) = self.claimant() else { return };
+        let (kinds, limit) = self.slots.open_kinds();
+        if kinds.is_empty() || limit == 0 {
+            return;
+        }
+        let source = Source::Store { queues: self.queues.clone(), kinds, limit };
+        self.start_claim(worker, source, outbox, shutdown);
+    }
+
+    fn start_claim(&mut self, worker: WorkerId, source: Source, outbox: &Outbox, shutdown: &Shutdown) {
+        let lease = self.ids.lease();
+        self.claiming.insert(lease);
+        let attempts = Arc::clone(&self.store.attempts);
+        shutdown.spawn(claimer::claim(attempts, worker, lease, source, outbox.claimed.clone()));
+    }
+
+    pub(super) fn on_claimed(&mut self, claimed: Claimed, outbox: &Outbox, shutdown: &Shutdown) {
+        self.claiming.remove(&claimed.lease);
+        for (kind, count) in &claimed.reserved {
+            self.slots.free(kind, *count);
+        }
+        match claimed.jobs {
+            Ok(jobs) => {
+                self.counters.claimed(jobs.len());
+                let more = claimed.from_store && !jobs.is_empty();
+                for job in jobs {
+                    self.run_attempt(job, claimed.worker, outbox, shutdown);
+                }
+                if more && !shutdown.has_begun() {
+                    self.claim_from_store(outbox, shutdown);
+                }
+            }
+            Err(StoreError::Rejected(_)) => {
+                tracing::debug!("a claim was refused: this incarnation was declared dead");
+            }
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "a claim failed, its messages go back");
+                let now = self.clock.monotonic();
+                self.stray_checks = STRAYS.iter().map(|after| now + *after).collect();
+            }
+        }
+    }
+
+    fn run_attempt(&mut self, job: ClaimedJob, worker: WorkerId, outbox: &Outbox, shutdown: &Shutdown) {
+        self.slots.take(&job.kind, 1);
+        let canceled = CancellationToken::new();
+        let (stop, stopped) = watch::channel(Stop::No);
+        let (report, progress) = watch::channel(None);
+        let (fence, token) = (job.fence, job.fence.token);
+        self.running.add(Run {
+            fence,
+            worker,
+            lease: job.lease,
+            kind: job.kind.clone(),
+            canceled: canceled.clone(),
+            stop,
+            progress,
+        });
+        // Declared dead meanwhile, in doubt, or draining: it was taken, but it will not be started.
+        if self.worker != Some(worker) || !self.sure || shutdown.has_begun() {
+            let _ = outbox.ended.send((token, Some(Ended::Released)));
+            return;
+        }
+        let registry = Arc::clone(&self.registry);
+        let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
+        let ended_to = outbox.ended.clone();
+        shutdown.spawn(async move {
+            let ended = match registry.get(&job.kind) {
+                Some(entry) => {
+                    let limits = Limits::from(&settings.jobs);
+                    let attempt =
+                        Attempt { entry, job: &job, canceled, progress: report, limits, clock: clock.as_ref() };
+                    tokio::select! {
+                        biased;
+                        how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ended::Released),
+                        ended = execute(attempt) => Some(ended),
+                    }
+                }
+                // Claimed from the store by a race with a changed configuration: not ours to judge.
+                None => Some(Ended::Released),
+            };
+            let _ = ended_to.send((token, ended));
+        });
+    }
+}
+
+async fn stopped_how(mut stopped: watch::Receiver<Stop>) -> Stop {
+    match stopped.wait_for(|stop| *stop != Stop::No).await {
+        Ok(stop) => *stop,
+        // The pipeline went away without a word: so does the attempt.
+        Err(_) => Stop::Abandon,
+    }
+}
