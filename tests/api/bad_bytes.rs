@@ -5,6 +5,19 @@ use tokio::net::TcpStream;
 
 use crate::harness::served::Served;
 
+/// Demands a whole problem, and nothing after it.
+#[track_caller]
+fn assert_problem(said: &str, status: u16, code: &str) {
+    let (head, body) = said.split_once("\r\n\r\n").unwrap_or((said, ""));
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{said:?}");
+    let head = head.to_lowercase();
+    assert!(head.contains("\r\ncontent-type: application/problem+json"), "{said:?}");
+    assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())), "{said:?}");
+    assert!(head.contains("\r\nx-request-id: "), "{said:?}");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&problem["code"], &problem["status"]), (&code.into(), &status.into()), "{said:?}");
+}
+
 #[tokio::test]
 async fn what_is_no_http_is_answered_400_and_closed() {
     let served = Served::idle().await;
@@ -21,9 +34,23 @@ async fn what_is_no_http_is_answered_400_and_closed() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ] {
         let said = served.raw(bytes).await;
-        assert!(said.starts_with("HTTP/1.1 400 "), "{:?}: {said:?}", String::from_utf8_lossy(bytes));
+        assert_problem(&said, 400, "malformed-request");
     }
     assert!(served.client.is_ready().await);
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_or_too_slow_is_a_problem() {
+    let served = Served::idle().await;
+    let large = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(200_000));
+    let mut slow = TcpStream::connect(served.address).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nhos").await.unwrap();
+    let said = served.raw(large.as_bytes()).await;
+    assert_problem(&said, 400, "malformed-request");
+    let mut said = String::new();
+    slow.read_to_string(&mut said).await.unwrap();
+    assert_problem(&said, 408, "request-timeout");
     assert!(served.stop().await);
 }
 

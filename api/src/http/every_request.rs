@@ -65,7 +65,8 @@ pub(crate) async fn every_request(
     }
 }
 
-fn on_every_answer(headers: &mut HeaderMap, id: &str) {
+/// Headers that every answer has.
+pub(crate) fn on_every_answer(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }

@@ -5,9 +5,10 @@
 //! - one file for each endpoint
 //! - `extract`: what requests carry; `wire`: the JSON shapes
 //! - `problem`, `code`, `refusals`: everything that is not a success
-//! - `every_request`: what happens around each request
+//! - `every_request`: what happens around each request; `bare_errors`: what happens before there is one
 
 mod answer;
+mod bare_errors;
 mod cancel_job;
 mod code;
 mod every_request;

@@ -1,15 +1,21 @@
 //! Sockets and threads.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_server::{Server, ServerBuilder};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::rt::net::{TcpSocket, TcpStream};
+use actix_web::{App, web};
 use raincheck_shared::config::HttpSettings;
 
 use super::Front;
+use super::bare_errors::Connection;
 use super::every_request::every_request;
 use super::routes::routes;
 
@@ -17,24 +23,53 @@ use super::routes::routes;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// Connections that the system holds while all threads are busy.
+const BACKLOG: u32 = 1024;
 /// How long a connection lingers on which a body was refused, so that the client reads why.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Binds the socket. The server begins to accept when it is first polled; its threads are its own.
+///
+/// It is put together as `actix_web::HttpServer` does, but for [`Connection`], which that has no place for.
 pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Server, SocketAddr)> {
-    let drain = settings.drain_timeout.as_secs().saturating_add(1);
+    let socket = bind(settings.listen)?;
+    let addr = socket.local_addr()?;
     let front = web::Data::new(front);
-    let server =
-        HttpServer::new(move || App::new().app_data(front.clone()).wrap(from_fn(every_request)).configure(routes))
-            .disable_signals()
-            .workers(settings.workers.max(1))
-            .max_connections(settings.max_connections.max(1))
+    let builder = ServerBuilder::new()
+        .disable_signals()
+        .workers(settings.workers.max(1))
+        .max_concurrent_connections(settings.max_connections.max(1))
+        .shutdown_timeout(settings.drain_timeout.as_secs().saturating_add(1));
+    let draining = builder.graceful_shutdown_signal();
+    let server = builder.listen("raincheck", socket, move || {
+        let app = App::new().app_data(front.clone()).wrap(from_fn(every_request)).configure(routes);
+        let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let draining = draining.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_PATIENCE)
             .client_disconnect_timeout(LINGER)
-            .tcp_nodelay(true)
-            .shutdown_timeout(drain)
-            .bind(settings.listen)?;
-    let addr = server.addrs().first().copied().unwrap_or(settings.listen);
+            .local_addr(addr)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(|io: TcpStream| async move {
+            // Answers are written whole: waiting for more of them would only delay them.
+            let _ = io.set_nodelay(true);
+            let peer = io.peer_addr().ok();
+            Ok::<_, DispatchError>((Connection::new(io), Protocol::Http1, peer))
+        })
+        .and_then(http)
+    })?;
     Ok((server.run(), addr))
+}
+
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the connections of the last run to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)?.into_std()
 }
