@@ -38,18 +38,18 @@ queue = "apart"
 "#;
 
 /// A running API.
-pub struct Served {
-    pub client: Client,
-    pub address: SocketAddr,
-    pub store: Store,
-    pub broker: Broker,
+pub(crate) struct Served {
+    pub(crate) client: Client,
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Store,
+    pub(crate) broker: Broker,
     shutdown: Shutdown,
     _folder: TempFolder,
 }
 
 /// Who runs jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// Nobody: what is accepted waits.
     Nobody,
     /// A worker in this process.
@@ -58,7 +58,7 @@ pub enum Work {
 
 impl Served {
     /// Starts one. `settings`: dotted keys and what they are set to.
-    pub async fn with(work: Work, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(work: Work, settings: &[(&str, &str)]) -> Self {
         let folder = TempFolder::new("raincheck-api");
         let settings = Arc::new(configured(&folder.0, settings));
         let clock = SystemClock::shared();
@@ -86,29 +86,29 @@ impl Served {
     }
 
     /// One where what is accepted waits.
-    pub async fn idle() -> Self {
+    pub(crate) async fn idle() -> Self {
         Self::with(Work::Nobody, &[]).await
     }
 
     /// One where it is run.
-    pub async fn working() -> Self {
+    pub(crate) async fn working() -> Self {
         Self::with(Work::Worker, &[]).await
     }
 
     /// Asks it to drain, and goes on.
-    pub fn begin_to_stop(&self) {
+    pub(crate) fn begin_to_stop(&self) {
         self.shutdown.begin();
     }
 
     /// Stops it. True: everything ended by itself.
-    pub async fn stop(self) -> bool {
+    pub(crate) async fn stop(self) -> bool {
         let ended = self.shutdown.finish(Duration::from_secs(20)).await;
         self.store.schema.close().await;
         ended
     }
 
     /// Sends bytes as they are, and reads until the server closes or falls silent.
-    pub async fn raw(&self, bytes: &[u8]) -> String {
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         socket.write_all(bytes).await.unwrap();
         let mut said = Vec::new();

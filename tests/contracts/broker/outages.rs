@@ -1,11 +1,12 @@
 //! A broker that is away, blocks, or does not answer: nobody waits longer than configured, and all of it recovers by
 //! itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use raincheck_shared::broker::{Broker, BrokerError, Link, Signal};
 use raincheck_shared::config::BrokerSettings;
 use raincheck_shared::domain::Dispatch;
+use raincheck_shared::lifecycle::{Clock, SystemClock};
 
 use super::wakeups::hears;
 use crate::harness::broker::{Bench, becomes, dispatches, next, queue, rabbitmq_settings, soon, up};
@@ -37,7 +38,7 @@ async fn a_publish_to_nobody_fails_at_once() {
     let url = format!("amqp://guest:guest@{}/%2f", nobody.local_addr().unwrap());
     drop(nobody);
     let bench = Bench::rabbitmq_at(&url);
-    let started = Instant::now();
+    let started = SystemClock.monotonic();
     let answers = bench.broker.publisher.publish(&dispatches(&queue("a"), 3)).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
     assert!(started.elapsed() < Duration::from_secs(5), "it waited {:?}", started.elapsed());
@@ -52,6 +53,11 @@ async fn a_broker_that_was_killed_or_restarted_is_found_again() {
             let mut deliveries = bench.consume(std::slice::from_ref(&a), 8).await;
             let other = bench.another_process();
             hears(&bench.broker, &other).await;
+            bench.publish(&dispatches(&a, 1)).await;
+            next(&mut deliveries).await.receipt.ack();
+            // RabbitMQ 3.10 writes down which log belongs to a new queue only seconds later. A node that is killed before
+            // has a queue without a leader, and answers nobody who asks for it.
+            tokio::time::sleep(Duration::from_secs(5)).await;
             for (fall, data_is_lost) in [("kill", false), ("stop", true)] {
                 let sent = dispatches(&a, 2);
                 bench.publish(&sent).await;
@@ -95,13 +101,13 @@ async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() 
             let before = dispatches(&a, 5);
             bench.publish(&before).await;
             node.ctl(&["set_vm_memory_high_watermark", "0.00001"]).await;
-            let started = Instant::now();
+            let started = SystemClock.monotonic();
             let refused =
                 async { while bench.broker.publisher.publish(&dispatches(&a, 10)).await.iter().all(Result::is_ok) {} };
             soon("a publish that is refused", refused).await;
             becomes(bench.broker.publisher.link(), Link::Down).await;
             assert!(started.elapsed() < Duration::from_secs(30), "it took {:?}", started.elapsed());
-            let quick = Instant::now();
+            let quick = SystemClock.monotonic();
             let answers = bench.broker.publisher.publish(&before).await;
             assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
             assert!(quick.elapsed() < timeout, "a link that is down makes nobody wait");
@@ -135,7 +141,7 @@ async fn a_broker_that_is_frozen_keeps_nobody_waiting_and_is_found_again() {
             bench.publish(&before).await;
             next(&mut deliveries).await.receipt.ack();
             node.tell("pause").await;
-            let started = Instant::now();
+            let started = SystemClock.monotonic();
             let answers = bench.broker.publisher.publish(&dispatches(&a, 10)).await;
             assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
             assert!(started.elapsed() < timeout * 3, "it took {:?}", started.elapsed());

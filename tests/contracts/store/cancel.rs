@@ -136,6 +136,10 @@ async fn a_cancel_and_an_end_at_the_same_time_leave_one_end(on: &StoreFixture) {
             Canceled::TooLate => assert_eq!(job.status, Status::Succeeded),
             other => panic!("{other:?}"),
         }
+        // A timer that the loser of the race left behind just goes.
+        on.age(GRACE).await;
+        assert_eq!(fire(on).await.changes, []);
         assert_eq!(on.timers_of(running.id).await, 0);
+        assert_eq!(find(on, running.id).await.status, job.status);
     }
 }

@@ -1,13 +1,15 @@
 //! Publishing: a batch is written whole, then all its confirms are awaited, the publish timeout over all of it.
 //!
-//! A batch that does not come to its end takes its connection with it: nobody could tell its late confirms and returns
-//! from those of the next one.
+//! A batch that does not come to its end takes its channel with it: nobody could tell its late confirms and returns from
+//! those of the next one. If nothing at all was confirmed, it takes the connection.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
 use lapin::types::FieldTable;
@@ -28,6 +30,7 @@ use crate::lifecycle::Shutdown;
 /// Batches under way at once, each on a channel of its own.
 const BATCHES: usize = 8;
 const PERSISTENT: u8 = 2;
+const LATE: &str = "no confirm within the publish timeout";
 
 /// A message on its way to a queue.
 pub(super) struct Outgoing {
@@ -82,75 +85,140 @@ impl QueuePublisher {
         let Some(session) = self.connection().session_if_up() else {
             return fail(&BrokerError::Unavailable("not connected, or blocked by an alarm"));
         };
-        let cut_short = tokio::select! {
-            biased;
-            sent = tokio::time::timeout(self.settings.publish_timeout, self.send_over(&session, batch)) => match sent {
-                Ok(Ok(answers)) => return answers,
-                Ok(Err(error)) => return fail(&error),
-                Err(_) => "no confirm within the publish timeout",
-            },
-            // The sender of the link ends with the supervisor, which is as down as it gets.
-            _ = link.wait_for(|link| *link == Link::Down) => "the connection was lost or blocked",
-        };
-        session.fail(cut_short);
-        fail(&BrokerError::Unavailable(cut_short))
-    }
-
-    async fn send_over(
-        &self,
-        session: &Session,
-        batch: &[Outgoing],
-    ) -> Result<Vec<Result<(), BrokerError>>, BrokerError> {
+        let mut cut_short = pin!(async {
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.publish_timeout) => LATE,
+                // The sender of the link ends with the supervisor, which is as down as it gets.
+                _ = link.wait_for(|link| *link == Link::Down) => "the connection was lost or blocked",
+            }
+        });
         // The semaphore is never closed.
-        let _one_of_few = self.batches.acquire().await;
-        let mut refused: HashMap<&str, BrokerError> = HashMap::new();
+        let prepared = async { (self.batches.acquire().await, Prepared::over(&session, batch).await) };
+        let (_one_of_few, prepared) = tokio::select! {
+            biased;
+            (permit, prepared) = prepared => (permit, prepared),
+            cause = &mut cut_short => {
+                session.fail(cause);
+                return fail(&BrokerError::Unavailable(cause));
+            }
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return fail(&error),
+        };
+        let (confirmed, cause) = prepared.write(batch, cut_short).await;
+        let outcome = Outcome::of(batch, confirmed);
+        for queue in &outcome.deleted_queues {
+            // The next attempt declares it again.
+            session.declarations.forget(queue);
+        }
+        match cause {
+            None if outcome.is_clean => session.reuse_publish_channel(prepared.channel),
+            // The channel is dropped, and what may still come over it goes with it.
+            None => {}
+            // Others are served: one queue is in trouble, not the connection.
+            Some(LATE) if outcome.confirmed > 0 => {}
+            Some(cause) => session.fail(cause),
+        }
+        outcome.answers
+    }
+}
+
+/// What a batch needs before it can be written.
+struct Prepared<'a> {
+    /// For this batch alone.
+    channel: Channel,
+    /// Queues that could not be declared, and why.
+    refused: HashMap<&'a str, BrokerError>,
+}
+
+impl<'a> Prepared<'a> {
+    async fn over(session: &Session, batch: &'a [Outgoing]) -> Result<Self, BrokerError> {
+        let mut refused = HashMap::new();
         let queues: HashSet<&str> = batch.iter().map(|message| message.queue.as_str()).collect();
         for queue in queues {
             if let Err(error) = session.declarations.declare(session, queue).await {
                 refused.insert(queue, error);
             }
         }
-        let channel = session.publish_channel().await?;
-        let confirmed = join_all(batch.iter().map(|message| async {
-            match refused.get(message.queue.as_str()) {
-                Some(error) => Err(error.clone()),
-                None => write(&channel, message).await,
+        Ok(Self { channel: session.publish_channel().await?, refused })
+    }
+
+    /// Writes everything, and waits for the confirms until all are there or it is cut short. Those that are not there are
+    /// left out.
+    async fn write<C>(
+        &self,
+        batch: &[Outgoing],
+        cut_short: impl Future<Output = C>,
+    ) -> (Vec<Option<Result<Confirmation, BrokerError>>>, Option<C>) {
+        let confirmed: Vec<OnceLock<_>> = batch.iter().map(|_| OnceLock::new()).collect();
+        let cause = {
+            let mut all = pin!(join_all(batch.iter().zip(&confirmed).map(|(message, confirmed)| async {
+                let answer = match self.refused.get(message.queue.as_str()) {
+                    Some(error) => Err(error.clone()),
+                    None => write(&self.channel, message).await,
+                };
+                // Each is set once.
+                let _ = confirmed.set(answer);
+            })));
+            tokio::select! {
+                biased;
+                _ = &mut all => None,
+                cause = cut_short => {
+                    // A returned message comes with any confirm that is not later than its own: look at all that are there.
+                    let _ = all.now_or_never();
+                    Some(cause)
+                }
             }
-        }))
-        .await;
+        };
+        (confirmed.into_iter().map(OnceLock::into_inner).collect(), cause)
+    }
+}
+
+/// What became of a batch.
+struct Outcome {
+    answers: Vec<Result<(), BrokerError>>,
+    deleted_queues: HashSet<String>,
+    confirmed: usize,
+    /// Nothing is outstanding on the channel, and it works.
+    is_clean: bool,
+}
+
+impl Outcome {
+    fn of(batch: &[Outgoing], confirmed: Vec<Option<Result<Confirmation, BrokerError>>>) -> Self {
+        let mut outcome = Self { answers: Vec::new(), deleted_queues: HashSet::new(), confirmed: 0, is_clean: true };
         // A returned message comes with the confirm of any message of the batch.
         let mut returned: HashSet<String> = HashSet::new();
-        let mut clean = true;
-        let answers: Vec<_> = confirmed
-            .into_iter()
-            .map(|confirmed| match confirmed {
-                Ok(Confirmation::Nack(message)) => {
-                    returned.extend(message.and_then(|m| m.properties.message_id().as_ref().map(ToString::to_string)));
-                    Err(BrokerError::Unavailable("the queue could not keep the message"))
-                }
-                Ok(confirmation) => {
+        for confirmed in confirmed {
+            let answer = match confirmed {
+                Some(Ok(confirmation)) => {
+                    outcome.confirmed += 1;
+                    let answer = match confirmation {
+                        Confirmation::Nack(_) => Err(BrokerError::Unavailable("the queue could not keep the message")),
+                        Confirmation::Ack(_) | Confirmation::NotRequested => Ok(()),
+                    };
                     let message = confirmation.take_message();
                     returned.extend(message.and_then(|m| m.properties.message_id().as_ref().map(ToString::to_string)));
-                    Ok(())
+                    answer
                 }
-                Err(error) => {
-                    clean &= matches!(error, BrokerError::QueueMismatch { .. });
+                Some(Err(error)) => {
+                    outcome.is_clean &= matches!(error, BrokerError::QueueMismatch { .. });
                     Err(error)
                 }
-            })
-            .collect();
-        if clean {
-            session.reuse_publish_channel(channel);
+                None => {
+                    outcome.is_clean = false;
+                    Err(BrokerError::Unavailable("no confirm in time"))
+                }
+            };
+            outcome.answers.push(answer);
         }
-        let told_returned = batch.iter().zip(answers).map(|(message, answer)| {
-            if !returned.contains(&message.id) {
-                return answer;
+        for (message, answer) in batch.iter().zip(&mut outcome.answers) {
+            if returned.contains(&message.id) {
+                outcome.deleted_queues.insert(message.queue.clone());
+                *answer = Err(BrokerError::Returned(message.queue.clone()));
             }
-            // Somebody deleted the queue: the next attempt declares it again.
-            session.declarations.forget(&message.queue);
-            Err(BrokerError::Returned(message.queue.clone()))
-        });
-        Ok(told_returned.collect())
+        }
+        outcome
     }
 }
 

@@ -61,7 +61,9 @@ impl Subscription {
         while let Some(Some(session)) = self.stop.run_until_cancelled(self.connection.session()).await {
             match self.serve(&session, &mut backoff, &mut said_failed).await {
                 Ok(()) => return,
-                Err(BrokerError::Unavailable(_) | BrokerError::Unreachable(_)) => {}
+                Err(error @ (BrokerError::Unavailable(_) | BrokerError::Unreachable(_))) => {
+                    tracing::debug!(queue = self.queue, error = %Chain(&error), "not subscribed, will try again");
+                }
                 // Said once for each row of failures.
                 Err(error) if !std::mem::replace(&mut said_failed, true) => {
                     tracing::error!(queue = self.queue, error = %Chain(&error), "cannot consume from a queue, will try again");
@@ -74,15 +76,17 @@ impl Subscription {
 
     /// Consumes over one connection. `Ok`: told to stop.
     async fn serve(&self, session: &Session, backoff: &mut Backoff, said_failed: &mut bool) -> Result<(), BrokerError> {
-        let channel = self.answered(session, session.channel()).await?;
-        self.answered(session, async {
+        let channel = self.answered(session, "a channel was not opened in time", session.channel()).await?;
+        self.answered(session, "a prefetch was not set in time", async {
             // Since it goes before the consumer, it is the consumer's own limit.
             channel.basic_qos(self.prefetch, BasicQosOptions { global: false }).await.map_err(refusal)
         })
         .await?;
         let origin = Arc::new(Origin { channel, _connection: Arc::clone(&self.connection) });
         loop {
-            let mut consumer = self.answered(session, self.subscribe(session, &origin.channel)).await?;
+            let mut consumer = self
+                .answered(session, "a subscription was not made in time", self.subscribe(session, &origin.channel))
+                .await?;
             backoff.reset();
             *said_failed = false;
             let _in_order = self.inbox.subscribed();
@@ -175,7 +179,7 @@ impl Subscription {
             }
             Ok(())
         };
-        let unsubscribed = self.answered(session, unsubscribed).await;
+        let unsubscribed = self.answered(session, "a subscription was not ended in time", unsubscribed).await;
         self.inbox.clear(self.number);
         unsubscribed
     }
@@ -183,11 +187,12 @@ impl Subscription {
     async fn answered<T>(
         &self,
         session: &Session,
+        late: &'static str,
         request: impl Future<Output = Result<T, BrokerError>>,
     ) -> Result<T, BrokerError> {
         tokio::select! {
             answer = tokio::time::timeout(self.answer_timeout, request) => {
-                answer.unwrap_or(Err(BrokerError::Unavailable("the broker did not answer in time")))
+                answer.unwrap_or(Err(BrokerError::Unavailable(late)))
             }
             () = session.lost() => Err(BrokerError::Unavailable("the connection was lost")),
         }

@@ -184,7 +184,9 @@ impl Listener {
                     backoff.reset();
                     said_failed = false;
                 }
-                Err(BrokerError::Unavailable(_) | BrokerError::Unreachable(_)) => {}
+                Err(error @ (BrokerError::Unavailable(_) | BrokerError::Unreachable(_))) => {
+                    tracing::debug!(error = %Chain(&error), "hears no wake-ups, will try again");
+                }
                 // Said once for each row of failures.
                 Err(error) if !std::mem::replace(&mut said_failed, true) => {
                     tracing::error!(exchange = self.exchange, error = %Chain(&error), "cannot hear wake-ups, will try again");
