@@ -26,7 +26,7 @@ async fn a_result_comes_back_byte_for_byte_with_type_and_digest() {
         ("image/x-test", &b"\x00\x01\xff\r\n\r\n"[..]),
         ("application/json", br#"{ "b" : 1.50 }"#),
         ("text/plain; charset=utf-8", "Grüße ☂".as_bytes()),
-        ("application/octet-stream", &[7; 30_000]),
+        ("application/octet-stream", &[7; 10_000]),
         ("text/plain", b""),
     ] {
         let ended = echoed(&served, content_type, body).await;

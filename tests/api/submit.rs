@@ -118,7 +118,7 @@ async fn an_input_reaches_the_worker_byte_for_byte() {
     assert_eq!(second.status, 202);
 
     let worker = raincheck_shared::lifecycle::IdSource.worker();
-    let lease = std::time::Duration::from_secs(60);
+    let lease = std::time::Duration::from_mins(1);
     let life = served.store.leases.register(worker, "test", lease, false).await.unwrap();
     let claim = raincheck_shared::store::Claim {
         worker,
