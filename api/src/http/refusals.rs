@@ -77,5 +77,5 @@ impl Carrier {
 
 /// An input, or a body, of more than `max` bytes.
 pub(crate) fn too_large(max: u64) -> Problem {
-    Problem::new(Code::PayloadTooLarge, format!("an input may have at most {max} bytes"))
+    Problem::new(Code::PayloadTooLarge, format!("at most {max} bytes are taken here"))
 }
