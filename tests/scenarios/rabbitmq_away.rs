@@ -36,7 +36,7 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
     cluster.worker("worker");
     until_fast(&api, Duration::from_secs(60)).await;
 
-    private.rabbitmq.act("kill");
+    private.rabbitmq.act("stop");
     let mut ids = Vec::new();
     for n in 0..50 {
         ids.push(api.submit("echo", &json!({ "n": n })).await);

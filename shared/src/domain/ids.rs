@@ -100,8 +100,8 @@ impl LeaseId {
     }
 }
 
-/// What a worker must show to end an attempt. The token is random, so even a claim whose commit was lost
-/// (claims commit asynchronously) and made again by another cannot be mistaken for the first.
+/// What a worker must show to end an attempt. The number alone does not do: attempts that do not count give theirs
+/// back, and a database restored from a backup may have forgotten one. The token is random, so no two claims share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The job.

@@ -82,8 +82,8 @@ pub struct ProgressReport {
 #[async_trait]
 pub trait Attempts: Send + Sync {
     /// Takes the jobs of the given dispatches that still wait: `queued → in_progress`, attempt + 1, a fresh token.
-    /// Clears the dispatches, and records the claim under the worker's lease, in the same commit, which may be
-    /// asynchronous. Jobs that somebody else has taken are left out.
+    /// Clears the dispatches, and records the claim under the worker's lease, in the same durable commit. Jobs that
+    /// somebody else has taken are left out.
     ///
     /// A worker that was declared dead gets [`StoreError::Rejected`]: it must take a new incarnation.
     async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError>;

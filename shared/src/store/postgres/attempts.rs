@@ -138,6 +138,10 @@ fn changes(rows: &[PgRow]) -> Result<HashMap<JobId, Change>, StoreError> {
     rows.iter().map(|row| change(row).map(|change| (change.id, change))).collect()
 }
 
+/// A claim waits for the disk. If it did not, a crash of the server would forget the claims of the last half second while
+/// their handlers run, and those jobs would be claimed again beside them.
+const CLAIMING: Lane = Lane::Durable;
+
 #[async_trait]
 impl Attempts for Database {
     async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -155,7 +159,7 @@ impl Attempts for Database {
             .bind(ids)
             .bind(first)
             .bind(last);
-        self.fetch(Lane::Relaxed, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
+        self.fetch(CLAIMING, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
     }
 
     async fn claim_waiting(
@@ -175,7 +179,7 @@ impl Attempts for Database {
             .bind(claim.worker.as_uuid())
             .bind(claim.lease.as_uuid())
             .bind(limit);
-        self.fetch(Lane::Relaxed, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
+        self.fetch(CLAIMING, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
     }
 
     async fn finish(&self, batch: &[Finish]) -> Result<Vec<Result<Finished, StoreError>>, StoreError> {
