@@ -27,7 +27,7 @@ pub(crate) struct StoreFixture {
 
 enum SideDoor {
     Sqlite { connection: Mutex<SqliteConnection>, folder: TempFolder },
-    Postgres { connection: Mutex<PgConnection>, server: PgConnectOptions, database: String },
+    Postgres { connection: Mutex<PgConnection>, server: Box<PgConnectOptions>, database: String },
 }
 
 impl StoreFixture {
@@ -47,13 +47,13 @@ impl StoreFixture {
         let Ok(url) = std::env::var(POSTGRES_URL) else {
             panic!("{POSTGRES_URL} is not set: run scripts/test, which starts a server for the tests");
         };
-        let server = PgConnectOptions::from_str(&url).expect("a Postgres URL");
+        let server = Box::new(PgConnectOptions::from_str(&url).expect("a Postgres URL"));
         let database = format!("raincheck_test_{}", IdSource.random().simple());
         let mut admin = server.connect().await.expect("connect to the test server");
         run_pg(&mut admin, format!("CREATE DATABASE {database}")).await;
         admin.close().await.expect("leave the test server");
 
-        let options = server.clone().database(&database);
+        let options = PgConnectOptions::clone(&server).database(&database);
         let url = Secret::new(options.to_url_lossy().to_string());
         let store = postgres::open(&url, 8, Duration::from_secs(20)).expect("open a new Postgres store");
         store.schema.migrate().await.expect("migrate a new Postgres store");

@@ -43,6 +43,7 @@ async fn what_waits_is_canceled_at_once(on: &StoreFixture) {
         let cancel_of = job.cancel.expect("the cancel");
         assert_eq!(cancel_of.reason.as_deref(), Some("no longer needed 🌧"));
         assert!(job.finished_at.is_some() && job.expires_at.is_some());
+        assert_eq!(cancel_of.acknowledged_at, job.finished_at, "nothing runs that could go on");
         assert_eq!(on.timers_of(id).await, 0);
         assert_eq!(cancel(on, id).await, Canceled::Already);
         assert_eq!(find(on, id).await.version, version, "the second changes nothing");
@@ -118,7 +119,9 @@ async fn a_job_to_be_canceled_whose_worker_dies_is_canceled(on: &StoreFixture) {
     assert_eq!(moved[0].changes, [Change { id: running.id, version: 4, status: Status::Canceled }]);
     assert_eq!(moved[0].dispatches, []);
     assert_eq!(on.timers_of(running.id).await, 0);
-    assert_eq!(find(on, running.id).await.status, Status::Canceled);
+    let job = find(on, running.id).await;
+    assert_eq!((job.status, job.error), (Status::Canceled, None));
+    assert_eq!(job.cancel.expect("the cancel").acknowledged_at, None, "nobody has seen the handler stop");
 }
 
 async fn a_cancel_and_an_end_at_the_same_time_leave_one_end(on: &StoreFixture) {
@@ -133,6 +136,10 @@ async fn a_cancel_and_an_end_at_the_same_time_leave_one_end(on: &StoreFixture) {
             Canceled::TooLate => assert_eq!(job.status, Status::Succeeded),
             other => panic!("{other:?}"),
         }
+        // A timer that the loser of the race left behind just goes.
+        on.age(GRACE).await;
+        assert_eq!(fire(on).await.changes, []);
         assert_eq!(on.timers_of(running.id).await, 0);
+        assert_eq!(find(on, running.id).await.status, job.status);
     }
 }

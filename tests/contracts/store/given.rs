@@ -42,7 +42,7 @@ pub(super) fn job() -> NewJob {
         run_at: None,
         start_by: None,
         deadline: None,
-        run_timeout: Duration::from_secs(60),
+        run_timeout: Duration::from_mins(1),
         max_attempts: 3,
         retention: 7 * DAY,
         metadata: None,

@@ -92,6 +92,9 @@ async fn a_lost_dispatch_is_taken_again_at_growing_distances(on: &StoreFixture) 
         on.age(Duration::from_secs(2)).await;
         assert_eq!(lost(10).await, dispatches, "after {wait} s");
     }
+    // Whoever took them falls silent: another publishes them in its place.
+    on.age(HOLD).await;
+    assert_eq!(take(on).await[..2], dispatches);
 }
 
 async fn only_the_asked_queue_and_band_are_lost(on: &StoreFixture) {

@@ -196,7 +196,6 @@ fn end(actor: &Actor, ended: Ended) -> Finish {
 }
 
 async fn give(on: &StoreFixture, actor: &Actor, command: Command) {
-    let ended = |ended| finish(on, end(actor, ended));
     match command {
         Command::Enqueue => {
             on.plant_timer(actor.id, "enqueue", None).await;
@@ -214,14 +213,22 @@ async fn give(on: &StoreFixture, actor: &Actor, command: Command) {
             let (other, _life) = worker(on).await;
             claim(on, other, vec![made_up_dispatch(actor.id)]).await;
         }
-        Command::Succeed => drop(ended(succeeded(b"1")).await),
-        Command::Retry => drop(ended(retry(HOUR)).await),
-        Command::Fail => drop(ended(Ended::Failed(failure(1))).await),
-        Command::Snooze => drop(ended(Ended::Snoozed(HOUR)).await),
-        Command::Release => drop(ended(Ended::Released).await),
-        Command::Lose { max_crashes } => drop(rescue_all(on, max_crashes).await),
-        Command::Cancel => drop(on.store.jobs.cancel_job(actor.id, None, HOUR).await.expect("cancel")),
+        Command::Succeed => attempt_ends(on, actor, succeeded(b"1")).await,
+        Command::Retry => attempt_ends(on, actor, retry(HOUR)).await,
+        Command::Fail => attempt_ends(on, actor, Ended::Failed(failure(1))).await,
+        Command::Snooze => attempt_ends(on, actor, Ended::Snoozed(HOUR)).await,
+        Command::Release => attempt_ends(on, actor, Ended::Released).await,
+        Command::Lose { max_crashes } => {
+            rescue_all(on, max_crashes).await;
+        }
+        Command::Cancel => {
+            on.store.jobs.cancel_job(actor.id, None, HOUR).await.expect("cancel");
+        }
     }
+}
+
+async fn attempt_ends(on: &StoreFixture, actor: &Actor, ended: Ended) {
+    finish(on, end(actor, ended)).await;
 }
 
 async fn fire_all(on: &StoreFixture) {

@@ -1,12 +1,56 @@
 //! The store of embedded mode: one SQLite file, one process.
+//!
+//! One connection writes, a few read. Every write is one transaction, durable when it returns (WAL, synchronous FULL).
+//! Since nobody else writes, a transition is made by the state machine itself: read the row, apply, write.
+
+mod accept;
+mod attempts;
+mod claim;
+mod dispatches;
+mod file;
+mod finish;
+mod jobs;
+mod leases;
+mod moves;
+mod outbox;
+mod rows;
+mod schema;
+mod upkeep;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use file::SqliteFile;
+use leases::Living;
+
 use super::{Store, StoreError};
-use crate::lifecycle::Clock;
+use crate::lifecycle::{Clock, IdSource};
+
+/// The file, and what this process knows beside it. Plays all roles of the store.
+struct Sqlite {
+    file: SqliteFile,
+    clock: Arc<dyn Clock>,
+    ids: IdSource,
+    living: Living,
+}
+
+impl Sqlite {
+    /// The store's clock, in microseconds since the epoch. One process, one clock: it decides leases and timers.
+    fn now(&self) -> i64 {
+        rows::micros(self.clock.now())
+    }
+}
 
 /// Opens the store, creating its folder and file, and locks it for this process.
-pub async fn open(_path: &Path, _clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
-    unimplemented!("not written yet")
+pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+    let file = SqliteFile::open(path).await?;
+    let store = Arc::new(Sqlite { file, clock, ids: IdSource, living: Living::default() });
+    Ok(Store {
+        jobs: Arc::<Sqlite>::clone(&store),
+        attempts: Arc::<Sqlite>::clone(&store),
+        leases: Arc::new(leases::Registrar(Arc::clone(&store))),
+        outbox: Arc::<Sqlite>::clone(&store),
+        upkeep: Arc::<Sqlite>::clone(&store),
+        schema: store,
+    })
 }

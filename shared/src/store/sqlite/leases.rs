@@ -1,0 +1,108 @@
+//! Leases: who works in this process, and who worked in an earlier one.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Sqlite;
+use super::file::failed;
+use super::rows;
+use crate::domain::{JobId, WorkerId};
+use crate::store::{CancelOrder, Lease, LeaseError, Leases, StoreError};
+
+/// The incarnations that live in this process: the only process there is, so whoever is on record and not in here is
+/// dead. What the session lock is to Postgres.
+#[derive(Clone, Default)]
+pub(super) struct Living(Arc<Mutex<HashSet<WorkerId>>>);
+
+impl Living {
+    fn lock(&self) -> MutexGuard<'_, HashSet<WorkerId>> {
+        // Nothing that runs under the lock can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn contains(&self, worker: WorkerId) -> bool {
+        self.lock().contains(&worker)
+    }
+
+    pub(super) fn forget(&self, worker: WorkerId) {
+        self.lock().remove(&worker);
+    }
+}
+
+/// Makes leases, which hold on to the store.
+pub(super) struct Registrar(pub(super) Arc<Sqlite>);
+
+#[async_trait]
+impl Leases for Registrar {
+    async fn register(
+        &self,
+        worker: WorkerId,
+        name: &str,
+        ttl: Duration,
+        session_lock: bool,
+    ) -> Result<Box<dyn Lease>, StoreError> {
+        let store = Arc::clone(&self.0);
+        // Before its row: a row without a living incarnation is taken for an earlier process's.
+        store.living.lock().insert(worker);
+        let lease = SqliteLease { store, worker, session_lock };
+        let mut writer = lease.store.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let query = sqlx::query(include_str!("sql/register_worker.sql"))
+            .bind(worker.as_uuid())
+            .bind(name)
+            .bind(rows::whole(ttl.as_millis()))
+            .bind(lease.store.now());
+        query.execute(&mut *write).await.map_err(failed)?;
+        write.commit().await?;
+        drop(writer);
+        Ok(Box::new(lease))
+    }
+}
+
+/// One incarnation's hold on life.
+struct SqliteLease {
+    store: Arc<Sqlite>,
+    worker: WorkerId,
+    session_lock: bool,
+}
+
+impl Drop for SqliteLease {
+    fn drop(&mut self) {
+        // As a session lock is freed when its connection goes. Without one only the heartbeat tells.
+        if self.session_lock {
+            self.store.living.forget(self.worker);
+        }
+    }
+}
+
+#[async_trait]
+impl Lease for SqliteLease {
+    async fn renew(&mut self) -> Result<Vec<CancelOrder>, LeaseError> {
+        let mut writer = self.store.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let query =
+            sqlx::query(include_str!("sql/renew_worker.sql")).bind(self.worker.as_uuid()).bind(self.store.now());
+        let renewed = query.execute(&mut *write).await.map_err(failed)?.rows_affected();
+        if renewed == 0 {
+            return Err(LeaseError::Lost);
+        }
+        let query = sqlx::query_scalar(include_str!("sql/list_cancel_orders.sql")).bind(self.worker.as_uuid());
+        let orders = query.fetch_all(&mut *write).await.map_err(failed)?;
+        write.commit().await?;
+        Ok(orders.into_iter().map(|job| CancelOrder { job: JobId::new(job) }).collect())
+    }
+
+    async fn end(self: Box<Self>) -> Result<(), StoreError> {
+        let mut writer = self.store.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let query = sqlx::query(include_str!("sql/end_worker.sql")).bind(self.worker.as_uuid());
+        query.execute(&mut *write).await.map_err(failed)?;
+        write.commit().await?;
+        drop(writer);
+        self.store.living.forget(self.worker);
+        Ok(())
+    }
+}

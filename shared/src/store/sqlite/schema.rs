@@ -1,0 +1,63 @@
+//! Migrations and health.
+
+use async_trait::async_trait;
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::Sqlite;
+use super::file::failed;
+use crate::store::{Schema, SchemaVersion, StoreError};
+
+/// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "create jobs and what waits",
+    include_str!("../../../../migrations/sqlite/0001_create_jobs_and_what_waits.sql"),
+)];
+
+fn migrator() -> Migrator {
+    let migration = |(version, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect());
+    // A newer release has been here: its schema fits this one, or its notes say otherwise.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+#[async_trait]
+impl Schema for Sqlite {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut writer = self.file.writer().await?;
+        // Not `run`: in a boxed future its `Acquire` bound is "not general enough".
+        migrator().run_direct(None, writer.connection()?, false).await.map_err(StoreError::unavailable)
+    }
+
+    async fn version(&self) -> Result<SchemaVersion, StoreError> {
+        let needed = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+        let mut reader = self.file.reader().await?;
+        let query = sqlx::query_scalar(include_str!("sql/find_migrations_table.sql"));
+        let tables: i64 = query.fetch_one(&mut *reader).await.map_err(failed)?;
+        if tables == 0 {
+            return Ok(SchemaVersion { found: 0, needed });
+        }
+        let query = sqlx::query_scalar(include_str!("sql/find_schema_version.sql"));
+        let found = query.fetch_one(&mut *reader).await.map_err(failed)?;
+        Ok(SchemaVersion { found, needed })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let query = sqlx::query("SELECT 1");
+        query.execute(&mut *self.file.reader().await?).await.map(drop).map_err(failed)
+    }
+
+    async fn describe(&self) -> Result<String, StoreError> {
+        let query = sqlx::query_scalar("SELECT sqlite_version()");
+        let version: String = query.fetch_one(&mut *self.file.reader().await?).await.map_err(failed)?;
+        Ok(format!("SQLite {version}, {}", self.file.path().display()))
+    }
+
+    async fn close(&self) {
+        self.file.close().await;
+    }
+}

@@ -1,0 +1,10 @@
+UPDATE jobs SET
+    status = 'in_progress',
+    version = version + 1,
+    attempt = attempt + 1,
+    worker = ?2,
+    token = ?3,
+    started_at = ?4,
+    progress = NULL
+WHERE id = ?1 AND status = 'queued'
+RETURNING kind, queue, version, attempt, max_attempts, crashes, run_timeout_ms, deadline, traceparent, input_type, input

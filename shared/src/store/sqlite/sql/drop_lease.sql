@@ -1,0 +1,1 @@
+DELETE FROM leases WHERE id = ?1 AND worker = ?2

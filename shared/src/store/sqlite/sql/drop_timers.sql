@@ -1,0 +1,1 @@
+DELETE FROM timers WHERE job_id = ?1

@@ -1,0 +1,1 @@
+SELECT job_id FROM idempotency_keys WHERE key = ?1

@@ -1,0 +1,1 @@
+SELECT count(*) FROM workers WHERE id = ?1

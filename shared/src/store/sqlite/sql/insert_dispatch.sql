@@ -1,0 +1,1 @@
+INSERT INTO dispatches (queue, band, kind, jobs, created_at, publish_after) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

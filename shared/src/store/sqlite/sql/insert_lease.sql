@@ -1,0 +1,1 @@
+INSERT INTO leases (id, worker, jobs) VALUES (?1, ?2, ?3)

@@ -1,0 +1,1 @@
+SELECT job_id FROM timers WHERE worker = ?1

@@ -1,0 +1,1 @@
+SELECT id, jobs FROM leases WHERE worker = ?1
