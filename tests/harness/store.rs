@@ -162,7 +162,8 @@ impl StoreFixture {
         }
     }
 
-    async fn run(&self, sql: String) {
+    /// Runs statements by the side door, in one session.
+    pub(crate) async fn run(&self, sql: String) {
         match &self.side_door {
             SideDoor::Sqlite { connection, .. } => {
                 let mut connection = connection.lock().await;
@@ -173,7 +174,8 @@ impl StoreFixture {
         }
     }
 
-    async fn number(&self, sql: String) -> i64 {
+    /// Asks for a number by the side door.
+    pub(crate) async fn number(&self, sql: String) -> i64 {
         match &self.side_door {
             SideDoor::Sqlite { connection, .. } => {
                 let mut connection = connection.lock().await;

@@ -10,6 +10,7 @@ mod idempotency;
 mod leases;
 mod list;
 mod one_process;
+mod one_server;
 mod outbox;
 mod read;
 mod rescue;

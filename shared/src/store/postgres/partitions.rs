@@ -139,7 +139,7 @@ async fn create(connection: &mut PgConnection, day: Date) -> Result<(), sqlx::Er
     execute(
         connection,
         format!(
-            "CREATE TABLE {name} (LIKE jobs INCLUDING ALL) WITH (fillfactor = 70);
+            "CREATE TABLE {name} (LIKE jobs INCLUDING ALL) WITH (fillfactor = 50);
              ALTER TABLE jobs ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}');"
         ),
     )
