@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod private_rabbitmq;
 pub(crate) mod process;
+pub(crate) mod room;
 pub(crate) mod served;
 pub(crate) mod services;
 pub(crate) mod store;

@@ -7,9 +7,11 @@ use serde_json::json;
 
 use super::runs;
 use crate::harness::cluster::{Cluster, shared_backends};
+use crate::harness::room;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_job_of_a_burst_that_got_its_202_before_the_api_was_killed_is_done_once() {
+    let _room = room::shared().await;
     let mut cluster = Cluster::new(&shared_backends().await, &runs::traced_kind(0.01));
     let api = cluster.api("api").await;
     cluster.worker("worker");

@@ -9,6 +9,7 @@ use super::runs;
 use crate::harness::client::Client;
 use crate::harness::cluster::{TempFolder, free_address};
 use crate::harness::process::Raincheck;
+use crate::harness::room;
 use crate::harness::wait::until;
 
 struct Embedded {
@@ -26,6 +27,7 @@ async fn start(folder: &TempFolder, address: &str) -> Embedded {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn embedded_mode_killed_again_and_again_under_load_loses_nothing_that_had_a_202() {
+    let _room = room::shared().await;
     let folder = TempFolder::new("raincheck-embedded");
     std::fs::write(folder.0.join("raincheck.toml"), runs::traced_kind(0.02)).unwrap();
     let address = free_address();

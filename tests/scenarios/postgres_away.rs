@@ -6,10 +6,12 @@ use serde_json::json;
 
 use super::runs;
 use crate::harness::cluster::{Cluster, PrivateBackends};
+use crate::harness::room;
 use crate::harness::wait::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_postgres_is_away_the_api_says_so_and_afterwards_every_accepted_job_is_done_once() {
+    let _room = room::shared().await;
     let private = PrivateBackends::start();
     let mut cluster = Cluster::new(&private.backends().await, &runs::traced_kind(3.0));
     let api = cluster.api("api").await;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, PrivateBackends};
+use crate::harness::room;
 use crate::harness::wait::{now, until};
 
 /// How long one job takes from submit to a seen end.
@@ -30,6 +31,7 @@ async fn until_fast(api: &Client, patience: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delivery_is_fast_again() {
+    let _room = room::shared().await;
     let private = PrivateBackends::start();
     let mut cluster = Cluster::new(&private.backends().await, "");
     let api = cluster.api("api").await;
@@ -52,6 +54,7 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waited_on_a_rabbitmq_whose_data_is_wiped_is_done_all_the_same() {
+    let _room = room::shared().await;
     let private = PrivateBackends::start();
     let mut cluster = Cluster::new(&private.backends().await, "");
     let api = cluster.api("api").await;

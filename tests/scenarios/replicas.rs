@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::runs;
 use crate::harness::cluster::{Cluster, shared_backends};
+use crate::harness::room;
 use crate::harness::wait::now;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_poll_on_one_replica_sees_within_100_ms_what_became_of_a_job_sent_to_another() {
+    let _room = room::alone().await;
     let mut cluster = Cluster::new(&shared_backends().await, &runs::traced_kind(0.3));
     let (a, b) = (cluster.api("a").await, cluster.api("b").await);
     for name in ["one", "two", "three"] {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::harness::cluster::{Cluster, seconds, shared_backends};
+use crate::harness::room;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_worker_finishes_what_is_short_and_gives_back_what_is_long_without_burning_an_attempt() {
+    let _room = room::shared().await;
     let mut cluster = Cluster::new(&shared_backends().await, "[worker]\ndrain_timeout = \"3s\"\n");
     let api = cluster.api("api").await;
     cluster.worker("old");

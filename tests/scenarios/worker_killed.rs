@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::harness::cluster::{Cluster, seconds, shared_backends};
+use crate::harness::room;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_running_jobs_of_a_killed_worker_are_rescued_within_two_seconds_and_all_finish() {
+    let _room = room::alone().await;
     let settings = "[worker]\nconcurrency = 256\n[kinds.nap]\nbuiltin = \"sleep\"\nconcurrency = 256\n";
     let mut cluster = Cluster::new(&shared_backends().await, settings);
     let api = cluster.api("api").await;

@@ -6,10 +6,12 @@ use rustix::process::Signal;
 
 use super::runs;
 use crate::harness::cluster::{Cluster, FAST_LEASES, shared_backends};
+use crate::harness::room;
 use crate::harness::wait::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_late_results_of_a_frozen_worker_are_refused() {
+    let _room = room::shared().await;
     // The commands are children: they go on while their worker is frozen, and have ended when it thaws.
     let mut cluster = Cluster::new(&shared_backends().await, &format!("{FAST_LEASES}{}", runs::traced_kind(2.0)));
     let api = cluster.api("api").await;

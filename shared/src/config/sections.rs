@@ -106,6 +106,9 @@ pub(super) fn check_pair(root: &mut Section, store: &StoreSettings, broker: &Bro
     }
 }
 
+/// What `rescue_dead_worker.sql` counts on: past this and a quarter more, a free lock means a death.
+const LOCK_HEARTBEAT: Duration = Duration::from_secs(1);
+
 pub(super) fn worker(s: &mut Section, environment: &BTreeMap<String, String>) -> Read<WorkerSettings> {
     let name = s.required("name", line(200));
     let queues = s.required("queues", list(parsed::<QueueName>));
@@ -122,6 +125,13 @@ pub(super) fn worker(s: &mut Section, environment: &BTreeMap<String, String>) ->
         s.clash(
             &["heartbeat", "lease"],
             format!("{heartbeat} is more than a third of `worker.lease` ({lease}): one late beat would lose the lease"),
+        );
+    }
+    if heartbeat.is_ok_and(|heartbeat| heartbeat > LOCK_HEARTBEAT) && matches!(session_lock, Ok(true)) {
+        s.clash(
+            &["heartbeat", "session_lock"],
+            "more than 1s needs `worker.session_lock = false`: a worker that lost its lock takes it again with its next \
+             beat, and is given up a second and a quarter after the last one",
         );
     }
     let mut queues = queues?;

@@ -97,6 +97,18 @@ fn each_layer_wins_over_those_below_it() {
 }
 
 #[test]
+fn a_worker_that_shows_its_life_by_a_lock_beats_at_least_each_second() {
+    let slow = "worker.lease = \"30s\"\nworker.heartbeat = \"2s\"";
+    let problems = from_layers("slow", slow, &[], &[]).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].starts_with("worker.heartbeat: more than 1s needs `worker.session_lock = false`"),
+        "{problems:?}"
+    );
+    from_layers("slow", slow, &[], &[("worker.session_lock", "false")]).unwrap();
+}
+
+#[test]
 fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_allowed() {
     let toml = r#"
         colour = "blue"

@@ -11,6 +11,7 @@ use raincheck_shared::lifecycle::{Clock, SystemClock};
 use super::wakeups::hears;
 use crate::harness::broker::{Bench, becomes, dispatches, next, queue, rabbitmq_settings, soon, up};
 use crate::harness::private_rabbitmq::PrivateRabbitmq;
+use crate::harness::room;
 
 fn bench_of(node: &PrivateRabbitmq, publish_timeout: Duration) -> Bench {
     Bench::open(BrokerSettings::Rabbitmq(raincheck_shared::config::RabbitmqSettings {
@@ -34,6 +35,7 @@ async fn publish_at_last(broker: &Broker, batch: &[Dispatch]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publish_to_nobody_fails_at_once() {
+    let _room = room::shared().await;
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("amqp://guest:guest@{}/%2f", nobody.local_addr().unwrap());
     drop(nobody);
@@ -46,6 +48,7 @@ async fn a_publish_to_nobody_fails_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_was_killed_or_restarted_is_found_again() {
+    let _room = room::shared().await;
     let node = PrivateRabbitmq::start().await;
     let a = queue("a");
     bench_of(&node, Duration::from_secs(20))
@@ -92,6 +95,7 @@ async fn a_broker_that_was_killed_or_restarted_is_found_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() {
+    let _room = room::shared().await;
     let node = PrivateRabbitmq::start().await;
     let a = queue("a");
     let timeout = Duration::from_secs(3);
@@ -131,6 +135,7 @@ async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_frozen_keeps_nobody_waiting_and_is_found_again() {
+    let _room = room::shared().await;
     let node = PrivateRabbitmq::start().await;
     let a = queue("a");
     let timeout = Duration::from_secs(2);
