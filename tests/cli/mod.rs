@@ -10,7 +10,7 @@ mod usage;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::cluster::TempFolder;
+use crate::harness::temp::TempFolder;
 
 /// A folder to run `raincheck` in, without anything of the caller's environment that it would read.
 struct Desk(TempFolder);

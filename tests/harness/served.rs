@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::client::Client;
-use super::cluster::TempFolder;
+use super::temp::TempFolder;
 
 /// Besides the built-in kinds: one with a schema, one for pictures, one that fails, one in a queue of its own.
 const KINDS: &str = r#"

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::temp::TempFolder;
 use raincheck_shared::config::Secret;
 use raincheck_shared::domain::{JobId, WorkerId};
 use raincheck_shared::lifecycle::{IdSource, SystemClock};
@@ -33,7 +34,7 @@ enum SideDoor {
 impl StoreFixture {
     /// A new SQLite file in a folder of its own.
     pub(crate) async fn sqlite() -> Self {
-        let folder = TempFolder::new();
+        let folder = TempFolder::new("raincheck-store");
         let path = folder.0.join("store").join("raincheck.sqlite");
         let store = sqlite::open(&path, SystemClock::shared()).await.expect("open a new SQLite store");
         store.schema.migrate().await.expect("migrate a new SQLite store");
@@ -192,25 +193,4 @@ impl StoreFixture {
 
 async fn run_pg(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect("a statement on the test server");
-}
-
-/// A folder that goes when it is dropped, unless its test failed.
-pub(crate) struct TempFolder(pub(crate) PathBuf);
-
-impl TempFolder {
-    /// A new one.
-    pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("raincheck-test-{}", IdSource.random().simple()));
-        std::fs::create_dir_all(&path).expect("make a folder for a test");
-        Self(path)
-    }
-}
-
-impl Drop for TempFolder {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // What cannot be removed is the operating system's to clean up.
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::runs;
 use crate::harness::cluster::{Cluster, shared_backends};
 use crate::harness::room;
+use crate::harness::wait::alongside;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_job_of_a_burst_that_got_its_202_before_the_api_was_killed_is_done_once() {
@@ -19,7 +20,7 @@ async fn every_job_of_a_burst_that_got_its_202_before_the_api_was_killed_is_done
     // Eight clients submit until the API is gone; each keeps the ids that it was promised.
     let clients = (0..8).map(|n| {
         let api = api.clone();
-        tokio::task::spawn(async move {
+        alongside(async move {
             let mut promised = Vec::new();
             for k in 0..1_000 {
                 match api.try_submit("traced", &json!({ "client": n, "job": k })).await {

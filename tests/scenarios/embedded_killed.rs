@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::runs;
 use crate::harness::client::Client;
-use crate::harness::cluster::{TempFolder, free_address};
 use crate::harness::process::Raincheck;
 use crate::harness::room;
-use crate::harness::wait::until;
+use crate::harness::temp::{TempFolder, free_address};
+use crate::harness::wait::{alongside, until};
 
 struct Embedded {
     process: Raincheck,
@@ -37,7 +37,7 @@ async fn embedded_mode_killed_again_and_again_under_load_loses_nothing_that_had_
         let clients: Vec<_> = (0..4)
             .map(|n| {
                 let api = embedded.api.clone();
-                tokio::task::spawn(async move {
+                alongside(async move {
                     let mut promised = Vec::new();
                     for k in 0..10_000 {
                         match api.try_submit("traced", &json!({ "client": n, "job": k })).await {
@@ -53,8 +53,7 @@ async fn embedded_mode_killed_again_and_again_under_load_loses_nothing_that_had_
         // Each life ends at another moment: amid accepting, claiming, running and finishing of ever more jobs.
         let runs_file = folder.0.join("runs");
         let enough = (life + 1) * 20;
-        until("some jobs to have run", Duration::from_secs(60), async || runs::read(&runs_file).0.len() >= enough)
-            .await;
+        until("some jobs to have run", Duration::from_mins(1), async || runs::read(&runs_file).0.len() >= enough).await;
         embedded.process.kill();
         for client in clients {
             promised.extend(client.await.unwrap());

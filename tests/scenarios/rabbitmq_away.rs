@@ -36,7 +36,7 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
     let mut cluster = Cluster::new(&private.backends().await, "");
     let api = cluster.api("api").await;
     cluster.worker("worker");
-    until_fast(&api, Duration::from_secs(60)).await;
+    until_fast(&api, Duration::from_mins(1)).await;
 
     private.rabbitmq.act("stop");
     let mut ids = Vec::new();
@@ -48,7 +48,7 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
     }
 
     private.rabbitmq.act("resume");
-    until_fast(&api, Duration::from_secs(60)).await;
+    until_fast(&api, Duration::from_mins(1)).await;
     cluster.assert_nothing_is_left().await;
 }
 
@@ -80,5 +80,5 @@ async fn what_waited_on_a_rabbitmq_whose_data_is_wiped_is_done_all_the_same() {
 
 async fn until_published_again(cluster: &Cluster) {
     let again = "SELECT count(*) FROM dispatches WHERE publishes > 1";
-    cluster.until_count(again, 50, Duration::from_secs(60)).await;
+    cluster.until_count(again, 50, Duration::from_mins(1)).await;
 }

@@ -175,6 +175,7 @@ mod tests {
         let mut answers = Vec::new();
         for item in 0..count {
             let submitted = batcher.clone();
+            #[expect(clippy::disallowed_methods, reason = "a test asks from several tasks at once")]
             answers.push(tokio::task::spawn(async move { submitted.submit(item, 1).await }));
             let arrived = async {
                 // The test's runtime has one thread: after a few yields everybody has gone as far as they can.

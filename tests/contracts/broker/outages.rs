@@ -10,10 +10,11 @@ use raincheck_shared::lifecycle::{Clock, SystemClock};
 
 use super::wakeups::hears;
 use crate::harness::broker::{Bench, becomes, dispatches, next, queue, rabbitmq_settings, soon, up};
-use crate::harness::private_rabbitmq::PrivateRabbitmq;
 use crate::harness::room;
+use crate::harness::services::{PrivateServer, Server};
+use crate::harness::temp::TempFolder;
 
-fn bench_of(node: &PrivateRabbitmq, publish_timeout: Duration) -> Bench {
+fn bench_of(node: &PrivateServer, publish_timeout: Duration) -> Bench {
     Bench::open(BrokerSettings::Rabbitmq(raincheck_shared::config::RabbitmqSettings {
         publish_timeout,
         ..rabbitmq_settings(&node.url)
@@ -49,7 +50,8 @@ async fn a_publish_to_nobody_fails_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_was_killed_or_restarted_is_found_again() {
     let _room = room::shared().await;
-    let node = PrivateRabbitmq::start().await;
+    let folder = TempFolder::new("raincheck-rabbitmq");
+    let node = PrivateServer::start(Server::Rabbitmq, folder.path());
     let a = queue("a");
     bench_of(&node, Duration::from_secs(20))
         .run(async |bench| {
@@ -67,14 +69,14 @@ async fn a_broker_that_was_killed_or_restarted_is_found_again() {
                 // One taken and not settled, one perhaps on its way: neither is lost with the connection.
                 let held = next(&mut deliveries).await;
                 let mut hints = bench.broker.wakeups.subscribe();
-                node.tell(fall).await;
+                node.act(fall);
                 becomes(bench.broker.publisher.link(), Link::Down).await;
                 becomes(deliveries.link(), Link::Down).await;
                 held.receipt.ack();
                 if data_is_lost {
-                    node.tell("wipe").await;
+                    node.act("wipe");
                 }
-                node.tell("resume").await;
+                node.act("resume");
                 soon("a hint that hints were missed", async { while hints.recv().await != Ok(Signal::Missed) {} })
                     .await;
                 hears(&bench.broker, &other).await;
@@ -96,7 +98,8 @@ async fn a_broker_that_was_killed_or_restarted_is_found_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() {
     let _room = room::shared().await;
-    let node = PrivateRabbitmq::start().await;
+    let folder = TempFolder::new("raincheck-rabbitmq");
+    let node = PrivateServer::start(Server::Rabbitmq, folder.path());
     let a = queue("a");
     let timeout = Duration::from_secs(3);
     bench_of(&node, timeout)
@@ -104,7 +107,7 @@ async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() 
             let mut deliveries = bench.consume(std::slice::from_ref(&a), 2).await;
             let before = dispatches(&a, 5);
             bench.publish(&before).await;
-            node.ctl(&["set_vm_memory_high_watermark", "0.00001"]).await;
+            node.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
             let started = SystemClock.monotonic();
             let refused =
                 async { while bench.broker.publisher.publish(&dispatches(&a, 10)).await.iter().all(Result::is_ok) {} };
@@ -118,7 +121,7 @@ async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() 
             for _ in &before {
                 next(&mut deliveries).await.receipt.ack();
             }
-            node.ctl(&["set_vm_memory_high_watermark", "0.6"]).await;
+            node.ctl(&["set_vm_memory_high_watermark", "0.6"]);
             up(bench.broker.publisher.link()).await;
             let after = dispatches(&a, 1);
             publish_at_last(&bench.broker, &after).await;
@@ -136,7 +139,8 @@ async fn a_blocked_publisher_fails_in_time_while_consumers_go_on_and_recovers() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_frozen_keeps_nobody_waiting_and_is_found_again() {
     let _room = room::shared().await;
-    let node = PrivateRabbitmq::start().await;
+    let folder = TempFolder::new("raincheck-rabbitmq");
+    let node = PrivateServer::start(Server::Rabbitmq, folder.path());
     let a = queue("a");
     let timeout = Duration::from_secs(2);
     bench_of(&node, timeout)
@@ -145,7 +149,7 @@ async fn a_broker_that_is_frozen_keeps_nobody_waiting_and_is_found_again() {
             let before = dispatches(&a, 1);
             bench.publish(&before).await;
             next(&mut deliveries).await.receipt.ack();
-            node.tell("pause").await;
+            node.act("pause");
             let started = SystemClock.monotonic();
             let answers = bench.broker.publisher.publish(&dispatches(&a, 10)).await;
             assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
@@ -153,7 +157,7 @@ async fn a_broker_that_is_frozen_keeps_nobody_waiting_and_is_found_again() {
             becomes(bench.broker.publisher.link(), Link::Down).await;
             // The consumer has nothing to send: the heartbeat tells it.
             becomes(deliveries.link(), Link::Down).await;
-            node.tell("continue").await;
+            node.act("continue");
             let after = dispatches(&a, 1);
             publish_at_last(&bench.broker, &after).await;
             loop {

@@ -4,11 +4,12 @@ use raincheck_shared::lifecycle::SystemClock;
 use raincheck_shared::store::{StoreError, sqlite};
 
 use super::given::{job, running};
-use crate::harness::store::{StoreFixture, TempFolder};
+use crate::harness::store::StoreFixture;
+use crate::harness::temp::TempFolder;
 
 #[tokio::test]
 async fn a_new_file_needs_a_migration() {
-    let folder = TempFolder::new();
+    let folder = TempFolder::new("raincheck-store");
     let store = sqlite::open(&folder.0.join("a/b/new.sqlite"), SystemClock::shared()).await.expect("open");
     let version = store.schema.version().await.expect("version");
     assert_eq!(version.found, 0);

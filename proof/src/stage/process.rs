@@ -9,9 +9,20 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait::until;
 
+/// The `raincheck` that is tried: the one that `RAINCHECK_PROGRAM` names, or else the one built along with this program.
+pub fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os("RAINCHECK_PROGRAM") {
+        return named.into();
+    }
+    let own = std::env::current_exe().unwrap();
+    // Tests are in a folder below it.
+    let built = own.ancestors().skip(1).take(2).map(|folder| folder.join("raincheck")).find(|path| path.is_file());
+    built.unwrap_or_else(|| panic!("no raincheck beside {}: run `cargo build` first", own.display()))
+}
+
 /// A running `raincheck` process. Killed when dropped; its log is shown then if the test has failed.
 #[derive(Debug)]
-pub(crate) struct Raincheck {
+pub struct Raincheck {
     child: Child,
     log: PathBuf,
     name: String,
@@ -19,10 +30,10 @@ pub(crate) struct Raincheck {
 
 impl Raincheck {
     /// Runs `raincheck ARGUMENTS` with its log in `directory/NAME.log`, appended to by later processes of that name.
-    pub(crate) fn run(name: &str, arguments: &[&str], directory: &Path) -> Self {
+    pub fn run(name: &str, arguments: &[&str], directory: &Path) -> Self {
         let log = directory.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_raincheck"))
+        let child = Command::new(program())
             .args(arguments)
             .current_dir(directory)
             .env_remove("DATABASE_URL")
@@ -36,32 +47,32 @@ impl Raincheck {
     }
 
     /// Everything that processes of this name have logged.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// SIGKILL, and wait for the end.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// SIGTERM, and how it ended.
-    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+    pub async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ended().await
     }
 
     /// Waits for the end.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
+    pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
         let mut status = None;
-        until("the process to end", Duration::from_secs(60), async || {
+        until("the process to end", Duration::from_mins(1), async || {
             status = child.try_wait().unwrap();
             status.is_some()
         })
@@ -70,7 +81,7 @@ impl Raincheck {
     }
 
     /// Whether it still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 }

@@ -7,45 +7,49 @@ use serde_json::Value;
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: reqwest::header::HeaderMap,
-    pub(crate) body: bytes::Bytes,
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body, whole.
+    pub body: bytes::Bytes,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// A header as text, empty without it.
-    pub(crate) fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The id of the job it describes.
-    pub(crate) fn job_id(&self) -> String {
+    pub fn job_id(&self) -> String {
         self.json()["id"].as_str().unwrap().to_owned()
     }
 }
 
 /// Talks to one API.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
+pub struct Client {
     base: String,
     http: reqwest::Client,
 }
 
 impl Client {
-    pub(crate) fn new(address: &str) -> Self {
+    /// `address`: `HOST:PORT`.
+    pub fn new(address: &str) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(70)).no_proxy().build().unwrap();
         Self { base: format!("http://{address}"), http }
     }
 
     /// Sends a request. `Err` when there is no HTTP answer at all.
-    pub(crate) async fn try_send(
+    pub async fn try_send(
         &self,
         method: Method,
         path: &str,
@@ -62,7 +66,7 @@ impl Client {
     }
 
     /// Sends a request to an API that is there.
-    pub(crate) async fn send(
+    pub async fn send(
         &self,
         method: Method,
         path: &str,
@@ -73,25 +77,25 @@ impl Client {
     }
 
     /// Submits a job of `kind` with a JSON input.
-    pub(crate) async fn try_submit(&self, kind: &str, input: &Value) -> Result<Answer, reqwest::Error> {
+    pub async fn try_submit(&self, kind: &str, input: &Value) -> Result<Answer, reqwest::Error> {
         let path = format!("/v1/kinds/{kind}/jobs");
         self.try_send(Method::POST, &path, &[("content-type", "application/json")], input.to_string()).await
     }
 
     /// Submits a job that must be accepted; answers its id.
-    pub(crate) async fn submit(&self, kind: &str, input: &Value) -> String {
+    pub async fn submit(&self, kind: &str, input: &Value) -> String {
         let answer = self.try_submit(kind, input).await.unwrap();
         assert_eq!(answer.status, 202, "{}", String::from_utf8_lossy(&answer.body));
         answer.job_id()
     }
 
     /// Reads a job.
-    pub(crate) async fn job(&self, id: &str) -> Value {
+    pub async fn job(&self, id: &str) -> Value {
         self.send(Method::GET, &format!("/v1/jobs/{id}"), &[], "").await.json()
     }
 
     /// Waits, by long polls, until a job has ended.
-    pub(crate) async fn done(&self, id: &str) -> Value {
+    pub async fn done(&self, id: &str) -> Value {
         for _ in 0..6 {
             let Ok(answer) = self.try_send(Method::GET, &format!("/v1/jobs/{id}?wait=20s"), &[], "").await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -111,7 +115,7 @@ impl Client {
     }
 
     /// Whether the API is ready.
-    pub(crate) async fn is_ready(&self) -> bool {
+    pub async fn is_ready(&self) -> bool {
         self.try_send(Method::GET, "/readyz", &[], "").await.is_ok_and(|answer| answer.status == 200)
     }
 }

@@ -1,12 +1,14 @@
-//! PostgreSQL and RabbitMQ for the scenarios: private instances that may be killed, through `scripts/services`.
+//! PostgreSQL and RabbitMQ: private instances that may be stopped, killed, frozen and starved, through `scripts/services`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Server {
+pub enum Server {
+    /// PostgreSQL.
     Postgres,
+    /// RabbitMQ.
     Rabbitmq,
 }
 
@@ -21,15 +23,16 @@ impl Server {
 
 /// One private instance; removed when dropped, and by a guard of the script's own when the test process dies.
 #[derive(Debug)]
-pub(crate) struct PrivateServer {
+pub struct PrivateServer {
     server: Server,
     directory: PathBuf,
-    pub(crate) url: String,
+    /// Where it listens.
+    pub url: String,
 }
 
 impl PrivateServer {
     /// Starts one in a folder of its own under `parent`.
-    pub(crate) fn start(server: Server, parent: &Path) -> Self {
+    pub fn start(server: Server, parent: &Path) -> Self {
         let directory = parent.join(server.name());
         std::fs::create_dir_all(&directory).unwrap();
         let url = services(&["start", server.name(), directory.to_str().unwrap()]);
@@ -37,8 +40,13 @@ impl PrivateServer {
     }
 
     /// One of `stop`, `kill`, `crash`, `resume`, `pause`, `continue`, `wipe`.
-    pub(crate) fn act(&self, verb: &str) {
+    pub fn act(&self, verb: &str) {
         services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);
+    }
+
+    /// Runs rabbitmqctl against it; answers what that printed.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
+        services(&[&["ctl", self.directory.to_str().unwrap()], arguments].concat())
     }
 }
 
@@ -49,7 +57,7 @@ impl Drop for PrivateServer {
 }
 
 fn script() -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services"));
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"));
     command.env("RAINCHECK_SERVICES_OWNER", std::process::id().to_string());
     command
 }

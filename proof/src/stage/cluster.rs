@@ -1,7 +1,6 @@
 //! Several raincheck processes over one database and one broker, configured as a user would: one file.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,19 +8,22 @@ use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 
 use super::client::Client;
-use super::process::Raincheck;
+use super::process::{Raincheck, program};
 use super::services::{PrivateServer, Server};
+use super::temp::{TempFolder, free_address};
 use super::wait::{unique, until};
 
 /// Where a cluster keeps jobs and sends messages.
 #[derive(Debug)]
-pub(crate) struct Backends {
-    pub(crate) postgres: String,
-    pub(crate) rabbitmq: String,
+pub struct Backends {
+    /// The URL of a database.
+    pub postgres: String,
+    /// The URL of a RabbitMQ.
+    pub rabbitmq: String,
 }
 
 /// A database of its own on the PostgreSQL of the whole test run, and the RabbitMQ of that run under a prefix of its own.
-pub(crate) async fn shared_backends() -> Backends {
+pub async fn shared_backends() -> Backends {
     let server = required("RAINCHECK_TEST_POSTGRES_URL");
     let rabbitmq = required("RAINCHECK_TEST_AMQP_URL");
     Backends { postgres: new_database(&server).await, rabbitmq }
@@ -29,12 +31,12 @@ pub(crate) async fn shared_backends() -> Backends {
 
 /// The value of a variable that `scripts/test` sets. Without it the test fails: a suite that was skipped must not look
 /// green.
-pub(crate) fn required(variable: &str) -> String {
+pub fn required(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run the tests through scripts/test"))
 }
 
 /// Makes a database on a server; answers its URL.
-pub(crate) async fn new_database(server: &str) -> String {
+pub async fn new_database(server: &str) -> String {
     let name = format!("raincheck_{}", unique());
     let mut connection = PgConnection::connect(server).await.unwrap();
     sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
@@ -46,19 +48,20 @@ pub(crate) async fn new_database(server: &str) -> String {
 
 /// The processes, and what they share. Everything is killed and removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     processes: HashMap<String, Raincheck>,
     addresses: HashMap<String, String>,
-    pub(crate) postgres_url: String,
+    /// The URL of its database.
+    pub postgres_url: String,
     folder: TempFolder,
 }
 
 /// What a test wants to be different from the defaults: TOML added to the configuration file.
-pub(crate) const FAST_LEASES: &str = "[worker]\nlease = \"3s\"\nheartbeat = \"500ms\"\nconcurrency = 256\n";
+pub const FAST_LEASES: &str = "[worker]\nlease = \"3s\"\nheartbeat = \"500ms\"\nconcurrency = 256\n";
 
 impl Cluster {
     /// A configured, migrated, empty cluster. `settings`: TOML sections besides `[http]`, `[store]` and `[broker]`.
-    pub(crate) fn new(backends: &Backends, settings: &str) -> Self {
+    pub fn new(backends: &Backends, settings: &str) -> Self {
         let folder = TempFolder::new("raincheck-test");
         let prefix = unique();
         let Backends { postgres, rabbitmq } = backends;
@@ -66,29 +69,25 @@ impl Cluster {
             "[store]\nurl = \"{postgres}\"\n[broker]\nurl = \"{rabbitmq}\"\nprefix = \"{prefix}\"\nmax_backoff = \"1s\"\n{settings}\n"
         );
         std::fs::write(folder.0.join("raincheck.toml"), configuration).unwrap();
-        let status = std::process::Command::new(env!("CARGO_BIN_EXE_raincheck"))
-            .arg("migrate")
-            .current_dir(&folder.0)
-            .output()
-            .unwrap();
+        let status = std::process::Command::new(program()).arg("migrate").current_dir(&folder.0).output().unwrap();
         assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
         Self { processes: HashMap::new(), addresses: HashMap::new(), postgres_url: postgres.clone(), folder }
     }
 
     /// A path in the folder that all processes run in.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
 
     /// Starts an API, or starts it again at the same address, and waits until it is ready.
-    pub(crate) async fn api(&mut self, name: &str) -> Client {
+    pub async fn api(&mut self, name: &str) -> Client {
         let client = self.api_unready(name);
         until("the API to be ready", Duration::from_secs(30), async || client.is_ready().await).await;
         client
     }
 
     /// The same without the wait.
-    pub(crate) fn api_unready(&mut self, name: &str) -> Client {
+    pub fn api_unready(&mut self, name: &str) -> Client {
         let address = self.addresses.entry(name.to_owned()).or_insert_with(free_address).clone();
         let listen = format!("http.listen={address}");
         self.run(name, &["api", "--set", &listen]);
@@ -96,7 +95,7 @@ impl Cluster {
     }
 
     /// Starts a worker.
-    pub(crate) fn worker(&mut self, name: &str) {
+    pub fn worker(&mut self, name: &str) {
         self.run(name, &["worker", "--name", name, "--log", "info,raincheck_worker=debug"]);
     }
 
@@ -107,24 +106,24 @@ impl Cluster {
     }
 
     /// A process by name.
-    pub(crate) fn process(&mut self, name: &str) -> &mut Raincheck {
+    pub fn process(&mut self, name: &str) -> &mut Raincheck {
         self.processes.get_mut(name).unwrap()
     }
 
     /// Asks the database itself; one number.
-    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+    pub async fn count(&self, sql: &'static str) -> i64 {
         let mut connection = PgConnection::connect(&self.postgres_url).await.unwrap();
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
     /// The same of one job.
-    pub(crate) async fn count_of(&self, sql: &'static str, id: &str) -> i64 {
+    pub async fn count_of(&self, sql: &'static str, id: &str) -> i64 {
         let mut connection = PgConnection::connect(&self.postgres_url).await.unwrap();
         sqlx::query_scalar(sql).bind(id).fetch_one(&mut connection).await.unwrap()
     }
 
     /// Waits until that number is reached or passed; answers how long it took.
-    pub(crate) async fn until_count(&self, sql: &'static str, at_least: i64, patience: Duration) -> Duration {
+    pub async fn until_count(&self, sql: &'static str, at_least: i64, patience: Duration) -> Duration {
         let mut connection = PgConnection::connect(&self.postgres_url).await.unwrap();
         until(sql, patience, async || {
             sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await.unwrap() >= at_least
@@ -133,7 +132,7 @@ impl Cluster {
     }
 
     /// What is left behind that should not be, once every job has ended: nothing waits, nothing is held.
-    pub(crate) async fn assert_nothing_is_left(&self) {
+    pub async fn assert_nothing_is_left(&self) {
         self.until_count("SELECT -count(*) FROM dispatches", 0, Duration::from_secs(20)).await;
         self.until_count("SELECT -count(*) FROM leases", 0, Duration::from_secs(20)).await;
     }
@@ -141,51 +140,30 @@ impl Cluster {
 
 /// A private PostgreSQL and RabbitMQ that may be killed, in a folder of their own.
 #[derive(Debug)]
-pub(crate) struct PrivateBackends {
-    pub(crate) postgres: PrivateServer,
-    pub(crate) rabbitmq: PrivateServer,
+pub struct PrivateBackends {
+    /// The database server.
+    pub postgres: PrivateServer,
+    /// The broker.
+    pub rabbitmq: PrivateServer,
     _folder: TempFolder,
 }
 
 impl PrivateBackends {
-    pub(crate) fn start() -> Self {
+    /// Starts both; it takes a few seconds.
+    pub fn start() -> Self {
         let folder = TempFolder::new("raincheck-services");
         let postgres = PrivateServer::start(Server::Postgres, &folder.0);
         let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
         Self { postgres, rabbitmq, _folder: folder }
     }
 
-    pub(crate) async fn backends(&self) -> Backends {
+    /// A new database there, and the broker.
+    pub async fn backends(&self) -> Backends {
         Backends { postgres: new_database(&self.postgres.url).await, rabbitmq: self.rabbitmq.url.clone() }
     }
 }
 
-/// A folder of its own, removed when dropped unless the test has failed.
-#[derive(Debug)]
-pub(crate) struct TempFolder(pub PathBuf);
-
-impl TempFolder {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("{name}-{}", unique()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for TempFolder {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
-/// A loopback address that was free a moment ago.
-pub(crate) fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 /// An object with one field.
-pub(crate) fn seconds(seconds: f64) -> Value {
+pub fn seconds(seconds: f64) -> Value {
     serde_json::json!({ "seconds": seconds })
 }

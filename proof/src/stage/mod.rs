@@ -1,0 +1,8 @@
+//! Services, processes, clients, and waiting for values.
+
+pub mod client;
+pub mod cluster;
+pub mod process;
+pub mod services;
+pub mod temp;
+pub mod wait;
