@@ -5,4 +5,5 @@
 #![expect(clippy::missing_panics_doc, reason = "the same")]
 #![expect(clippy::print_stderr, reason = "the programs here are for people at a terminal")]
 
+pub mod bench;
 pub mod stage;

@@ -48,6 +48,11 @@ impl Client {
         Self { base: format!("http://{address}"), http }
     }
 
+    /// `HOST:PORT`.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// Sends a request. `Err` when there is no HTTP answer at all.
     pub async fn try_send(
         &self,

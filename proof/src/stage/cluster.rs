@@ -99,7 +99,8 @@ impl Cluster {
         self.run(name, &["worker", "--name", name, "--log", "info,raincheck_worker=debug"]);
     }
 
-    fn run(&mut self, name: &str, arguments: &[&str]) {
+    /// Runs `raincheck ARGUMENTS` under a name, in place of the process of that name.
+    pub fn run(&mut self, name: &str, arguments: &[&str]) {
         // The one before it must be gone first: they share a log and perhaps a port.
         self.processes.remove(name);
         self.processes.insert(name.to_owned(), Raincheck::run(name, arguments, &self.folder.0));

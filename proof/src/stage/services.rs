@@ -56,6 +56,11 @@ impl Drop for PrivateServer {
     }
 }
 
+/// A program that came with PostgreSQL, such as `pgbench`.
+pub fn postgres_program(name: &str) -> PathBuf {
+    Path::new(&services(&["find", "postgres"])).join(name)
+}
+
 fn script() -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"));
     command.env("RAINCHECK_SERVICES_OWNER", std::process::id().to_string());

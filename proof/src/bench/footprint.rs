@@ -1,0 +1,70 @@
+//! What raincheck takes when little happens: memory, and statements.
+
+use std::time::Duration;
+
+use super::figures::Figures;
+use super::load::{self, Connection};
+use super::rig::Rig;
+use crate::stage::process::Raincheck;
+use crate::stage::wait::alongside;
+
+/// Held polls at once.
+const POLLS: usize = 10_000;
+/// Jobs that a worker runs at once.
+const SLEEPS: usize = 1_000;
+
+/// Memory of an API and a worker that were just started, of an API with many held polls, of a worker with many running
+/// jobs; commits a second of all of them while nothing happens.
+pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
+    rig.all_done().await;
+    let api = rig.cluster.api("api").await;
+    api.address().clone_into(&mut rig.address);
+    figures.note("memory: API, idle", resident(rig.cluster.process("api")), "MiB", "≤ 30");
+
+    let commits = "SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()";
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let before = rig.number(commits).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    figures.note(
+        "commits while idle, one API and one worker",
+        (rig.number(commits).await - before) / 30.0,
+        "/s",
+        "≤ 5",
+    );
+
+    let mut connection = Connection::open(&rig.address).await;
+    let id = load::id_of(connection.ask(&load::submit("later")).await.body);
+    let mut polls = Vec::with_capacity(POLLS);
+    for _ in 0..POLLS {
+        let mut connection = Connection::open(&rig.address).await;
+        let request = load::read(&format!("/v1/jobs/{id}?wait=40s"));
+        polls.push(alongside(async move { connection.ask(&request).await.status }));
+    }
+    // All have been written to their sockets; one more answer means that the server has read what came before.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    figures.note("memory: API, 10,000 held polls", resident(rig.cluster.process("api")), "MiB", "≤ 250");
+    for poll in polls {
+        assert_eq!(poll.await.unwrap(), 200);
+    }
+
+    for _ in 0..SLEEPS {
+        let body = "{\"seconds\": 15}";
+        let request = format!(
+            "POST /v1/kinds/sleep/jobs HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        assert_eq!(connection.ask(request.as_bytes()).await.status, 202);
+    }
+    let running = "SELECT count(*) FROM jobs WHERE status = 'in_progress'";
+    rig.cluster.until_count(running, i64::try_from(SLEEPS).unwrap(), Duration::from_secs(14)).await;
+    figures.note("memory: worker, 1,000 running jobs", resident(rig.cluster.process("worker")), "MiB", "≤ 100");
+    rig.all_done().await;
+}
+
+/// Resident memory of a process in MiB.
+fn resident(process: &Raincheck) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}

@@ -1,0 +1,222 @@
+//! What is measured of a raincheck on PostgreSQL and RabbitMQ.
+
+use std::time::Duration;
+
+use sqlx::Executor as _;
+
+use super::figures::{Figures, ms, percentile};
+use super::load::{self, Connection, closed_loop};
+use super::rig::Rig;
+use crate::stage::wait::{alongside, now};
+
+/// How much each trial does.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount {
+    /// Jobs of a flood.
+    pub jobs: usize,
+    /// How long a limit is measured, and a rate held.
+    pub time: Duration,
+    /// Finished jobs behind the backlog trial; a tenth of it waits.
+    pub finished: u32,
+}
+
+/// Accept and end to end under a flood of 64 clients; what each job costs the database.
+pub async fn flood(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let limit = rig.limits.inserts(amount.time);
+    figures.note("one-row INSERT for each commit, 64 clients (the limit)", limit, "/s", "");
+    let before = Costs::read(rig).await;
+    let (accepted, ended, to_202) = one_flood(rig, amount.jobs).await;
+    let after = Costs::read(rig).await;
+    figures.note("accept", accepted, "/s", "");
+    figures.note("accept ÷ limit", accepted / limit, "×", "≥ 1.5");
+    figures.note("accept, p99 wait", ms(percentile(&to_202, 0.99)), "ms", "");
+    figures.note("end to end", ended, "/s", "");
+    figures.note("end to end ÷ limit", ended / limit, "×", "≥ 1.0");
+    let jobs = count(amount.jobs);
+    figures.note("WAL for each job", (after.wal - before.wal) / jobs, "bytes", "< 2048");
+    figures.note("commits for each job", (after.commits - before.commits) / jobs, "", "");
+    figures.note("rows written for each job", (after.rows - before.rows) / jobs, "", "");
+}
+
+/// Rates of accepting and ending, and the waits for a 202.
+async fn one_flood(rig: &mut Rig, jobs: usize) -> (f64, f64, Vec<Duration>) {
+    let load = rig.submit(jobs, "default").await;
+    rig.all_done().await;
+    (load.rate(), count(jobs) / load.began.elapsed().as_secs_f64(), load.waits)
+}
+
+/// From a submit to its result, seen by a long poll, at 100 jobs a second.
+pub async fn latency(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let limit = rig.limits.one_job(300).await;
+    figures.note("two commits and a confirmed publish, each alone (the limit)", ms(limit), "ms", "");
+    let (began, total) = (now(), amount.time.as_secs() * 100);
+    let mut running = Vec::new();
+    let mut idle: Vec<Connection> = Vec::new();
+    let (release, mut released) = tokio::sync::mpsc::unbounded_channel();
+    for n in 0..total {
+        tokio::time::sleep_until((began + Duration::from_millis(n * 10)).into()).await;
+        while let Ok(connection) = released.try_recv() {
+            idle.push(connection);
+        }
+        let mut connection = match idle.pop() {
+            Some(connection) => connection,
+            None => Connection::open(&rig.address).await,
+        };
+        let release = release.clone();
+        running.push(alongside(async move {
+            let began = now();
+            let reply = connection.ask(&load::submit("default")).await;
+            assert_eq!(reply.status, 202);
+            let path = format!("/v1/jobs/{}?wait=10s", load::id_of(reply.body));
+            let reply = connection.ask(&load::read(&path)).await;
+            assert!(std::str::from_utf8(reply.body).unwrap().contains("\"succeeded\""));
+            let took = began.elapsed();
+            let _ = release.send(connection);
+            took
+        }));
+    }
+    let mut waits = Vec::new();
+    for one in running {
+        waits.push(one.await.unwrap());
+    }
+    let (p50, p99) = (percentile(&waits, 0.5), percentile(&waits, 0.99));
+    figures.note("POST → result by long poll, 100/s, p50", ms(p50), "ms", "");
+    figures.note("POST → result p50 ÷ limit", ms(p50) / ms(limit), "×", "≤ 2");
+    figures.note("POST → result by long poll, 100/s, p99", ms(p99), "ms", "≤ 5 where the limit is 1.2");
+}
+
+/// Status reads of finished and waiting jobs by 64 clients.
+pub async fn reads(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let limit = rig.limits.reads(amount.time);
+    figures.note("point SELECT by key, 16 clients (the limit)", limit, "/s", "");
+    let mut ids = Vec::new();
+    let mut connection = Connection::open(&rig.address).await;
+    for n in 0..1_000 {
+        let queue = if n % 2 == 0 { "default" } else { "later" };
+        ids.push(load::id_of(connection.ask(&load::submit(queue)).await.body));
+    }
+    rig.all_done().await;
+    let address = std::slice::from_ref(&rig.address);
+    let load = closed_loop(address, 64, usize::MAX, amount.time, 200, move |n, to| {
+        // Any order will do that does not walk the table.
+        let id = &ids[n.wrapping_mul(7_919) % ids.len()];
+        to.extend(load::read(&format!("/v1/jobs/{id}")));
+    })
+    .await;
+    figures.note("status reads, half live, 64 clients", load.rate(), "/s", "");
+    figures.note("status reads ÷ limit", load.rate() / limit, "×", "≥ 1.5");
+    figures.note("status reads, p99 wait", ms(percentile(&load.waits, 0.99)), "ms", "");
+}
+
+/// A flood while another session keeps an old snapshot open, against the same without.
+pub async fn snapshot(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let (accepted, ended, _) = one_flood(rig, amount.jobs).await;
+    let mut session = rig.session().await;
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    session.execute("SELECT count(*) FROM workers").await.unwrap();
+    for part in ["first", "second", "third"] {
+        let (held_accepted, held_ended, _) = one_flood(rig, amount.jobs).await;
+        figures.note(
+            &format!("old snapshot held: accept, {part} flood ÷ without"),
+            held_accepted / accepted,
+            "×",
+            "≥ 0.9",
+        );
+        figures.note(
+            &format!("old snapshot held: end to end, {part} flood ÷ without"),
+            held_ended / ended,
+            "×",
+            "≥ 0.9",
+        );
+    }
+    session.execute("COMMIT").await.unwrap();
+}
+
+/// A flood over millions of finished and waiting jobs, against the same without.
+pub async fn backlog(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let (accepted, ended, _) = one_flood(rig, amount.jobs).await;
+    rig.submit((amount.finished / 10) as usize, "later").await;
+    // Finished jobs are copies of one that really finished, under ids of the days before.
+    rig.execute(copies(amount.finished)).await;
+    rig.execute("VACUUM ANALYZE jobs; CHECKPOINT".to_owned()).await;
+    let (full_accepted, full_ended, _) = one_flood(rig, amount.jobs).await;
+    let name = format!("{} finished and {} waiting jobs", amount.finished, amount.finished / 10);
+    figures.note(&format!("{name}: accept ÷ empty"), full_accepted / accepted, "×", "≥ 0.9");
+    figures.note(&format!("{name}: end to end ÷ empty"), full_ended / ended, "×", "≥ 0.9");
+}
+
+fn copies(count: u32) -> String {
+    format!(
+        "SET synchronous_commit = off;
+         DO $$ DECLARE columns text; BEGIN
+           SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+             WHERE attrelid = 'jobs'::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'id';
+           EXECUTE 'INSERT INTO jobs (id, ' || columns || ') SELECT
+             (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - n * 20), 12, ''0'') || ''7'' ||
+              substr(md5(n::text), 1, 3) || ''8'' || substr(md5(n::text), 4, 15))::uuid, ' || columns || '
+             FROM generate_series(1, {count}) n,
+                  (SELECT * FROM jobs WHERE status = ''succeeded'' LIMIT 1) one';
+         END $$;
+         RESET synchronous_commit"
+    )
+}
+
+/// Jobs of 5 ms on one, two and four workers of eight slots each.
+pub async fn scaling(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let jobs = amount.jobs / 10;
+    let mut alone = 0.0;
+    for workers in [1_usize, 2, 4] {
+        for n in 0..workers {
+            let name = format!("sleeper-{n}");
+            rig.cluster.run(&name, &["worker", "--name", &name, "--queue", "naps", "--concurrency", "8"]);
+        }
+        let load = closed_loop(std::slice::from_ref(&rig.address), 64, jobs, Duration::from_mins(5), 202, |_, to| {
+            to.extend_from_slice(
+                b"POST /v1/kinds/sleep/jobs?queue=naps HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/json\r\n\
+                Content-Length: 18\r\n\r\n{\"seconds\": 0.005}",
+            );
+        })
+        .await;
+        rig.all_done().await;
+        let rate = count(jobs) / load.began.elapsed().as_secs_f64();
+        for n in 0..workers {
+            rig.cluster.process(&format!("sleeper-{n}")).terminate().await;
+        }
+        if workers == 1 {
+            alone = rate;
+        }
+        figures.note(&format!("jobs of 5 ms, {workers} × 8 slots"), rate, "/s", "");
+        figures.note(&format!("jobs of 5 ms, {workers} × 8 slots ÷ 1 × 8"), rate / alone, "×", "");
+    }
+}
+
+/// What the database did so far.
+struct Costs {
+    wal: f64,
+    commits: f64,
+    rows: f64,
+}
+
+impl Costs {
+    async fn read(rig: &mut Rig) -> Self {
+        // Statistics of sessions reach the view a while after the fact.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Self {
+            wal: rig.number("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8").await,
+            commits: rig
+                .number("SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()")
+                .await,
+            rows: rig
+                .number(
+                    "SELECT (tup_inserted + tup_updated + tup_deleted)::float8 FROM pg_stat_database
+                     WHERE datname = current_database()",
+                )
+                .await,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a trial are far below 2^52")]
+fn count(jobs: usize) -> f64 {
+    jobs as f64
+}
