@@ -103,7 +103,8 @@ fn complaints(files: &[File], bans: &[Ban]) -> Vec<String> {
 fn stray_statements(files: &[File]) -> Vec<String> {
     const VERBS: [&str; 9] =
         ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "WITH ", "CREATE ", "DROP ", "ALTER ", "TRUNCATE "];
-    const HOME: &[&str] = &["shared/src/store", "tests"];
+    // `proof` looks at what raincheck left behind, as the tests do: by a door of its own.
+    const HOME: &[&str] = &["shared/src/store", "tests", "proof"];
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| !file.is_in(HOME)) {
         for (line, said) in lex(&file.text).strings {
