@@ -1,6 +1,6 @@
 //! What runs behind the API, in every replica: the relay that publishes what was accepted, and the loops that repair.
 //!
-//! All loops are safe together and idempotent; the next run is the retry. See [`Reconciler`].
+//! All loops are safe together and idempotent; the next run is the retry. See [`raincheck_shared::lifecycle`].
 
 mod due_jobs;
 mod lost_dispatch_finder;
