@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
+use super::cpu;
 use super::limits::Limits;
 use super::load::{self, Load, closed_loop};
 use crate::stage::client::Client;
@@ -20,7 +21,7 @@ pub struct Rig {
     pub address: String,
     side_door: PgConnection,
     // after the cluster: dropped last
-    _private: PrivateBackends,
+    private: PrivateBackends,
 }
 
 /// Settings of a worker that are not the defaults: no-op jobs want more slots than work does.
@@ -37,7 +38,7 @@ impl Rig {
         let api: Client = cluster.api("api").await;
         cluster.run("worker", &["worker", "--name", "worker", "--queue", "default"]);
         let side_door = PgConnection::connect(&backends.postgres).await.unwrap();
-        let rig = Self { cluster, limits, address: api.address().to_owned(), side_door, _private: private };
+        let rig = Self { cluster, limits, address: api.address().to_owned(), side_door, private };
         // Warm connections, caches and plans.
         rig.submit(2_000, "default").await;
         rig
@@ -59,6 +60,17 @@ impl Rig {
             sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *connection).await.unwrap()
         })
         .await;
+    }
+
+    /// Seconds of processor time used so far, by whom.
+    pub fn processor_time(&mut self) -> [(&'static str, f64); 5] {
+        [
+            ("API", cpu::seconds_of(self.cluster.process("api").pid())),
+            ("worker", cpu::seconds_of(self.cluster.process("worker").pid())),
+            ("PostgreSQL", cpu::seconds_of(self.private.postgres.pid())),
+            ("RabbitMQ", cpu::seconds_of(self.private.rabbitmq.pid())),
+            ("the clients", cpu::seconds_of_this_one()),
+        ]
     }
 
     /// Asks the database for one number.

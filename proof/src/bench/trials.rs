@@ -25,7 +25,9 @@ pub async fn flood(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
     let limit = rig.limits.inserts(amount.time);
     figures.note("one-row INSERT for each commit, 64 clients (the limit)", limit, "/s", "");
     let before = Costs::read(rig).await;
+    let busy_before = rig.processor_time();
     let (accepted, ended, to_202) = one_flood(rig, amount.jobs).await;
+    let busy = rig.processor_time();
     let after = Costs::read(rig).await;
     figures.note("accept", accepted, "/s", "");
     figures.note("accept ÷ limit", accepted / limit, "×", "≥ 1.5");
@@ -36,6 +38,9 @@ pub async fn flood(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
     figures.note("WAL for each job", (after.wal - before.wal) / jobs, "bytes", "< 2048");
     figures.note("commits for each job", (after.commits - before.commits) / jobs, "", "");
     figures.note("rows written for each job", (after.rows - before.rows) / jobs, "", "");
+    for ((who, before), (_, after)) in busy_before.into_iter().zip(busy) {
+        figures.note(&format!("processor time for each job: {who}"), (after - before) / jobs * 1e6, "µs", "");
+    }
 }
 
 /// Rates of accepting and ending, and the waits for a 202.

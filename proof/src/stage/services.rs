@@ -44,6 +44,13 @@ impl PrivateServer {
         services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);
     }
 
+    /// The process that all others of the server descend from.
+    pub fn pid(&self) -> u32 {
+        let name = self.server.name();
+        let file = std::fs::read_to_string(self.directory.join(name).join(format!("{name}.pid"))).unwrap();
+        file.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Runs rabbitmqctl against it; answers what that printed.
     pub fn ctl(&self, arguments: &[&str]) -> String {
         services(&[&["ctl", self.directory.to_str().unwrap()], arguments].concat())
