@@ -17,6 +17,10 @@ use super::store_calls::STORE_PATIENCE;
 /// Bytes of input in one batch, so that a batch of large inputs is no longer under way than one of many small ones.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// How long a commit may take before another is begun beside it. Where the disk is fast one lane is the cheapest, since its
+/// batches are the largest.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 /// The writers. Cloning shares them.
 #[derive(Debug, Clone)]
 pub(crate) struct Intake(Batcher<NewJob, Result<Accepted, StoreError>>);
@@ -31,7 +35,7 @@ struct Intaker {
 }
 
 impl Intake {
-    /// Starts the lanes: several for Postgres, which commits them side by side; one for SQLite, which has one writer.
+    /// Starts the lanes: several for Postgres, which can commit them side by side; one for SQLite, which has one writer.
     pub(crate) fn start(
         store: &StoreSettings,
         jobs: Arc<dyn Jobs>,
@@ -45,7 +49,7 @@ impl Intake {
             StoreSettings::Postgres { .. } => 4,
             StoreSettings::Sqlite { .. } => 1,
         };
-        let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000 };
+        let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000, patience: PATIENCE };
         let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, clock });
         Self(Batcher::start(limits, shutdown, move |batch| {
             let intaker = Arc::clone(&intaker);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use raincheck_shared::domain::{Job, JobId};
 use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Shutdown};
@@ -10,8 +11,11 @@ use raincheck_shared::store::{Jobs, StoreError};
 use super::Refusal;
 use super::store_calls::STORE_PATIENCE;
 
-/// Two lanes: one batch is read while the next gathers, and a slow one does not hold up all others.
-const LIMITS: BatcherLimits = BatcherLimits { lanes: 2, batch: 256, weight: usize::MAX, waiting: 10_000 };
+/// How long one read may take before another is begun beside it.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// Two lanes: a slow one does not hold up all others.
+const LIMITS: BatcherLimits =
+    BatcherLimits { lanes: 2, batch: 256, weight: usize::MAX, waiting: 10_000, patience: PATIENCE };
 
 type Answer = Result<Option<Arc<Job>>, StoreError>;
 

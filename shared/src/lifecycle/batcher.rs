@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -21,7 +22,7 @@ pub struct Overloaded;
 /// How much at once.
 #[derive(Debug, Clone, Copy)]
 pub struct BatcherLimits {
-    /// Batches under way at the same time.
+    /// Batches under way at the same time, at most.
     pub lanes: usize,
     /// Items of one batch at most.
     pub batch: usize,
@@ -29,6 +30,10 @@ pub struct BatcherLimits {
     pub weight: usize,
     /// Items that may wait.
     pub waiting: usize,
+    /// How long what waits is kept for the next batch of a lane that is writing, before another lane takes it. A batch
+    /// that is full waits for nobody. Few large batches cost less than many small ones, so further lanes are for a store
+    /// that answers slowly, and for batches that got stuck.
+    pub patience: Duration,
 }
 
 struct Entry<Q, A> {
@@ -37,33 +42,70 @@ struct Entry<Q, A> {
     answer: oneshot::Sender<A>,
 }
 
+struct Waiting<Q, A> {
+    entries: VecDeque<Entry<Q, A>>,
+    weight: usize,
+    /// Lanes that are writing.
+    writing: usize,
+    /// Batches taken so far.
+    taken: u64,
+}
+
 struct Queue<Q, A> {
-    entries: Mutex<VecDeque<Entry<Q, A>>>,
+    waiting: Mutex<Waiting<Q, A>>,
+    /// There is something for an idle lane to look at.
     arrived: Notify,
     limits: BatcherLimits,
 }
 
+/// What an idle lane finds.
+enum Found<Q, A> {
+    Nothing,
+    /// Something that a lane which is writing will take when it is done, unless that lasts. So many batches were taken.
+    Spoken(u64),
+    Batch(Vec<Entry<Q, A>>),
+}
+
 impl<Q, A> Queue<Q, A> {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry<Q, A>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting<Q, A>> {
         // Nothing that runs under the lock can panic half-way through a change.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_batch(&self) -> Vec<Entry<Q, A>> {
-        let mut entries = self.lock();
-        let mut batch = Vec::new();
+    fn is_full(&self, waiting: &Waiting<Q, A>) -> bool {
+        waiting.entries.len() >= self.limits.batch || waiting.weight >= self.limits.weight
+    }
+
+    /// Looks for a batch. `waited`: patience is over if no batch was taken since this many.
+    fn look(&self, waited: Option<u64>) -> Found<Q, A> {
+        let mut waiting = self.lock();
+        if waiting.entries.is_empty() {
+            return Found::Nothing;
+        }
+        if waiting.writing > 0 && !self.is_full(&waiting) && waited != Some(waiting.taken) {
+            return Found::Spoken(waiting.taken);
+        }
+        let batch = self.take_batch(&mut waiting);
+        waiting.writing += 1;
+        waiting.taken += 1;
+        if !waiting.entries.is_empty() {
+            self.arrived.notify_one();
+        }
+        Found::Batch(batch)
+    }
+
+    fn take_batch(&self, waiting: &mut Waiting<Q, A>) -> Vec<Entry<Q, A>> {
+        let mut batch = Vec::with_capacity(waiting.entries.len().min(self.limits.batch));
         let mut weight = 0;
-        while let Some(next) = entries.front() {
+        while let Some(next) = waiting.entries.front() {
             let full = batch.len() >= self.limits.batch || weight + next.weight > self.limits.weight;
             if full && !batch.is_empty() {
                 break;
             }
             weight += next.weight;
-            batch.extend(entries.pop_front());
+            batch.extend(waiting.entries.pop_front());
         }
-        if !entries.is_empty() {
-            self.arrived.notify_one();
-        }
+        waiting.weight -= weight;
         batch
     }
 }
@@ -98,7 +140,8 @@ where
         W: Fn(Vec<Q>) -> F + Send + Sync + 'static,
         F: Future<Output = Vec<A>> + Send + 'static,
     {
-        let queue = Arc::new(Queue { entries: Mutex::new(VecDeque::new()), arrived: Notify::new(), limits });
+        let waiting = Waiting { entries: VecDeque::new(), weight: 0, writing: 0, taken: 0 };
+        let queue = Arc::new(Queue { waiting: Mutex::new(waiting), arrived: Notify::new(), limits });
         let write = Arc::new(write);
         for _ in 0..limits.lanes.max(1) {
             shutdown.spawn_service(lane(Arc::clone(&queue), Arc::clone(&write)));
@@ -110,14 +153,19 @@ where
     /// Dropping the future gives up the answer, not the item.
     pub async fn submit(&self, item: Q, weight: usize) -> Result<A, Overloaded> {
         let (answer, answered) = oneshot::channel();
-        {
-            let mut entries = self.queue.lock();
-            if entries.len() >= self.queue.limits.waiting {
+        let worth_a_look = {
+            let mut waiting = self.queue.lock();
+            if waiting.entries.len() >= self.queue.limits.waiting {
                 return Err(Overloaded);
             }
-            entries.push_back(Entry { item, weight, answer });
+            waiting.entries.push_back(Entry { item, weight, answer });
+            waiting.weight += weight;
+            // In between, what arrives joins what an idle lane has already seen.
+            waiting.writing == 0 || waiting.entries.len() == 1 || self.queue.is_full(&waiting)
+        };
+        if worth_a_look {
+            self.queue.arrived.notify_one();
         }
-        self.queue.arrived.notify_one();
         answered.await.map_err(|_| Overloaded)
     }
 }
@@ -127,30 +175,36 @@ where
     W: Fn(Vec<Q>) -> F,
     F: Future<Output = Vec<A>>,
 {
+    let mut waited = None;
     loop {
-        let batch = queue.take_batch();
-        if batch.is_empty() {
-            queue.arrived.notified().await;
-            continue;
-        }
-        let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().map(|e| (e.item, e.answer)).unzip();
-        let answers = write(items).await;
-        for (sender, answer) in senders.into_iter().zip(answers) {
-            // A caller that went away does not want its answer.
-            let _ = sender.send(answer);
+        match queue.look(waited.take()) {
+            Found::Nothing => queue.arrived.notified().await,
+            Found::Spoken(taken) => {
+                if tokio::time::timeout(queue.limits.patience, queue.arrived.notified()).await.is_err() {
+                    waited = Some(taken);
+                }
+            }
+            Found::Batch(batch) => {
+                let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().map(|e| (e.item, e.answer)).unzip();
+                let answers = write(items).await;
+                queue.lock().writing -= 1;
+                for (sender, answer) in senders.into_iter().zip(answers) {
+                    // A caller that went away does not want its answer.
+                    let _ = sender.send(answer);
+                }
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::Semaphore;
 
     use super::*;
 
-    const LIMITS: BatcherLimits = BatcherLimits { lanes: 1, batch: 4, weight: 100, waiting: 10 };
+    const LIMITS: BatcherLimits =
+        BatcherLimits { lanes: 1, batch: 4, weight: 100, waiting: 10, patience: Duration::from_hours(1) };
 
     /// Answers an item with itself and the size of its batch; each batch takes a permit of `gate` first.
     fn echoing(limits: BatcherLimits, gate: &Arc<Semaphore>) -> (Batcher<u32, (u32, usize)>, Shutdown) {
@@ -182,7 +236,7 @@ mod tests {
                 for _ in 0..10 {
                     tokio::task::yield_now().await;
                 }
-                while batcher.queue.lock().len() != usize::try_from(item).unwrap() {
+                while batcher.queue.lock().entries.len() != usize::try_from(item).unwrap() {
                     tokio::task::yield_now().await;
                 }
             };
@@ -223,6 +277,44 @@ mod tests {
         let gate = Arc::new(Semaphore::new(10));
         let (batcher, _shutdown) = echoing(LIMITS, &gate);
         assert_eq!(batcher.submit(1, 1_000).await, Ok((1, 1)));
+    }
+
+    #[tokio::test]
+    async fn a_second_lane_takes_a_full_batch_at_once_and_no_other() {
+        let gate = Arc::new(Semaphore::new(0));
+        let (batcher, _shutdown) = echoing(BatcherLimits { lanes: 2, ..LIMITS }, &gate);
+        let all = futures_util::future::join_all((0..10).map(|item| batcher.submit(item, 1)));
+        let both_write = async {
+            while batcher.queue.lock().writing < 2 {
+                tokio::task::yield_now().await;
+            }
+            gate.add_permits(10);
+        };
+        let (answers, ()) = futures_util::future::join(all, both_write).await;
+        let sizes: Vec<usize> = answers.into_iter().map(|answer| answer.unwrap().1).collect();
+        assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_second_lane_takes_what_has_waited_long_enough_for_the_first() {
+        let gate = Arc::new(Semaphore::new(0));
+        let patience = Duration::from_millis(5);
+        let (batcher, _shutdown) = echoing(BatcherLimits { lanes: 2, patience, ..LIMITS }, &gate);
+        let later = async {
+            while batcher.queue.lock().taken == 0 {
+                tokio::task::yield_now().await;
+            }
+            batcher.submit(2, 1).await
+        };
+        let opened = async {
+            // Only patience can bring this about: the first lane stands at the gate.
+            while batcher.queue.lock().writing < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            gate.add_permits(2);
+        };
+        let (first, second, ()) = futures_util::future::join3(batcher.submit(1, 1), later, opened).await;
+        assert_eq!((first, second), (Ok((1, 1)), Ok((2, 1))));
     }
 
     #[tokio::test]

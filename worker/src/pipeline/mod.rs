@@ -168,7 +168,13 @@ impl Pipeline {
                     None => shutdown.begin(),
                 },
                 Some(claimed) = inbox.claimed.recv() => self.on_claimed(claimed, &outbox, &shutdown),
-                Some((token, ended)) = inbox.ended.recv() => self.on_ended(token, ended, &outbox),
+                Some((token, ended)) = inbox.ended.recv() => {
+                    self.on_ended(token, ended, &outbox);
+                    // Whatever else has ended, in one turn.
+                    while let Ok((token, ended)) = inbox.ended.try_recv() {
+                        self.on_ended(token, ended, &outbox);
+                    }
+                }
                 Some(tokens) = inbox.finished.recv() => tokens.iter().for_each(|token| self.forget(token)),
                 signal = inbox.signals.recv() => if let Ok(Signal::CancelRequested(jobs)) = signal {
                     for job in &jobs {
