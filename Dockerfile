@@ -6,11 +6,13 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY api/Cargo.toml api/
 COPY proof/Cargo.toml proof/
+COPY proof/model/Cargo.toml proof/model/
 COPY shared/Cargo.toml shared/
 COPY worker/Cargo.toml worker/
-RUN mkdir -p src tests api/src proof/src shared/src worker/src \
+RUN mkdir -p src tests api/src proof/src proof/model/src shared/src worker/src \
     && echo 'fn main() {}' | tee src/main.rs >tests/main.rs \
-    && touch api/src/lib.rs proof/src/lib.rs shared/src/lib.rs worker/src/lib.rs \
+    && touch api/src/lib.rs shared/src/lib.rs worker/src/lib.rs \
+    && touch proof/src/lib.rs proof/model/src/lib.rs \
     && cargo build --release --locked
 
 # The sources. Their times may be older than the build above, which cargo would take for "unchanged".
