@@ -40,7 +40,7 @@ impl World {
     }
 
     /// It is back at once, and empty.
-    pub(crate) fn broker_forgets(&mut self) -> Option<()> {
+    pub(crate) fn broker_forgets(&mut self) {
         for id in 0..self.dispatches.len() {
             let held = self.in_hand(id).any(|_| true);
             let dispatch = &mut self.dispatches[id];
@@ -52,7 +52,6 @@ impl World {
             worker.hand = worker.hand.map(|hand| Hand { receipt: false, ..hand });
         }
         self.lose_what_is_on_its_way();
-        Some(())
     }
 
     pub(crate) fn broker_returns(&mut self) -> Option<()> {

@@ -47,7 +47,10 @@ impl World {
             S::ApiDies => self.api_dies(),
 
             S::BrokerGoes => self.broker_goes(),
-            S::BrokerForgets => self.broker_forgets(),
+            S::BrokerForgets => {
+                self.broker_forgets();
+                Some(())
+            }
             S::BrokerReturns => self.broker_returns(),
             S::Duplicate(id) => self.duplicate(id),
             S::TakeBack(worker) => self.workers[worker].frozen.then(|| self.take_back(worker)).flatten(),

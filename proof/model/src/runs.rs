@@ -21,7 +21,7 @@ use crate::world::World;
 /// What a look at all runs found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Runs {
-    /// Every run ends with every job ended.
+    /// Every run ends with every job ended, and nothing of it in the side tables.
     AllEnd {
         /// Different moments.
         moments: usize,
@@ -32,6 +32,8 @@ pub enum Runs {
     Broken(&'static str, Vec<Step>),
     /// Raincheck has nothing left to do, and not every job has ended.
     Stuck(Vec<Step>),
+    /// Every job has ended and raincheck has nothing left to do, but a dispatch or a lease is still there.
+    LeftBehind(Vec<Step>),
     /// The last step leads to a moment that the run has been in.
     Circle(Vec<Step>),
 }
@@ -111,6 +113,9 @@ impl<'a> Walk<'a> {
         let more_to_do = next.iter().any(|(step, _)| !step.is_optional(world));
         if !more_to_do && !world.is_over(self.scene.jobs) {
             return Err(Runs::Stuck(self.steps_so_far(by)));
+        }
+        if !more_to_do && !world.is_tidy() {
+            return Err(Runs::LeftBehind(self.steps_so_far(by)));
         }
         let print = fingerprint(world);
         self.seen.insert(print, None);

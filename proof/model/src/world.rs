@@ -232,6 +232,13 @@ impl World {
         self.rows.iter().enumerate().any(|(job, row)| row.is_some() && !self.answered.has(job))
     }
 
+    /// Whether nothing of any job is left in the side tables.
+    pub(crate) fn is_tidy(&self) -> bool {
+        let waits = self.dispatches.iter().any(|dispatch| dispatch.row.is_some());
+        let due = self.rows.iter().flatten().any(|row| row.timers != Timers::default());
+        !waits && !due && self.leases.iter().all(Option::is_none)
+    }
+
     /// Whether every one of the first `jobs` jobs was accepted, answered for, and has ended.
     pub fn is_over(&self, jobs: usize) -> bool {
         let ended = |row: &Option<Row>| row.is_some_and(|row| row.state.status.is_done());
