@@ -11,3 +11,5 @@ mod http;
 pub mod upkeep;
 
 pub use api::{Api, ApiError};
+#[cfg(feature = "laws")]
+pub use http::laws;

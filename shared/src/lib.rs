@@ -11,6 +11,8 @@ pub mod backends;
 pub mod broker;
 pub mod config;
 pub mod domain;
+#[cfg(feature = "laws")]
+pub mod laws;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;

@@ -111,10 +111,10 @@ impl Running {
             .collect()
     }
 
-    /// The claims of `worker` that still have attempts, and all jobs that run under it.
-    pub(crate) fn held_by(&self, worker: WorkerId) -> (Vec<LeaseId>, Vec<JobId>) {
+    /// The claims of `worker` that still have attempts, and the fences of all attempts that run under it.
+    pub(crate) fn held_by(&self, worker: WorkerId) -> (Vec<LeaseId>, Vec<Fence>) {
         let held: Vec<&Run> = self.runs.values().filter(|run| run.worker == worker).collect();
         let leases: HashSet<LeaseId> = held.iter().map(|run| run.lease).collect();
-        (leases.into_iter().collect(), held.iter().map(|run| run.fence.job).collect())
+        (leases.into_iter().collect(), held.iter().map(|run| run.fence).collect())
     }
 }

@@ -17,6 +17,8 @@ mod front;
 mod get_job;
 mod get_result;
 mod index;
+#[cfg(feature = "laws")]
+pub mod laws;
 mod list_jobs;
 mod livez;
 mod problem;

@@ -18,7 +18,7 @@ mod layers;
 mod nearest;
 mod section;
 mod sections;
-mod url;
+pub(crate) mod url;
 mod value;
 
 mod show;

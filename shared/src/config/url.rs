@@ -8,13 +8,13 @@ use super::Secret;
 
 /// Where jobs are kept.
 #[derive(Debug)]
-pub(super) enum StoreUrl {
+pub(crate) enum StoreUrl {
     Sqlite(PathBuf),
     Postgres(Secret),
 }
 
 /// `sqlite:PATH` or `postgres://…`
-pub(super) fn store(text: &str) -> Result<StoreUrl, String> {
+pub(crate) fn store(text: &str) -> Result<StoreUrl, String> {
     if let Some(path) = text.strip_prefix("sqlite:") {
         return sqlite(path.strip_prefix("//").unwrap_or(path));
     }
@@ -40,7 +40,7 @@ fn sqlite(path: &str) -> Result<StoreUrl, String> {
 }
 
 /// `in-process` (none) or `amqp://…`
-pub(super) fn broker(text: &str) -> Result<Option<Secret>, String> {
+pub(crate) fn broker(text: &str) -> Result<Option<Secret>, String> {
     if text == "in-process" {
         return Ok(None);
     }
@@ -55,7 +55,7 @@ pub(super) fn broker(text: &str) -> Result<Option<Secret>, String> {
 }
 
 /// An upstream, `http://…`.
-pub(super) fn upstream(text: &str) -> Result<String, String> {
+pub(crate) fn upstream(text: &str) -> Result<String, String> {
     if text.starts_with("https://") {
         return Err("https is not built in: let a proxy beside raincheck speak TLS, and use http:// to it".to_owned());
     }
@@ -67,7 +67,7 @@ pub(super) fn upstream(text: &str) -> Result<String, String> {
 }
 
 /// What links start with, `http://…` or `https://…`, without a slash at the end.
-pub(super) fn public(text: &str) -> Result<String, String> {
+pub(crate) fn public(text: &str) -> Result<String, String> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         return Err(unknown(text, "\"https://HOST/PATH\" or \"http://…\""));
     }

@@ -7,7 +7,7 @@ use super::ids::Timestamp;
 use super::status::Status;
 
 /// As much of a job as decides what may happen to it next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct State {
     /// Where it stands.
     pub status: Status,

@@ -109,12 +109,13 @@ pub trait Attempts: Send + Sync {
     async fn report_progress(&self, batch: &[ProgressReport]) -> Result<Vec<Change>, StoreError>;
 
     /// Forgets claims whose answer never arrived or came to nothing: every lease of `worker` but `keep`, and gives the
-    /// jobs in them that it does not hold (`held`) back to the queue, uncounted.
+    /// jobs in them back to the queue, uncounted, unless they run under one of the fences that it holds (`held`). The job
+    /// alone does not say: the end of an earlier attempt may still be on its way when the job was claimed again.
     async fn drop_stray_leases(
         &self,
         worker: WorkerId,
         keep: &[LeaseId],
-        held: &[JobId],
+        held: &[Fence],
     ) -> Result<Vec<Change>, StoreError>;
 }
 

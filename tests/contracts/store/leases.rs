@@ -1,6 +1,6 @@
 //! Leases: how a worker lives, leaves, and tidies up after answers that never arrived.
 
-use raincheck_shared::domain::{NewJob, Status};
+use raincheck_shared::domain::{Ended, NewJob, Status};
 use raincheck_shared::store::LeaseError;
 
 use super::against_each_store;
@@ -12,6 +12,7 @@ against_each_store! {
     a_worker_that_has_ended_cannot_renew_or_be_rescued,
     stray_leases_are_dropped_and_their_jobs_given_back,
     a_stray_lease_to_be_canceled_ends_canceled,
+    a_stray_claim_of_a_job_whose_earlier_end_is_on_its_way_is_given_back,
 }
 
 async fn a_worker_that_ends_leaves_nothing_behind(on: &StoreFixture) {
@@ -45,7 +46,7 @@ async fn stray_leases_are_dropped_and_their_jobs_given_back(on: &StoreFixture) {
 
     // The answer of the third claim never arrived; of the second, one job is held all the same.
     let keep = [claims[0][0].lease];
-    let held = [claims[0][0].fence.job, claims[0][1].fence.job, claims[1][0].fence.job];
+    let held = [claims[0][0].fence, claims[0][1].fence, claims[1][0].fence];
     let mut changes = on.store.attempts.drop_stray_leases(worker, &keep, &held).await.expect("drop strays");
     changes.sort_by_key(|c| c.id);
     let mut given_back = vec![claims[1][1].fence.job, claims[2][0].fence.job, claims[2][1].fence.job];
@@ -56,8 +57,8 @@ async fn stray_leases_are_dropped_and_their_jobs_given_back(on: &StoreFixture) {
         assert_eq!((job.status, job.attempt, job.version), (Status::Queued, 0, change.version));
         assert_eq!(on.crashes_of(change.id).await, 0);
     }
-    for id in held {
-        assert_eq!(find(on, id).await.status, Status::InProgress);
+    for fence in held {
+        assert_eq!(find(on, fence.job).await.status, Status::InProgress);
     }
     assert_eq!(find(on, bystander.id).await.status, Status::InProgress);
     assert_eq!(on.count("leases").await, 2);
@@ -85,4 +86,22 @@ async fn a_stray_lease_to_be_canceled_ends_canceled(on: &StoreFixture) {
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0].status, Status::Canceled);
     assert_eq!((on.timers_of(stray.id).await, on.count("dispatches").await, on.count("leases").await), (0, 0, 0));
+}
+
+/// The answer to a finish was lost, and then that to the next claim of the same job: the worker still holds the first
+/// attempt, but nobody holds the second.
+async fn a_stray_claim_of_a_job_whose_earlier_end_is_on_its_way_is_given_back(on: &StoreFixture) {
+    let first = running(on, job()).await;
+    let (kept, worker) = (first.lease, first.worker);
+    finished(on, &first, Ended::Released).await;
+    let dispatches = on.store.outbox.take_unpublished(10, HOUR).await.expect("take");
+    let second = claim(on, worker, dispatches).await;
+    assert_ne!(second[0].fence.token, first.fence.token);
+
+    let changes = on.store.attempts.drop_stray_leases(worker, &[kept], &[first.fence]).await.expect("drop strays");
+    assert_eq!(
+        changes.iter().map(|change| (change.id, change.status)).collect::<Vec<_>>(),
+        [(first.id, Status::Queued)]
+    );
+    assert_eq!(on.store.outbox.take_unpublished(10, HOUR).await.expect("take")[0].jobs, [first.id]);
 }

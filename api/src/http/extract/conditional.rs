@@ -7,8 +7,8 @@ use raincheck_shared::domain::Version;
 /// The entity tags that a client has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct IfNoneMatch {
-    any: bool,
-    tags: Vec<String>,
+    pub(crate) any: bool,
+    pub(crate) tags: Vec<String>,
 }
 
 impl IfNoneMatch {
@@ -21,7 +21,8 @@ impl IfNoneMatch {
         all
     }
 
-    fn add(&mut self, value: &str) {
+    /// Adds the tags of one header line.
+    pub(crate) fn add(&mut self, value: &str) {
         let mut rest = value;
         loop {
             rest = rest.trim_start_matches([' ', '\t', ',']);

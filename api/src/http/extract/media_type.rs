@@ -26,7 +26,8 @@ fn declared(request: &HttpRequest) -> Result<Option<String>, Problem> {
     Ok(Some(text.to_owned()))
 }
 
-fn is_media_type(text: &str) -> bool {
+/// Whether this is a media type, with or without parameters.
+pub(crate) fn is_media_type(text: &str) -> bool {
     let essence = text.split(';').next().unwrap_or_default().trim();
     let is_token = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))

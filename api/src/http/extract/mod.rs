@@ -21,6 +21,9 @@ pub(crate) use query::{Query, encode};
 pub(crate) use range::{Range, RangeOutcome};
 pub(crate) use trace::traceparent;
 
+#[cfg(feature = "laws")]
+pub(crate) use self::{job_id::read_job_id, media_type::is_media_type, trace::is_traceparent};
+
 use super::code::Code;
 use super::problem::Problem;
 

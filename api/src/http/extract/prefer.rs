@@ -26,7 +26,7 @@ impl Prefer {
     }
 
     /// Adds the preferences of one header line; the first of two equal names counts.
-    fn add(&mut self, value: &str) {
+    pub(crate) fn add(&mut self, value: &str) {
         for preference in split_unquoted(value, ',') {
             // Parameters of a preference mean nothing to us.
             let Some(bare) = split_unquoted(preference, ';').next() else { continue };

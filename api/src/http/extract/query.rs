@@ -19,15 +19,19 @@ pub(crate) struct Query {
 impl Query {
     /// Reads the request's query.
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        Self::parse(request.query_string())
+    }
+
+    /// Reads a bare query.
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         let broken = || {
             let detail = "the query is not UTF-8 in percent-encoding";
             Problem::new(Code::MalformedRequest, detail)
         };
-        let mut query = Self { left: decode(request.query_string()).ok_or_else(broken)?, findings: Vec::new() };
+        let mut query = Self { left: decode(text).ok_or_else(broken)?, findings: Vec::new() };
         for (name, value) in &query.left {
             if name.contains('\0') || value.contains('\0') {
-                let name = name.replace('\0', "\u{fffd}");
-                query.findings.push(Finding::new(format!("/{name}"), "must not contain NUL"));
+                query.findings.push(Finding::new(format!("/{}", shown(name)), "must not contain NUL"));
             }
         }
         Ok(query)
@@ -66,8 +70,7 @@ impl Query {
     /// Everything that was wrong; whatever was not taken is.
     pub(crate) fn finish(mut self) -> Vec<Finding> {
         for (name, _) in std::mem::take(&mut self.left) {
-            let name: String = name.chars().take(80).collect();
-            self.fault(&name, "there is no such parameter");
+            self.fault(&shown(&name), "there is no such parameter");
         }
         self.findings
     }
@@ -77,6 +80,11 @@ impl Query {
         let findings = self.finish();
         if findings.is_empty() { Ok(()) } else { Err(Problem::of_findings(Code::InputInvalid, findings)) }
     }
+}
+
+/// A name that somebody sent; a long one is cut, it is only shown.
+fn shown(name: &str) -> String {
+    name.chars().take(80).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
 }
 
 fn decode(query: &str) -> Option<Vec<(String, String)>> {
@@ -142,6 +150,14 @@ mod tests {
         let mut query = Query { left: decode("a=1&b=2&a=3").unwrap(), findings: Vec::new() };
         assert_eq!(query.many("a"), ["1", "3"]);
         assert_eq!(query.finish(), [Finding::new("/b", "there is no such parameter")]);
+    }
+
+    #[test]
+    fn a_name_is_shown_without_nul_and_cut() {
+        let query = Query::parse(&format!("a%00{}=1", "b".repeat(1000))).unwrap();
+        let pointer = format!("/a\u{fffd}{}", "b".repeat(78));
+        let details = ["must not contain NUL", "there is no such parameter"];
+        assert_eq!(query.finish(), details.map(|detail| Finding::new(pointer.clone(), detail)));
     }
 
     proptest! {

@@ -32,7 +32,8 @@ impl Range {
         Self::parse(request.headers().get(RANGE)?.to_str().ok()?)
     }
 
-    fn parse(value: &str) -> Option<Self> {
+    /// Reads the value of the header.
+    pub(crate) fn parse(value: &str) -> Option<Self> {
         let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
         let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         match (first.trim(), last.trim()) {

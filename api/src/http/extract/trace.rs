@@ -8,7 +8,8 @@ pub(crate) fn traceparent(request: &HttpRequest) -> Option<String> {
     is_traceparent(text).then(|| text.to_owned())
 }
 
-fn is_traceparent(text: &str) -> bool {
+/// Whether this is a whole context of the version that is known.
+pub(crate) fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let [version, trace, span, flags] = parts.as_slice() else { return false };
     let is_hex = |part: &str, length: usize| {

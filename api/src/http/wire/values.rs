@@ -16,8 +16,10 @@ pub(crate) fn read_duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn read_instant(text: &str) -> Result<Timestamp, String> {
     let instant = Timestamp::parse(text, &Rfc3339)
         .map_err(|_| "must be an instant as in RFC 3339, such as 2026-12-01T12:00:00Z".to_owned())?;
-    // An offset can carry the first or last instant of all out of the calendar.
-    instant.checked_to_offset(UtcOffset::UTC).ok_or_else(|| "is out of range".to_owned())
+    // An offset can carry the first or last instant of all out of the calendar, or before the year 0, which cannot be
+    // written: a job with such an instant could be kept, but never shown.
+    let instant = instant.checked_to_offset(UtcOffset::UTC).filter(|instant| (0..=9999).contains(&instant.year()));
+    instant.ok_or_else(|| "is out of range".to_owned())
 }
 
 /// A whole number from `min` to `max`.
@@ -38,8 +40,18 @@ mod tests {
     #[test]
     fn instants_are_taken_to_utc_and_nonsense_is_refused() {
         assert_eq!(read_instant("2026-12-01T13:00:00+01:00"), read_instant("2026-12-01T12:00:00Z"));
-        for bad in ["", "tomorrow", "2026-12-01", "2026-13-01T12:00:00Z", "9999-12-31T23:59:59-01:00"] {
+        for bad in ["", "tomorrow", "2026-12-01", "2026-13-01T12:00:00Z"] {
             assert!(read_instant(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_an_offset_carries_out_of_the_years_that_can_be_written_is_refused() {
+        for bad in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"] {
+            assert!(read_instant(bad).is_err(), "{bad}");
+        }
+        for good in ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z"] {
+            assert_eq!(read_instant(good).unwrap().format(&Rfc3339).unwrap(), good);
         }
     }
 }

@@ -133,6 +133,30 @@ impl Ear {
     }
 }
 
+/// What must hold for any wake-up, for the fuzzer: what was heard prints as what will be heard again.
+#[cfg(feature = "laws")]
+pub(super) fn law(body: &[u8]) {
+    let (own, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let heard = Ear::default().hear(body, own);
+    let print = |signals: Vec<Signal>| {
+        let mut pile = Pile::default();
+        for signal in signals {
+            pile.add(signal);
+        }
+        pile.encode(other, 1).unwrap_or_default()
+    };
+    let printed = print(heard.clone());
+    let again = Ear::default().hear(&printed, own);
+    // Of one job only the last change is told, so a list may have become shorter, once.
+    assert!(again.len() <= heard.len());
+    let sorted = |body: &[u8]| {
+        let mut wire: Wire = serde_json::from_slice(body).unwrap_or_default();
+        wire.changed.sort();
+        (wire.changed, wire.cancel, wire.timer_ms, wire.missed)
+    };
+    assert_eq!(sorted(&print(again)), sorted(&printed));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -43,3 +43,9 @@ pub fn open(settings: &RabbitmqSettings, role: &'static str, shutdown: &Shutdown
     };
     Broker { publisher, consumers: Arc::new(consumers), wakeups: Arc::new(wakeups) }
 }
+
+/// What must hold for any wake-up that comes in; panics when it does not.
+#[cfg(feature = "laws")]
+pub(crate) fn wakeup_law(body: &[u8]) {
+    bulletin::law(body);
+}

@@ -223,12 +223,12 @@ impl Attempts for Database {
         &self,
         worker: WorkerId,
         keep: &[LeaseId],
-        held: &[JobId],
+        held: &[Fence],
     ) -> Result<Vec<Change>, StoreError> {
         let query = sqlx::query(include_str!("sql/drop_stray_leases.sql"))
             .bind(worker.as_uuid())
             .bind(keep.iter().map(|lease| lease.as_uuid()).collect::<Vec<_>>())
-            .bind(held.iter().map(|job| job.as_uuid()).collect::<Vec<_>>());
+            .bind(held.iter().map(|fence| fence.token).collect::<Vec<_>>());
         self.fetch(Lane::Durable, query).await?.iter().map(change).collect()
     }
 }

@@ -10,7 +10,7 @@ use super::dispatches::Waiting;
 use super::file::{failed, failed_or_rejected};
 use super::moves::{Along, drop_timers, lock_jobs, move_job};
 use super::rows::{self, Cell};
-use crate::domain::{Command, JobId, KindName, LeaseId, QueueName, Status, WorkerId, apply};
+use crate::domain::{Command, Fence, KindName, LeaseId, QueueName, Status, WorkerId, apply};
 use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
 
 #[async_trait]
@@ -61,10 +61,10 @@ impl Attempts for Sqlite {
         &self,
         worker: WorkerId,
         keep: &[LeaseId],
-        held: &[JobId],
+        held: &[Fence],
     ) -> Result<Vec<Change>, StoreError> {
         let keep: HashSet<Uuid> = keep.iter().map(|lease| lease.as_uuid()).collect();
-        let held: HashSet<JobId> = held.iter().copied().collect();
+        let held: HashSet<Uuid> = held.iter().map(|fence| fence.token).collect();
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
         let now = self.now();
@@ -80,8 +80,8 @@ impl Attempts for Sqlite {
             }
             let query = sqlx::query(include_str!("sql/drop_lease.sql")).bind(id).bind(worker.as_uuid());
             query.execute(&mut *write).await.map_err(failed)?;
-            let strays = rows::ids_of(&lease, "jobs")?.into_iter().filter(|id| !held.contains(id));
-            for job in lock_jobs(&mut write, strays).await?.values_mut().filter(|job| job.is_run_by(worker)) {
+            let mut jobs = lock_jobs(&mut write, rows::ids_of(&lease, "jobs")?).await?;
+            for job in jobs.values_mut().filter(|job| job.is_run_by(worker) && !job.is_under_any(&held)) {
                 let Ok(to) = apply(&job.state, Command::Release, self.clock.now()) else { continue };
                 let asked = job.state.cancel_requested;
                 let along = Along { unfence: true, cancel_acknowledged: asked, ..Along::default() };

@@ -1,6 +1,6 @@
 //! Moving a job: read as much of it as decides, ask the state machine, write what it says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
@@ -37,6 +37,11 @@ impl Movable {
     /// Whether this incarnation runs it.
     pub(super) fn is_run_by(&self, worker: WorkerId) -> bool {
         self.state.status == Status::InProgress && self.worker == Some(worker.as_uuid())
+    }
+
+    /// Whether the latest claim's token is one of these.
+    pub(super) fn is_under_any(&self, tokens: &HashSet<Uuid>) -> bool {
+        self.token.is_some_and(|token| tokens.contains(&token))
     }
 
     /// Where it waits, when it does.

@@ -1,15 +1,16 @@
--- Drops the claims that a worker knows nothing of, and gives back the jobs in them that it does not hold.
+-- Drops the claims that a worker knows nothing of, and gives back the jobs in them, but those that run under a token that
+-- it holds: the end of an earlier attempt at the same job may still be on its way.
 WITH dropped AS (
     DELETE FROM leases WHERE worker = $1 AND id <> ALL($2) RETURNING jobs
 ),
 strays AS MATERIALIZED (
-    SELECT DISTINCT u.id FROM dropped, unnest(dropped.jobs) AS u (id) WHERE u.id <> ALL($3)
+    SELECT DISTINCT u.id FROM dropped, unnest(dropped.jobs) AS u (id)
 ),
 locked AS MATERIALIZED (
     SELECT id FROM jobs
     WHERE id = ANY(ARRAY(SELECT id FROM strays))
         AND id BETWEEN (SELECT id FROM strays ORDER BY id LIMIT 1) AND (SELECT id FROM strays ORDER BY id DESC LIMIT 1)
-        AND status = 'in_progress' AND worker = $1
+        AND status = 'in_progress' AND worker = $1 AND token <> ALL($3)
     ORDER BY id
     FOR UPDATE
 ),
