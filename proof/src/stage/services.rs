@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Server {
     /// PostgreSQL.
     Postgres,
@@ -13,7 +13,8 @@ pub enum Server {
 }
 
 impl Server {
-    fn name(self) -> &'static str {
+    /// Its name, as the script knows it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Rabbitmq => "rabbitmq",
