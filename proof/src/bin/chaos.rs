@@ -1,18 +1,19 @@
 //! Breaks raincheck's surroundings while it works, and checks what became of it. `docs/chaos.md` is its page:
 //!
 //! ```text
-//! cargo build && cargo run -p raincheck-proof --bin chaos -- [--seed N] [--seconds N] [--rounds N] [--faults NAME,…]
+//! scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--previous PATH] [--mutation NAME]
 //! ```
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
+use raincheck_proof::chaos::faults::available;
+use raincheck_proof::chaos::ground::House;
+use raincheck_proof::chaos::means::Means;
 use raincheck_proof::chaos::options::{Options, help};
 use raincheck_proof::chaos::round::{Trial, round};
 use raincheck_proof::chaos::{report, worker};
-use raincheck_proof::stage::cluster::PrivateBackends;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,35 +51,44 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> ExitCode {
-    let servers = Arc::new(PrivateBackends::start());
-    let mut violations = 0;
-    let mut lines = Vec::new();
-    for n in 0..options.rounds {
-        let seed = options.seed + n;
+    let means = Means::find(options.previous.clone());
+    if options.mutation.is_some() && !means.failpoints {
+        eprintln!("chaos: a mutation needs a build with the feature `proof`: scripts/chaos makes one");
+        return ExitCode::from(2);
+    }
+    let (kinds, missing) = available(&options.kinds, &means);
+    for (group, needs) in missing {
+        eprintln!("chaos: left out: {group}, which takes {needs}");
+    }
+    let environment: Vec<_> =
+        options.mutation.iter().map(|mutation| ("RAINCHECK_MUTATION".to_owned(), mutation.name.to_owned())).collect();
+    let house = if options.embedded { House::without_servers(means) } else { House::open(means) };
+    let mut verdicts = Vec::new();
+    for seed in (0..options.rounds).map(|n| options.seed + n) {
         eprintln!("seed {seed}: {} s of faults", options.time.as_secs());
-        let trial = Trial { seed, time: options.time, kinds: options.kinds.clone(), environment: Vec::new() };
-        let verdict = round(&servers, &trial).await;
-        let line = report::line(&verdict, options.time.as_secs());
-        eprintln!("{line}");
-        lines.push(line);
-        if !verdict.violations.is_empty() {
+        let trial = Trial { seed, time: options.time, kinds: kinds.clone(), environment: environment.clone() };
+        let verdict = round(&house, &trial).await;
+        eprintln!("{}", report::line(&verdict, options.time.as_secs()));
+        let found = options.mutation.is_some_and(|mutation| verdict.violations.iter().any(|v| v.rule == mutation.rule));
+        if !verdict.violations.is_empty() && options.mutation.is_none() {
             println!("{}", report::violations(&verdict));
             if let Some(folder) = &verdict.folder {
                 println!("seed {seed}: logs and journals are in {}", folder.display());
             }
-            println!("seed {seed}: to repeat it: {}", again(options, seed));
+            println!("seed {seed}: to repeat it: {}", options.again(seed));
         }
-        violations += verdict.violations.len();
+        verdicts.push(verdict);
+        if found {
+            break;
+        }
     }
-    println!("{}\n{}", report::HEADING, lines.join("\n"));
-    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// The command that draws the same faults and the same load again. What they meet differs in its timing.
-fn again(options: &Options, seed: u64) -> String {
-    let mut names: Vec<&str> = options.kinds.iter().map(|kind| kind.name).collect();
-    if names.is_empty() {
-        names.push("none");
+    println!("{}", report::HEADING);
+    for verdict in &verdicts {
+        println!("{}", report::line(verdict, options.time.as_secs()));
     }
-    format!("scripts/chaos --seed {seed} --seconds {} --faults {}", options.time.as_secs(), names.join(","))
+    let fine = match options.mutation {
+        Some(mutation) => report::finding(mutation, &verdicts),
+        None => verdicts.iter().all(|verdict| verdict.violations.is_empty()),
+    };
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -186,6 +186,11 @@ impl Crew {
         }
     }
 
+    /// Everybody, by name.
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.members).keys().cloned().collect()
+    }
+
     /// When processes were absent.
     pub fn absences(&self) -> Vec<Absence> {
         lock(&self.absences).clone()
@@ -203,7 +208,7 @@ impl Crew {
 
     /// Everything that each has logged.
     pub fn logs(&self) -> Vec<(String, String)> {
-        let names: Vec<String> = lock(&self.members).keys().cloned().collect();
+        let names = self.names();
         let read = |name: &String| std::fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default();
         names.iter().map(|name| (name.clone(), read(name))).collect()
     }

@@ -8,13 +8,16 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::crew::{Crew, Post};
+use super::embedded;
 use super::load::Replica;
+use super::means::Means;
 use super::moment::Moment;
 use super::proxy::Proxy;
 use super::tables::Tables;
 use super::worker::KIND;
 use crate::stage::client::Client;
 use crate::stage::cluster::{PrivateBackends, new_database};
+use crate::stage::disk::SmallDisk;
 use crate::stage::process::program;
 use crate::stage::services::Server;
 use crate::stage::temp::{TempFolder, free_address};
@@ -26,6 +29,12 @@ pub const APIS: [&str; 2] = ["api-a", "api-b"];
 pub const WORKERS: [&str; 3] = ["w1", "w2", "w3"];
 /// raincheck's own worker, for a kind that is a command.
 pub const SHELL_WORKER: &str = "shell";
+
+/// Those that can be shown a false time.
+pub const FALSE_CLOCKS: [&str; 2] = ["api-b", "w3"];
+
+/// The one process of embedded mode.
+pub const EMBEDDED: &str = "up";
 
 /// How long a silent worker is believed to live.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -66,7 +75,7 @@ pub struct Ground {
     /// The processes.
     pub crew: Crew,
     /// The servers, shared with the trials before and after.
-    pub servers: Arc<PrivateBackends>,
+    servers: Option<Arc<PrivateBackends>>,
     /// The URL of the trial's own database, past the proxies.
     pub database: String,
     /// The prefix of its queues.
@@ -75,6 +84,10 @@ pub struct Ground {
     pub replicas: Vec<Replica>,
     /// What the tables hold.
     pub tables: Tables,
+    /// What there is to break things with.
+    pub means: Means,
+    /// The disk of the database server, if it is one that can be filled.
+    pub disk: Option<Arc<SmallDisk>>,
     proxies: BTreeMap<(&'static str, Server), Proxy>,
     excuses: Mutex<Vec<(Moment, Moment)>>,
     folder: TempFolder,
@@ -82,7 +95,8 @@ pub struct Ground {
 
 impl Ground {
     /// Starts everything and waits until it can be used. `extra`: what is added to each process's environment.
-    pub async fn prepare(servers: Arc<PrivateBackends>, extra: &[(String, String)]) -> Arc<Self> {
+    pub async fn prepare(house: &House, extra: &[(String, String)]) -> Arc<Self> {
+        let servers = Arc::clone(house.servers.as_ref().unwrap());
         let folder = TempFolder::new("raincheck-chaos");
         let database = new_database(&servers.postgres.url).await;
         let prefix = unique();
@@ -96,22 +110,67 @@ impl Ground {
 
         let mut ground = Self {
             crew: Crew::new(folder.path()),
-            tables: Tables::at(&database),
+            tables: Tables::Postgres(database.clone()),
             database,
             prefix,
             replicas: Vec::new(),
             proxies: BTreeMap::new(),
             excuses: Mutex::default(),
             folder,
-            servers,
+            servers: Some(servers),
+            means: house.means.clone(),
+            disk: house.disk.clone(),
         };
         for name in APIS.into_iter().chain(WORKERS).chain([SHELL_WORKER]) {
-            let environment = ground.connect(name).await;
-            ground.hire(name, [environment, extra.to_vec()].concat());
+            let mut environment = ground.connect(name).await;
+            environment.extend_from_slice(extra);
+            environment.push(("RAINCHECK_FAILPOINTS".to_owned(), failpoints_of(name)));
+            if FALSE_CLOCKS.contains(&name) {
+                show_time(&ground.path().join(clock_of(name)), "+0");
+                environment.extend(ground.means.false_clock(&clock_of(name)));
+            }
+            ground.hire(name, environment);
         }
         let ground = Arc::new(ground);
         ground.until_ready().await;
         ground
+    }
+
+    /// The same in one process over SQLite, on a disk that can be filled if there is one to be had.
+    pub async fn prepare_embedded(house: &House) -> Arc<Self> {
+        let folder = TempFolder::new("raincheck-chaos");
+        let disk = house.means.small_disk.then(|| SmallDisk::mount(EMBEDDED_DISK)).and_then(Result::ok).map(Arc::new);
+        let file = disk.as_ref().map_or(folder.path(), |disk| disk.path()).join("raincheck.db");
+        let (address, database) = (free_address(), format!("sqlite:{}", file.display()));
+        let settings = format!("[store]\nurl = \"{database}\"\n{}", embedded::SETTINGS);
+        std::fs::write(folder.path().join("raincheck.toml"), settings).unwrap();
+        std::fs::write(folder.path().join("run.sh"), embedded::SCRIPT).unwrap();
+        let ground = Arc::new(Self {
+            crew: Crew::new(folder.path()),
+            tables: Tables::Sqlite(file),
+            database,
+            prefix: String::new(),
+            replicas: vec![(EMBEDDED.to_owned(), Client::new(&address))],
+            proxies: BTreeMap::new(),
+            excuses: Mutex::default(),
+            folder,
+            servers: None,
+            means: house.means.clone(),
+            disk,
+        });
+        let arguments = ["up", "--log", "info,raincheck_worker=debug", "--set", &format!("http.listen={address}")];
+        let post = Post {
+            program: program(),
+            arguments: arguments.map(ToOwned::to_owned).into(),
+            environment: vec![("RAINCHECK_FAILPOINTS".to_owned(), failpoints_of(EMBEDDED))],
+        };
+        ground.crew.hire(EMBEDDED, post);
+        ground.until_ready().await;
+        ground
+    }
+
+    fn servers(&self) -> &Arc<PrivateBackends> {
+        self.servers.as_ref().unwrap()
     }
 
     /// Puts proxies between a process and its servers; answers its environment.
@@ -119,7 +178,7 @@ impl Ground {
         let mut environment = Vec::new();
         for (server, url, variable) in [
             (Server::Postgres, self.database.clone(), "RAINCHECK__STORE__URL"),
-            (Server::Rabbitmq, self.servers.rabbitmq.url.clone(), "RAINCHECK__BROKER__URL"),
+            (Server::Rabbitmq, self.servers().rabbitmq.url.clone(), "RAINCHECK__BROKER__URL"),
         ] {
             let address = address_in(&url);
             let proxy = Proxy::start(address.to_owned()).await;
@@ -161,7 +220,7 @@ impl Ground {
 
     /// Does something with a server that takes its time.
     pub async fn act(self: &Arc<Self>, server: Server, verb: &'static str) {
-        let servers = Arc::clone(&self.servers);
+        let servers = Arc::clone(self.servers());
         let act = move || match server {
             Server::Postgres => servers.postgres.act(verb),
             Server::Rabbitmq => servers.rabbitmq.act(verb),
@@ -171,7 +230,7 @@ impl Ground {
 
     /// Runs rabbitmqctl.
     pub async fn ctl(self: &Arc<Self>, arguments: &[&str]) -> String {
-        let servers = Arc::clone(&self.servers);
+        let servers = Arc::clone(self.servers());
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let ctl = move || servers.rabbitmq.ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         tokio::task::spawn_blocking(ctl).await.unwrap()
@@ -203,6 +262,57 @@ impl Ground {
         self.folder.keep()
     }
 }
+
+/// The file that steers the failpoints of a process.
+pub fn failpoints_of(name: &str) -> String {
+    format!("failpoints-{name}")
+}
+
+/// The file that says what a process is shown as the time.
+pub fn clock_of(name: &str) -> String {
+    format!("clock-{name}")
+}
+
+/// Puts an offset into such a file, whole: a process may read it at any moment.
+pub fn show_time(file: &Path, offset: &str) {
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, format!("{offset}\n")).unwrap();
+    std::fs::rename(&draft, file).unwrap();
+}
+
+/// What trials share: the servers, and what there is to break things with.
+#[derive(Debug)]
+pub struct House {
+    servers: Option<Arc<PrivateBackends>>,
+    disk: Option<Arc<SmallDisk>>,
+    means: Means,
+}
+
+impl House {
+    /// Without servers: for trials of embedded mode.
+    pub fn without_servers(means: Means) -> Self {
+        Self { servers: None, disk: None, means }
+    }
+
+    /// Whether trials are of embedded mode.
+    pub fn is_embedded(&self) -> bool {
+        self.servers.is_none()
+    }
+
+    /// Starts the servers, PostgreSQL on a disk that can be filled if there is one to be had.
+    pub fn open(means: Means) -> Self {
+        let disk = means.small_disk.then(|| SmallDisk::mount(DISK)).and_then(Result::ok).map(Arc::new);
+        let servers = Some(Arc::new(match &disk {
+            Some(disk) => PrivateBackends::start_on(disk.path()),
+            None => PrivateBackends::start(),
+        }));
+        Self { servers, disk, means }
+    }
+}
+
+/// Megabytes of PostgreSQL's disk, and of SQLite's.
+const DISK: u32 = 900;
+const EMBEDDED_DISK: u32 = 200;
 
 fn migrate(folder: &Path) {
     let output = std::process::Command::new(program()).arg("migrate").current_dir(folder).output().unwrap();

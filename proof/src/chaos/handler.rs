@@ -152,7 +152,10 @@ pub fn read_runs(folder: &Path) -> Vec<Run> {
         for line in text.lines() {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
-            let moment = |field: &str| line[field].as_i64().map(Moment);
+            let moment = |field: &str| {
+                let wall = || line[format!("{field}_wall")].as_i64().map(Moment::of_wall);
+                line[field].as_i64().map(Moment).or_else(wall)
+            };
             if let Some(start) = moment("start") {
                 places.insert(text("run"), runs.len());
                 runs.push(Run {

@@ -4,6 +4,7 @@
 pub mod checker;
 pub mod crew;
 pub mod dice;
+pub mod embedded;
 pub mod faults;
 pub mod ground;
 pub mod handler;
@@ -11,7 +12,9 @@ pub mod history;
 pub mod ledger;
 pub mod load;
 pub mod logs;
+pub mod means;
 pub mod moment;
+pub mod mutations;
 pub mod options;
 pub mod proxy;
 pub mod report;

@@ -1,8 +1,10 @@
 //! The command line of `chaos`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::faults::{KINDS, Kind, named};
+use super::mutations::{MUTATIONS, Mutation};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +17,25 @@ pub struct Options {
     pub rounds: u64,
     /// Which faults.
     pub kinds: Vec<Kind>,
+    /// Whether it is embedded mode that is tried.
+    pub embedded: bool,
+    /// An earlier release.
+    pub previous: Option<PathBuf>,
+    /// A promise that is broken on purpose: then a violation must be found.
+    pub mutation: Option<Mutation>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, time: Duration::from_secs(30), rounds: 1, kinds: named("all") }
+        Self {
+            seed: 1,
+            time: Duration::from_secs(30),
+            rounds: 1,
+            kinds: named("all"),
+            embedded: false,
+            previous: None,
+            mutation: None,
+        }
     }
 }
 
@@ -27,17 +43,54 @@ impl Options {
     /// Reads arguments; the error says what is wrong with them.
     pub fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
+        let mut chosen = None;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
                 "--seed" => options.seed = number(&value()?)?,
                 "--seconds" => options.time = Duration::from_secs(number(&value()?)?.clamp(2, 3_600)),
                 "--rounds" => options.rounds = number(&value()?)?.clamp(1, 1_000),
-                "--faults" => options.kinds = kinds(&value()?)?,
+                "--faults" => chosen = Some(kinds(&value()?)?),
+                "--embedded" => options.embedded = true,
+                "--previous" => options.previous = Some(PathBuf::from(value()?)),
+                "--mutation" => {
+                    let name = value()?;
+                    let known = MUTATIONS.iter().find(|mutation| mutation.name == name);
+                    options.mutation = Some(*known.ok_or_else(|| format!("{name:?} is no mutation"))?);
+                }
                 _ => return Err(format!("{argument} is not known")),
             }
         }
+        let fitting = options.mutation.map(|mutation| kinds(mutation.faults)).transpose()?;
+        if options.embedded {
+            options.kinds = named("embedded");
+        }
+        options.kinds = chosen.or(fitting).unwrap_or(options.kinds);
+        if options.kinds.iter().any(|kind| (kind.group == "embedded") != options.embedded) {
+            return Err("the group `embedded` goes with --embedded, and no other group does".to_owned());
+        }
         Ok(options)
+    }
+
+    /// The command that draws the same faults and the same load again as the trial of one seed. What they meet differs in
+    /// its timing.
+    pub fn again(&self, seed: u64) -> String {
+        let mut names: Vec<&str> = self.kinds.iter().map(|kind| kind.name).collect();
+        if names.is_empty() {
+            names.push("none");
+        }
+        let mut command =
+            format!("scripts/chaos --seed {seed} --seconds {} --faults {}", self.time.as_secs(), names.join(","));
+        if self.embedded {
+            command.push_str(" --embedded");
+        }
+        if let Some(mutation) = self.mutation {
+            command.push_str(&format!(" --mutation {}", mutation.name));
+        }
+        if let Some(previous) = &self.previous {
+            command.push_str(&format!(" --previous {}", previous.display()));
+        }
+        command
     }
 }
 
@@ -67,9 +120,17 @@ pub fn help() -> String {
         let names: Vec<&str> = named(group).iter().map(|kind| kind.name).collect();
         faults.push_str(&format!("  {group:<12} {}\n", names.join(", ")));
     }
+    let mutations: Vec<&str> = MUTATIONS.iter().map(|mutation| mutation.name).collect();
     format!(
-        "usage: chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…]\n\n\
-         Faults, by group; `all` is every one, `none` none:\n{faults}"
+        "usage: scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--embedded]\n             [--previous PATH] [--mutation NAME]\n\n\
+         Runs raincheck under load while faults strike it and its servers, and checks the history of every job. Ends with 1\n\
+         if a promise was broken. `scripts/chaos` builds what it needs; the raincheck that is tried is the one beside this\n\
+         program, or the one that RAINCHECK_PROGRAM names. Without arguments the script runs the short set.\n\n\
+         --faults    which may strike, by name or group; `all` is every one, `none` none:\n{faults}\
+         --embedded  tries `raincheck up` over SQLite\n\
+         --previous  an earlier release of raincheck, for the group `versions`\n\
+         --mutation  breaks a promise on purpose ({}), and ends with 0 only if that was found",
+        mutations.join(", ")
     )
 }
 

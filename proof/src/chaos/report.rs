@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::history::History;
 use super::moment::Moment;
+use super::mutations::Mutation;
 use super::round::Verdict;
 
 /// Jobs whose whole history is told; of the others the violation alone.
@@ -31,6 +32,16 @@ pub fn line(verdict: &Verdict, seconds: u64) -> String {
 /// The heading of those lines.
 pub const HEADING: &str = "| seed | seconds | faults | accepted / ended | runs | rescues | fenced | settled | violations |\n\
      |---|---|---|---|---|---|---|---|---|";
+
+/// Says whether a mutation was found, by the rule that has to.
+#[expect(clippy::print_stdout, reason = "the answer of a program for people at a terminal")]
+pub fn finding(mutation: Mutation, verdicts: &[Verdict]) -> bool {
+    let violations = || verdicts.iter().flat_map(|verdict| &verdict.violations);
+    let count = violations().filter(|violation| violation.rule == mutation.rule).count();
+    let rules: BTreeSet<&str> = violations().map(|violation| violation.rule).collect();
+    println!("{}: {count} times \"{}\"; rules that complained: {rules:?}", mutation.name, mutation.rule);
+    count > 0
+}
 
 /// Every violation, and the histories of the first jobs that they are about.
 pub fn violations(verdict: &Verdict) -> String {

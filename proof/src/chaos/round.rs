@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::checker::{Violation, check};
 use super::dice::Dice;
 use super::faults::{Fault, Kind, Place, happen};
-use super::ground::{APIS, Ground, HEARTBEAT, LEASE, SHELL_WORKER, WORKERS};
+use super::ground::{Ground, HEARTBEAT, House, LEASE};
 use super::handler::read_runs;
 use super::history::{Heard, History};
 use super::ledger::Ledger;
@@ -19,7 +19,6 @@ use super::logs;
 use super::moment::Moment;
 use super::schedule::schedule;
 use super::worker::KIND;
-use crate::stage::cluster::PrivateBackends;
 use crate::stage::wait::alongside;
 
 /// How long jobs may take to end once everything is healed. The longest part of it is what a message that was lost may
@@ -61,9 +60,13 @@ pub struct Verdict {
 }
 
 /// Tries it.
-pub async fn round(servers: &Arc<PrivateBackends>, trial: &Trial) -> Verdict {
+pub async fn round(house: &House, trial: &Trial) -> Verdict {
     let dice = Dice::new(trial.seed);
-    let ground = Ground::prepare(Arc::clone(servers), &trial.environment).await;
+    let ground = if house.is_embedded() {
+        Ground::prepare_embedded(house).await
+    } else {
+        Ground::prepare(house, &trial.environment).await
+    };
     let ledger = Arc::new(Ledger::open(ground.path()));
     let supervisor = ground.supervise();
     let office =
@@ -79,8 +82,8 @@ pub async fn round(servers: &Arc<PrivateBackends>, trial: &Trial) -> Verdict {
     let keys = ground.tables.keys().await;
     let left = left_over(&ground).await;
     supervisor.abort();
-    for name in APIS.into_iter().chain(WORKERS).chain([SHELL_WORKER]) {
-        ground.crew.terminate(name).await;
+    for name in ground.crew.names() {
+        ground.crew.terminate(&name).await;
     }
 
     let logs = ground.crew.logs();

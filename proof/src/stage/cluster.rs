@@ -1,7 +1,7 @@
 //! Several raincheck processes over one database and one broker, configured as a user would: one file.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -153,6 +153,18 @@ impl PrivateBackends {
     /// Starts both; it takes a few seconds.
     pub fn start() -> Self {
         let folder = TempFolder::new("raincheck-services");
+        let postgres = PrivateServer::start(Server::Postgres, &folder.0);
+        let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
+        Self { postgres, rabbitmq, _folder: folder }
+    }
+
+    /// The same with PostgreSQL's data in a folder `data` under `disk`.
+    pub fn start_on(disk: &Path) -> Self {
+        let folder = TempFolder::new("raincheck-services");
+        // The script finds the place taken, and uses it.
+        let home = folder.0.join("postgres/postgres");
+        std::fs::create_dir_all(&home).unwrap();
+        std::os::unix::fs::symlink(disk.join("data"), home.join("data")).unwrap();
         let postgres = PrivateServer::start(Server::Postgres, &folder.0);
         let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
         Self { postgres, rabbitmq, _folder: folder }

@@ -16,6 +16,7 @@ pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) {
         "kill-postgres" => stop_for(fault, ground, "kill", "resume").await,
         "crash-postgres" => stop_for(fault, ground, "crash", "resume").await,
         "freeze-postgres" => stop_for(fault, ground, "pause", "continue").await,
+        "fill-disk" => fill_disk(fault, ground).await,
         "terminate-backends" => terminate_backends(ground).await,
         "take-connections" => take_connections(fault, ground).await,
         _ => lock_tables(fault, ground).await,
@@ -26,6 +27,17 @@ async fn stop_for(fault: &Fault, ground: &Arc<Ground>, stop: &'static str, start
     ground.act(Server::Postgres, stop).await;
     tokio::time::sleep(fault.lasts).await;
     ground.act(Server::Postgres, start).await;
+}
+
+/// The server may stop over it, and does not start again before there is room.
+async fn fill_disk(fault: &Fault, ground: &Arc<Ground>) {
+    let Some(disk) = &ground.disk else { return };
+    disk.fill();
+    tokio::time::sleep(fault.lasts).await;
+    disk.free();
+    // Stopped first: a server that is just going down would be taken for one that stands.
+    ground.act(Server::Postgres, "stop").await;
+    ground.act(Server::Postgres, "resume").await;
 }
 
 /// A connection of the fault's own. The server stands: no other fault strikes it meanwhile.

@@ -1,15 +1,19 @@
 //! What is broken: every kind of fault by name, where it strikes and for how long.
 
+mod clocks;
 mod database;
+mod failpoints;
 mod links;
 mod messages;
 mod processes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::dice::Dice;
-use super::ground::{APIS, Ground, SHELL_WORKER, WORKERS};
+use super::ground::{APIS, EMBEDDED, FALSE_CLOCKS, Ground, SHELL_WORKER, WORKERS};
+use super::means::Means;
 use super::moment::Moment;
 use crate::stage::services::Server;
 
@@ -24,6 +28,8 @@ pub enum Place {
     Process(&'static str),
     /// What connects one process with one server.
     Link(&'static str, Server),
+    /// The disk of embedded mode.
+    Disk,
 }
 
 /// Where a kind of fault may strike.
@@ -39,8 +45,16 @@ pub enum Reach {
     Workers,
     /// Any process.
     Processes,
+    /// Those whose clocks can be moved.
+    FalseClocks,
+    /// Those that can be what an earlier release was: the API and raincheck's own worker, one of each.
+    Versions,
     /// Any link to either server.
     Links,
+    /// The one process of embedded mode.
+    Embedded,
+    /// The disk of embedded mode.
+    EmbeddedDisk,
 }
 
 impl Reach {
@@ -54,6 +68,10 @@ impl Reach {
             Self::Apis => APIS.into_iter().map(Place::Process).collect(),
             Self::Workers => workers().map(Place::Process).collect(),
             Self::Processes => everybody().map(Place::Process).collect(),
+            Self::Embedded => vec![Place::Process(EMBEDDED)],
+            Self::EmbeddedDisk => vec![Place::Disk],
+            Self::FalseClocks => FALSE_CLOCKS.into_iter().map(Place::Process).collect(),
+            Self::Versions => [APIS[0], SHELL_WORKER].into_iter().map(Place::Process).collect(),
             Self::Links => everybody()
                 .flat_map(|name| [Place::Link(name, Server::Postgres), Place::Link(name, Server::Rabbitmq)])
                 .collect(),
@@ -94,6 +112,10 @@ pub const KINDS: &[Kind] = &[
     holding(kind("freeze-worker", "processes", Reach::Workers, (3_500, 7_000), 0)),
     holding(kind("pause-worker", "processes", Reach::Workers, (100, 1_500), 0)),
     kind("restart", "processes", Reach::Processes, (0, 500), 4_000),
+    holding(kind("abort-at-step", "failpoints", Reach::Processes, (500, 4_000), 0)),
+    holding(kind("pause-at-step", "failpoints", Reach::Processes, (500, 4_000), 0)),
+    holding(kind("false-clock", "clocks", Reach::FalseClocks, (2_000, 8_000), 1_500)),
+    kind("previous-version", "versions", Reach::Versions, (2_000, 6_000), 9_000),
     holding(kind("kill-rabbitmq", "rabbitmq", Reach::Rabbitmq, (100, 4_000), 9_000)),
     holding(kind("freeze-rabbitmq", "rabbitmq", Reach::Rabbitmq, (500, 8_000), 500)),
     holding(kind("alarm-rabbitmq", "rabbitmq", Reach::Rabbitmq, (1_000, 6_000), 4_000)),
@@ -104,6 +126,7 @@ pub const KINDS: &[Kind] = &[
     holding(kind("crash-postgres", "postgres", Reach::Postgres, (100, 1_500), 2_500)),
     holding(kind("freeze-postgres", "postgres", Reach::Postgres, (300, 6_000), 500)),
     kind("terminate-backends", "postgres", Reach::Postgres, (0, 0), 200),
+    holding(kind("fill-disk", "disk", Reach::Postgres, (1_000, 5_000), 4_000)),
     holding(kind("take-connections", "postgres", Reach::Postgres, (1_000, 4_000), 500)),
     kind("lock-tables", "postgres", Reach::Postgres, (500, 3_500), 100),
     holding(kind("slow", "links", Reach::Links, (1_000, 6_000), 0)),
@@ -113,11 +136,38 @@ pub const KINDS: &[Kind] = &[
     holding(kind("one-way", "links", Reach::Links, (500, 6_000), 0)),
     holding(kind("half-open", "links", Reach::Links, (500, 6_000), 0)),
     holding(kind("refuse", "links", Reach::Links, (200, 5_000), 0)),
+    holding(kind("kill-up", "embedded", Reach::Embedded, (0, 500), 500)),
+    holding(kind("freeze-up", "embedded", Reach::Embedded, (300, 6_000), 0)),
+    holding(kind("abort-up", "embedded", Reach::Embedded, (500, 3_000), 0)),
+    holding(kind("fill-disk-of-up", "embedded", Reach::EmbeddedDisk, (500, 5_000), 200)),
 ];
 
 /// The kinds of that name or of that group.
 pub fn named(name: &str) -> Vec<Kind> {
-    KINDS.iter().copied().filter(|kind| name == "all" || kind.name == name || kind.group == name).collect()
+    KINDS
+        .iter()
+        .copied()
+        .filter(|kind| name == "all" || kind.name == name || kind.group == name)
+        .filter(|kind| name != "all" || kind.group != "embedded")
+        .collect()
+}
+
+/// Those of `kinds` that can be had here, and why the others cannot.
+pub fn available(kinds: &[Kind], means: &Means) -> (Vec<Kind>, BTreeMap<&'static str, &'static str>) {
+    let mut missing = BTreeMap::new();
+    let had = kinds.iter().copied().filter(|kind| {
+        let needs = match kind.group {
+            "failpoints" if !means.failpoints => "a build with the feature `proof`: scripts/chaos makes one",
+            "clocks" if means.faketime.is_none() => "libfaketime: on Debian, apt-get install faketime",
+            "versions" if means.previous.is_none() => "`--previous PATH`, an earlier release",
+            "embedded" if kind.name == "abort-up" && !means.failpoints => "a build with the feature `proof`",
+            "disk" if !means.small_disk => "the right to mount a tmpfs",
+            _ => return true,
+        };
+        missing.insert(kind.group, needs);
+        false
+    });
+    (had.collect(), missing)
 }
 
 /// One fault of a schedule.
@@ -144,6 +194,17 @@ pub async fn happen(fault: &Fault, ground: &Arc<Ground>) {
     let began = Moment::now();
     let mut dice = Dice::new(fault.seed);
     match (fault.place, fault.kind.group) {
+        (Place::Disk, _) => {
+            let Some(disk) = &ground.disk else { return };
+            disk.fill();
+            tokio::time::sleep(fault.lasts).await;
+            disk.free();
+        }
+        (Place::Process(name), _) if fault.kind.name == "abort-up" => {
+            failpoints::happen(fault, name, ground, &mut dice).await;
+        }
+        (Place::Process(name), "failpoints") => failpoints::happen(fault, name, ground, &mut dice).await,
+        (Place::Process(name), "clocks") => clocks::happen(fault, name, ground, &mut dice).await,
         (Place::Process(name), _) => processes::happen(fault, name, ground).await,
         (Place::Link(name, server), _) => links::happen(fault, (name, server), ground, &mut dice).await,
         (Place::Postgres, _) => database::happen(fault, ground).await,

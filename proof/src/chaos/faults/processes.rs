@@ -7,7 +7,7 @@ use super::{Fault, Ground};
 pub(super) async fn happen(fault: &Fault, name: &str, ground: &Arc<Ground>) {
     let crew = &ground.crew;
     match fault.kind.name {
-        "kill-api" | "kill-worker" => {
+        "kill-api" | "kill-worker" | "kill-up" => {
             crew.kill(name);
             tokio::time::sleep(fault.lasts).await;
             crew.start(name);
@@ -15,6 +15,17 @@ pub(super) async fn happen(fault: &Fault, name: &str, ground: &Arc<Ground>) {
         "restart" => {
             crew.terminate(name).await;
             tokio::time::sleep(fault.lasts).await;
+            crew.start(name);
+        }
+        "previous-version" => {
+            // A rolling restart to an earlier release, and back.
+            let Some(previous) = &ground.means.previous else { return };
+            crew.terminate(name).await;
+            let present = crew.rebase(name, previous);
+            crew.start(name);
+            tokio::time::sleep(fault.lasts).await;
+            crew.terminate(name).await;
+            crew.rebase(name, &present);
             crew.start(name);
         }
         _ => {
