@@ -62,7 +62,11 @@ async fn run(options: &Options) -> ExitCode {
     }
     let environment: Vec<_> =
         options.mutation.iter().map(|mutation| ("RAINCHECK_MUTATION".to_owned(), mutation.name.to_owned())).collect();
-    let house = if options.embedded { House::without_servers(means) } else { House::open(means) };
+    let house = if options.embedded {
+        House::without_servers(means)
+    } else {
+        House::open(means, if options.cluster { 3 } else { 1 })
+    };
     let mut verdicts = Vec::new();
     for seed in (0..options.rounds).map(|n| options.seed + n) {
         eprintln!("seed {seed}: {} s of faults", options.time.as_secs());

@@ -181,7 +181,9 @@ impl Crew {
             }
             if !fallen.is_empty() {
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                fallen.iter().for_each(|name| self.start(name));
+                for name in &fallen {
+                    self.start(name);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A small generator (SplitMix64). Good enough to choose faults with, and of no use for secrets.
+/// A small generator (`SplitMix64`). Good enough to choose faults with, and of no use for secrets.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 

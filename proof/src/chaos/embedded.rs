@@ -35,7 +35,13 @@ now() { date +%s%6N; }
 say() { printf '%s\n' "$1" >> runs-up.jsonl; }
 end() { say "{\"run\":\"$run\",\"end_wall\":$(now),\"how\":\"$1\"}"; }
 trap 'end stopped; exit 143' TERM
-say "{\"run\":\"$run\",\"job\":\"$RAINCHECK_JOB_ID\",\"attempt\":$RAINCHECK_ATTEMPT,\"process\":\"up\",\"pid\":$PPID,\"start_wall\":$(now)}"
+mkdir -p live
+beside=
+for other in live/"$RAINCHECK_JOB_ID".*; do
+  if [ -e "$other" ] && kill -0 "$(cat "$other")" 2>/dev/null; then beside="$beside ${other##*.}"; fi
+done
+echo $$ > "live/$RAINCHECK_JOB_ID.$run"
+say "{\"run\":\"$run\",\"job\":\"$RAINCHECK_JOB_ID\",\"attempt\":$RAINCHECK_ATTEMPT,\"process\":\"up\",\"pid\":$PPID,\"beside\":\"$beside\",\"start_wall\":$(now)}"
 sleep "$((millis / 1000)).$(printf %03d $((millis % 1000)))" & wait $!
 if [ "$RAINCHECK_ATTEMPT" -le "$failures" ]; then
   end failed

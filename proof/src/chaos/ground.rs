@@ -19,7 +19,7 @@ use crate::stage::client::Client;
 use crate::stage::cluster::{PrivateBackends, new_database};
 use crate::stage::disk::SmallDisk;
 use crate::stage::process::program;
-use crate::stage::services::Server;
+use crate::stage::services::{PrivateServer, Server};
 use crate::stage::temp::{TempFolder, free_address};
 use crate::stage::wait::{alongside, unique, until};
 
@@ -176,9 +176,13 @@ impl Ground {
     /// Puts proxies between a process and its servers; answers its environment.
     async fn connect(&mut self, name: &'static str) -> Vec<(String, String)> {
         let mut environment = Vec::new();
+        // One after the other of the broker's nodes.
+        let servers = self.servers();
+        let nodes: Vec<&PrivateServer> = [&servers.rabbitmq].into_iter().chain(&servers.nodes).collect();
+        let node = nodes[self.proxies.len() / 2 % nodes.len()].url.clone();
         for (server, url, variable) in [
             (Server::Postgres, self.database.clone(), "RAINCHECK__STORE__URL"),
-            (Server::Rabbitmq, self.servers().rabbitmq.url.clone(), "RAINCHECK__BROKER__URL"),
+            (Server::Rabbitmq, node, "RAINCHECK__BROKER__URL"),
         ] {
             let address = address_in(&url);
             let proxy = Proxy::start(address.to_owned()).await;
@@ -226,6 +230,12 @@ impl Ground {
             Server::Rabbitmq => servers.rabbitmq.act(verb),
         };
         tokio::task::spawn_blocking(act).await.unwrap();
+    }
+
+    /// The same with one of the nodes that joined the broker's cluster.
+    pub async fn act_on_node(self: &Arc<Self>, node: usize, verb: &'static str) {
+        let servers = Arc::clone(self.servers());
+        tokio::task::spawn_blocking(move || servers.nodes[node].act(verb)).await.unwrap();
     }
 
     /// Runs rabbitmqctl.
@@ -300,13 +310,14 @@ impl House {
     }
 
     /// Starts the servers, PostgreSQL on a disk that can be filled if there is one to be had.
-    pub fn open(means: Means) -> Self {
+    pub fn open(means: Means, nodes: usize) -> Self {
         let disk = means.small_disk.then(|| SmallDisk::mount(DISK)).and_then(Result::ok).map(Arc::new);
-        let servers = Some(Arc::new(match &disk {
+        let mut servers = match &disk {
             Some(disk) => PrivateBackends::start_on(disk.path()),
             None => PrivateBackends::start(),
-        }));
-        Self { servers, disk, means }
+        };
+        servers.grow(nodes.saturating_sub(1));
+        Self { servers: Some(Arc::new(servers)), disk, means }
     }
 }
 

@@ -94,7 +94,7 @@ impl Handler for Journaled {
 }
 
 async fn work(order: &Order, context: &Context) {
-    const PARTS: u32 = 4;
+    const PARTS: u32 = 16;
     for part in 1..=PARTS {
         tokio::time::sleep(Duration::from_millis(order.millis) / PARTS).await;
         if order.reports {
@@ -144,7 +144,7 @@ pub fn read_runs(folder: &Path) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !(name.starts_with("runs-") && name.ends_with(".jsonl")) {
+        if !name.starts_with("runs-") {
             continue;
         }
         let text = std::fs::read_to_string(entry.path()).unwrap();
@@ -157,6 +157,9 @@ pub fn read_runs(folder: &Path) -> Vec<Run> {
                 line[field].as_i64().map(Moment).or_else(wall)
             };
             if let Some(start) = moment("start") {
+                if let Some(beside) = line["beside"].as_str() {
+                    end_others(&mut runs, &text("job"), start, beside);
+                }
                 places.insert(text("run"), runs.len());
                 runs.push(Run {
                     job: text("job"),
@@ -173,4 +176,13 @@ pub fn read_runs(folder: &Path) -> Vec<Run> {
         }
     }
     runs
+}
+
+/// Where handlers are programs, a run can be killed before it says a word. So each says at its start which earlier runs of
+/// its job it has found alive; the others have ended.
+fn end_others(runs: &mut [Run], job: &str, at: Moment, beside: &str) {
+    let gone = |run: &&mut Run| run.job == job && run.end.is_none() && !beside.contains(&run.run);
+    for run in runs.iter_mut().filter(gone) {
+        run.end = Some((at, "killed".to_owned()));
+    }
 }

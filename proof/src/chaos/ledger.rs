@@ -1,5 +1,6 @@
 //! What clients saw: in memory for the checker, in a file for people.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -19,7 +20,7 @@ pub struct Ledger(Mutex<Pages>);
 struct Pages {
     seen: Vec<Seen>,
     jobs: Vec<String>,
-    known: std::collections::HashSet<String>,
+    known: HashSet<String>,
     file: BufWriter<File>,
 }
 
@@ -27,7 +28,7 @@ impl Ledger {
     /// An empty one; written to `clients.jsonl` in the folder.
     pub fn open(folder: &Path) -> Self {
         let file = BufWriter::new(File::create(folder.join("clients.jsonl")).unwrap());
-        Self(Mutex::new(Pages { seen: Vec::new(), jobs: Vec::new(), known: Default::default(), file }))
+        Self(Mutex::new(Pages { seen: Vec::new(), jobs: Vec::new(), known: HashSet::new(), file }))
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {

@@ -18,7 +18,7 @@ use crate::stage::client::{Answer, Client};
 use crate::stage::wait::alongside;
 
 /// Clients at once.
-const CLIENTS: usize = 14;
+const CLIENTS: usize = 32;
 /// The longest pause of a client between two requests, in milliseconds; half of it on average.
 const PAUSE: u64 = 400;
 /// How long a client waits for an answer. Longer than any wait that it asks for, and than the server's own patience.
@@ -190,7 +190,7 @@ fn order(number: u64, choices: &mut Dice) -> Order {
         millis,
         failures: if choices.percent(20) { i32::from(choices.percent(30)) + 1 } else { 0 },
         fatal: choices.percent(15),
-        reports: choices.percent(25),
+        reports: choices.percent(50),
         stubborn: choices.percent(5),
         padding: if choices.percent(5) { 100_000 } else { 0 },
     }

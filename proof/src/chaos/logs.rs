@@ -50,13 +50,15 @@ fn moment_of(line: &str) -> Option<Moment> {
 
 #[cfg(test)]
 mod tests {
+    use raincheck_shared::lifecycle::SystemClock;
+
     use super::*;
 
     #[test]
     fn logs_tell_incarnations_and_times() {
         let registered = "2026-01-02T03:04:05.000006Z  INFO raincheck_worker::pipeline: worker is registered \
                           worker.id=0192-a worker.name=w1";
-        let wall = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+        let wall = SystemClock::shared().now().format(&Rfc3339).unwrap();
         let again = format!("{wall}  INFO raincheck_api: waiting for long: publishing again queue=q");
         let elsewhen = "2026-01-02T03:04:05.000006Z  INFO raincheck_api: waiting for long: publishing again queue=q";
         let logs = [("w1".to_owned(), registered.to_owned()), ("api-a".to_owned(), format!("{again}\n{elsewhen}"))];

@@ -1,5 +1,6 @@
 //! The command line of `chaos`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Options {
     pub kinds: Vec<Kind>,
     /// Whether it is embedded mode that is tried.
     pub embedded: bool,
+    /// Whether the broker is a cluster of three nodes.
+    pub cluster: bool,
     /// An earlier release.
     pub previous: Option<PathBuf>,
     /// A promise that is broken on purpose: then a violation must be found.
@@ -33,6 +36,7 @@ impl Default for Options {
             rounds: 1,
             kinds: named("all"),
             embedded: false,
+            cluster: false,
             previous: None,
             mutation: None,
         }
@@ -52,6 +56,7 @@ impl Options {
                 "--rounds" => options.rounds = number(&value()?)?.clamp(1, 1_000),
                 "--faults" => chosen = Some(kinds(&value()?)?),
                 "--embedded" => options.embedded = true,
+                "--cluster" => options.cluster = true,
                 "--previous" => options.previous = Some(PathBuf::from(value()?)),
                 "--mutation" => {
                     let name = value()?;
@@ -65,9 +70,15 @@ impl Options {
         if options.embedded {
             options.kinds = named("embedded");
         }
+        if options.cluster {
+            options.kinds = kinds("cluster,processes,links,purge-queues")?;
+        }
         options.kinds = chosen.or(fitting).unwrap_or(options.kinds);
         if options.kinds.iter().any(|kind| (kind.group == "embedded") != options.embedded) {
             return Err("the group `embedded` goes with --embedded, and no other group does".to_owned());
+        }
+        if !options.cluster && options.kinds.iter().any(|kind| kind.group == "cluster") {
+            return Err("the group `cluster` goes with --cluster".to_owned());
         }
         Ok(options)
     }
@@ -84,11 +95,14 @@ impl Options {
         if self.embedded {
             command.push_str(" --embedded");
         }
+        if self.cluster {
+            command.push_str(" --cluster");
+        }
         if let Some(mutation) = self.mutation {
-            command.push_str(&format!(" --mutation {}", mutation.name));
+            let _ = write!(command, " --mutation {}", mutation.name);
         }
         if let Some(previous) = &self.previous {
-            command.push_str(&format!(" --previous {}", previous.display()));
+            let _ = write!(command, " --previous {}", previous.display());
         }
         command
     }
@@ -118,16 +132,17 @@ pub fn help() -> String {
     let mut faults = String::new();
     for group in groups {
         let names: Vec<&str> = named(group).iter().map(|kind| kind.name).collect();
-        faults.push_str(&format!("  {group:<12} {}\n", names.join(", ")));
+        let _ = writeln!(faults, "  {group:<12} {}", names.join(", "));
     }
     let mutations: Vec<&str> = MUTATIONS.iter().map(|mutation| mutation.name).collect();
     format!(
-        "usage: scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--embedded]\n             [--previous PATH] [--mutation NAME]\n\n\
+        "usage: scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--embedded] [--cluster]\n             [--previous PATH] [--mutation NAME]\n\n\
          Runs raincheck under load while faults strike it and its servers, and checks the history of every job. Ends with 1\n\
          if a promise was broken. `scripts/chaos` builds what it needs; the raincheck that is tried is the one beside this\n\
          program, or the one that RAINCHECK_PROGRAM names. Without arguments the script runs the short set.\n\n\
          --faults    which may strike, by name or group; `all` is every one, `none` none:\n{faults}\
          --embedded  tries `raincheck up` over SQLite\n\
+         --cluster   gives RabbitMQ three nodes, two of which may be lost in turn\n\
          --previous  an earlier release of raincheck, for the group `versions`\n\
          --mutation  breaks a promise on purpose ({}), and ends with 0 only if that was found",
         mutations.join(", ")

@@ -146,7 +146,9 @@ pub struct PrivateBackends {
     pub postgres: PrivateServer,
     /// The broker.
     pub rabbitmq: PrivateServer,
-    _folder: TempFolder,
+    /// More nodes of the broker's cluster.
+    pub nodes: Vec<PrivateServer>,
+    folder: TempFolder,
 }
 
 impl PrivateBackends {
@@ -155,7 +157,13 @@ impl PrivateBackends {
         let folder = TempFolder::new("raincheck-services");
         let postgres = PrivateServer::start(Server::Postgres, &folder.0);
         let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
-        Self { postgres, rabbitmq, _folder: folder }
+        Self { postgres, rabbitmq, nodes: Vec::new(), folder }
+    }
+
+    /// Lets so many more nodes join the broker's cluster.
+    pub fn grow(&mut self, nodes: usize) {
+        let grown = (0..nodes).map(|n| self.rabbitmq.joined(&format!("node-{n}"), &self.folder.0));
+        self.nodes = grown.collect();
     }
 
     /// The same with PostgreSQL's data in a folder `data` under `disk`.
@@ -167,7 +175,7 @@ impl PrivateBackends {
         std::os::unix::fs::symlink(disk.join("data"), home.join("data")).unwrap();
         let postgres = PrivateServer::start(Server::Postgres, &folder.0);
         let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
-        Self { postgres, rabbitmq, _folder: folder }
+        Self { postgres, rabbitmq, nodes: Vec::new(), folder }
     }
 
     /// A new database there, and the broker.

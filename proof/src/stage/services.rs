@@ -40,6 +40,16 @@ impl PrivateServer {
         Self { server, directory, url }
     }
 
+    /// Starts a RabbitMQ under a name as a node of this one's cluster.
+    #[must_use]
+    pub fn joined(&self, name: &str, parent: &Path) -> Self {
+        let directory = parent.join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let (place, first) = (directory.to_str().unwrap(), self.directory.to_str().unwrap());
+        let url = services(&["join", self.server.name(), place, first]);
+        Self { server: self.server, directory, url }
+    }
+
     /// One of `stop`, `kill`, `crash`, `resume`, `pause`, `continue`, `wipe`.
     pub fn act(&self, verb: &str) {
         services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);

@@ -1,6 +1,7 @@
 //! Judges a history. Pure: it knows neither servers nor files, so that its own tests can hand it histories that are bad.
 //!
-//! Each rule is a function from a history to violations, in a file with the others about the same witness.
+//! Each rule is a function from a history to violations, in a file with the others about the same witness. Once there are
+//! webhooks, their receiver is one more witness in [`History`], and "every end was delivered" one more rule here.
 
 mod endings;
 mod keys;

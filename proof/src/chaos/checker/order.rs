@@ -114,9 +114,8 @@ pub(super) fn refusals_are_of_the_right_kind(history: &History) -> Vec<Violation
         let Heard::Other { code, problem, retry_after } = &seen.heard else { continue };
         let fine = match code {
             503 => *retry_after,
-            304 => true,
-            // The rule about kept jobs tells of these.
-            404 | 410 => true,
+            // Of 404 and 410 the rule about kept jobs tells.
+            304 | 404 | 410 => true,
             409 => match seen.ask {
                 Ask::Submit { key: Some(_), .. } => problem == "idempotency-in-flight",
                 Ask::Submit { .. } | Ask::Read(_) => false,

@@ -34,6 +34,14 @@ pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) {
     }
 }
 
+/// One of three nodes goes and comes back: the other two are a quorum.
+pub(super) async fn happen_to_node(fault: &Fault, node: usize, ground: &Arc<Ground>) {
+    let (gone, back) = if fault.kind.name == "lose-node" { ("kill", "resume") } else { ("pause", "continue") };
+    ground.act_on_node(node, gone).await;
+    tokio::time::sleep(fault.lasts).await;
+    ground.act_on_node(node, back).await;
+}
+
 async fn each_queue(ground: &Arc<Ground>, verb: &str) {
     let listed = ground.ctl(&["-q", "--no-table-headers", "list_queues", "name"]).await;
     let jobs = listed.lines().filter(|name| name.starts_with(&ground.prefix) && is_of_jobs(name));

@@ -30,6 +30,8 @@ pub enum Place {
     Link(&'static str, Server),
     /// The disk of embedded mode.
     Disk,
+    /// One of the nodes that joined the broker's cluster.
+    Node(usize),
 }
 
 /// Where a kind of fault may strike.
@@ -55,6 +57,8 @@ pub enum Reach {
     Embedded,
     /// The disk of embedded mode.
     EmbeddedDisk,
+    /// The nodes that joined the broker's cluster.
+    Nodes,
 }
 
 impl Reach {
@@ -69,6 +73,7 @@ impl Reach {
             Self::Workers => workers().map(Place::Process).collect(),
             Self::Processes => everybody().map(Place::Process).collect(),
             Self::Embedded => vec![Place::Process(EMBEDDED)],
+            Self::Nodes => vec![Place::Node(0), Place::Node(1)],
             Self::EmbeddedDisk => vec![Place::Disk],
             Self::FalseClocks => FALSE_CLOCKS.into_iter().map(Place::Process).collect(),
             Self::Versions => [APIS[0], SHELL_WORKER].into_iter().map(Place::Process).collect(),
@@ -136,6 +141,8 @@ pub const KINDS: &[Kind] = &[
     holding(kind("one-way", "links", Reach::Links, (500, 6_000), 0)),
     holding(kind("half-open", "links", Reach::Links, (500, 6_000), 0)),
     holding(kind("refuse", "links", Reach::Links, (200, 5_000), 0)),
+    holding(kind("lose-node", "cluster", Reach::Nodes, (500, 8_000), 9_000)),
+    holding(kind("freeze-node", "cluster", Reach::Nodes, (500, 8_000), 500)),
     holding(kind("kill-up", "embedded", Reach::Embedded, (0, 500), 500)),
     holding(kind("freeze-up", "embedded", Reach::Embedded, (300, 6_000), 0)),
     holding(kind("abort-up", "embedded", Reach::Embedded, (500, 3_000), 0)),
@@ -148,7 +155,7 @@ pub fn named(name: &str) -> Vec<Kind> {
         .iter()
         .copied()
         .filter(|kind| name == "all" || kind.name == name || kind.group == name)
-        .filter(|kind| name != "all" || kind.group != "embedded")
+        .filter(|kind| name != "all" || !matches!(kind.group, "embedded" | "cluster"))
         .collect()
 }
 
@@ -194,6 +201,7 @@ pub async fn happen(fault: &Fault, ground: &Arc<Ground>) {
     let began = Moment::now();
     let mut dice = Dice::new(fault.seed);
     match (fault.place, fault.kind.group) {
+        (Place::Node(node), _) => messages::happen_to_node(fault, node, ground).await,
         (Place::Disk, _) => {
             let Some(disk) = &ground.disk else { return };
             disk.fill();
