@@ -70,7 +70,13 @@ async fn run(options: &Options) -> ExitCode {
     let mut verdicts = Vec::new();
     for seed in (0..options.rounds).map(|n| options.seed + n) {
         eprintln!("seed {seed}: {} s of faults", options.time.as_secs());
-        let trial = Trial { seed, time: options.time, kinds: kinds.clone(), environment: environment.clone() };
+        let trial = Trial {
+            seed,
+            time: options.time,
+            clients: options.clients,
+            kinds: kinds.clone(),
+            environment: environment.clone(),
+        };
         let verdict = round(&house, &trial).await;
         eprintln!("{}", report::line(&verdict, options.time.as_secs()));
         let found = options.mutation.is_some_and(|mutation| verdict.violations.iter().any(|v| v.rule == mutation.rule));

@@ -238,11 +238,11 @@ impl Ground {
         tokio::task::spawn_blocking(move || servers.nodes[node].act(verb)).await.unwrap();
     }
 
-    /// Runs rabbitmqctl.
-    pub async fn ctl(self: &Arc<Self>, arguments: &[&str]) -> String {
+    /// Runs rabbitmqctl. `None`: a node of the cluster is away, and it came to nothing.
+    pub async fn ctl(self: &Arc<Self>, arguments: &[&str]) -> Option<String> {
         let servers = Arc::clone(self.servers());
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        let ctl = move || servers.rabbitmq.ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let ctl = move || servers.rabbitmq.try_ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         tokio::task::spawn_blocking(ctl).await.unwrap()
     }
 

@@ -17,8 +17,8 @@ use super::moment::Moment;
 use crate::stage::client::{Answer, Client};
 use crate::stage::wait::alongside;
 
-/// Clients at once.
-const CLIENTS: usize = 32;
+/// Clients at once, unless told otherwise.
+pub const CLIENTS: u64 = 32;
 /// The longest pause of a client between two requests, in milliseconds; half of it on average.
 const PAUSE: u64 = 400;
 /// How long a client waits for an answer. Longer than any wait that it asks for, and than the server's own patience.
@@ -50,13 +50,13 @@ pub struct Load {
 
 impl Load {
     /// Starts them.
-    pub fn start(office: &Office, dice: &Dice) -> Self {
+    pub fn start(office: &Office, clients: u64, dice: &Dice) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let clients = (0..CLIENTS)
+        let clients = (0..clients)
             .map(|n| {
                 let name = format!("c{n}");
                 let dice = dice.of_part(&name);
-                let client = Visitor { office: office.clone(), dice, name, sent: 0, place: n as u64 };
+                let client = Visitor { office: office.clone(), dice, name, sent: 0, place: n };
                 alongside(client.work(stopped.clone()))
             })
             .collect();

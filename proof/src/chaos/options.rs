@@ -1,10 +1,12 @@
 //! The command line of `chaos`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::faults::{KINDS, Kind, named};
+use super::load::CLIENTS;
 use super::mutations::{MUTATIONS, Mutation};
 
 /// What was asked for.
@@ -16,6 +18,8 @@ pub struct Options {
     pub time: Duration,
     /// How many trials.
     pub rounds: u64,
+    /// How many clients.
+    pub clients: u64,
     /// Which faults.
     pub kinds: Vec<Kind>,
     /// Whether it is embedded mode that is tried.
@@ -34,6 +38,7 @@ impl Default for Options {
             seed: 1,
             time: Duration::from_secs(30),
             rounds: 1,
+            clients: CLIENTS,
             kinds: named("all"),
             embedded: false,
             cluster: false,
@@ -54,6 +59,7 @@ impl Options {
                 "--seed" => options.seed = number(&value()?)?,
                 "--seconds" => options.time = Duration::from_secs(number(&value()?)?.clamp(2, 3_600)),
                 "--rounds" => options.rounds = number(&value()?)?.clamp(1, 1_000),
+                "--clients" => options.clients = number(&value()?)?.clamp(1, 200),
                 "--faults" => chosen = Some(kinds(&value()?)?),
                 "--embedded" => options.embedded = true,
                 "--cluster" => options.cluster = true,
@@ -92,6 +98,9 @@ impl Options {
         }
         let mut command =
             format!("scripts/chaos --seed {seed} --seconds {} --faults {}", self.time.as_secs(), names.join(","));
+        if self.clients != CLIENTS {
+            let _ = write!(command, " --clients {}", self.clients);
+        }
         if self.embedded {
             command.push_str(" --embedded");
         }
@@ -127,8 +136,7 @@ fn kinds(names: &str) -> Result<Vec<Kind>, String> {
 
 /// What the program says of itself.
 pub fn help() -> String {
-    let mut groups: Vec<&str> = KINDS.iter().map(|kind| kind.group).collect();
-    groups.dedup();
+    let groups: BTreeSet<&str> = KINDS.iter().map(|kind| kind.group).collect();
     let mut faults = String::new();
     for group in groups {
         let names: Vec<&str> = named(group).iter().map(|kind| kind.name).collect();
@@ -136,7 +144,8 @@ pub fn help() -> String {
     }
     let mutations: Vec<&str> = MUTATIONS.iter().map(|mutation| mutation.name).collect();
     format!(
-        "usage: scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--embedded] [--cluster]\n             [--previous PATH] [--mutation NAME]\n\n\
+        "usage: scripts/chaos [--seed N] [--seconds N] [--rounds N] [--clients N] [--faults NAME,…]\n             \
+         [--embedded] [--cluster] [--previous PATH] [--mutation NAME]\n\n\
          Runs raincheck under load while faults strike it and its servers, and checks the history of every job. Ends with 1\n\
          if a promise was broken. `scripts/chaos` builds what it needs; the raincheck that is tried is the one beside this\n\
          program, or the one that RAINCHECK_PROGRAM names. Without arguments the script runs the short set.\n\n\

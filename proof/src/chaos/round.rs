@@ -32,6 +32,8 @@ pub struct Trial {
     pub seed: u64,
     /// For how long faults strike.
     pub time: Duration,
+    /// How many clients there are.
+    pub clients: u64,
     /// Which may.
     pub kinds: Vec<Kind>,
     /// Added to the environment of every process.
@@ -71,7 +73,7 @@ pub async fn round(house: &House, trial: &Trial) -> Verdict {
     let supervisor = ground.supervise();
     let office =
         Office { ledger: Arc::clone(&ledger), replicas: Arc::new(ground.replicas.clone()), kinds: (KIND, "shell") };
-    let load = Load::start(&office, &dice.of_part("load"));
+    let load = Load::start(&office, trial.clients, &dice.of_part("load"));
     let faults = schedule(dice.of_part("faults"), trial.time, &trial.kinds);
     let counted = strike(&ground, faults, trial.time).await;
     load.stop().await;

@@ -55,6 +55,13 @@ impl PrivateServer {
         services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);
     }
 
+    /// The same against a node that may be unwell; `None`: it did not do it.
+    pub fn try_ctl(&self, arguments: &[&str]) -> Option<String> {
+        let all = [&["ctl", self.directory.to_str().unwrap()], arguments].concat();
+        let output = script().args(all).output().unwrap();
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// Runs rabbitmqctl against it; answers what that printed.
     pub fn ctl(&self, arguments: &[&str]) -> String {
         services(&[&["ctl", self.directory.to_str().unwrap()], arguments].concat())

@@ -43,7 +43,7 @@ pub(super) async fn happen_to_node(fault: &Fault, node: usize, ground: &Arc<Grou
 }
 
 async fn each_queue(ground: &Arc<Ground>, verb: &str) {
-    let listed = ground.ctl(&["-q", "--no-table-headers", "list_queues", "name"]).await;
+    let listed = ground.ctl(&["-q", "--no-table-headers", "list_queues", "name"]).await.unwrap_or_default();
     let jobs = listed.lines().filter(|name| name.starts_with(&ground.prefix) && is_of_jobs(name));
     for name in jobs {
         ground.ctl(&[verb, name]).await;
