@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::lifecycle::{Clock, SystemClock};
+use raincheck_shared::lifecycle::SystemClock;
 use raincheck_shared::store::StoreError;
 
 use super::against_each_store;
