@@ -87,6 +87,10 @@ async fn run(options: &Options) -> ExitCode {
             }
             println!("seed {seed}: to repeat it: {}", options.again(seed));
         }
+        if let (Some(folder), true) = (&verdict.folder, options.mutation.is_some()) {
+            // What was broken on purpose needs no looking into.
+            let _ = std::fs::remove_dir_all(folder);
+        }
         verdicts.push(verdict);
         if found {
             break;
