@@ -54,14 +54,12 @@ pub fn passed(step: Step) -> impl Future<Output = ()> + Send {
             if *name != step.name() || super::IdSource.fraction() * 100.0 >= percent {
                 continue;
             }
-            match *deed {
+            if *deed == "abort" {
                 // As after a SIGKILL: nothing is unwound, nothing is said to anybody.
-                "abort" => std::process::abort(),
-                _ => {
-                    let millis = rest.first().and_then(|millis| millis.parse().ok()).unwrap_or_default();
-                    tokio::time::sleep(Duration::from_millis(millis)).await;
-                }
+                std::process::abort();
             }
+            let millis = rest.first().and_then(|millis| millis.parse().ok()).unwrap_or_default();
+            tokio::time::sleep(Duration::from_millis(millis)).await;
         }
     }
 }

@@ -229,7 +229,8 @@ impl Attempts for Database {
             .bind(texts)
             .bind(first)
             .bind(last);
-        self.fetch(Lane::Relaxed, query).await?.iter().map(change).collect()
+        // It raises the version, and one that was shown must not be taken back by a crash and given to another state.
+        self.fetch(Lane::Durable, query).await?.iter().map(change).collect()
     }
 
     async fn drop_stray_leases(
