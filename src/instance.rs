@@ -10,7 +10,7 @@ use raincheck_shared::backends::{open_broker, open_store};
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::{BrokerSettings, Settings};
 use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock, signals};
-use raincheck_shared::store::Store;
+use raincheck_shared::store::{Store, StoreClock};
 use raincheck_shared::telemetry::Chain;
 use raincheck_worker::registry::{CustomHandlers, Registry};
 use raincheck_worker::{Parts, Worker};
@@ -112,7 +112,12 @@ impl Instance {
             .map_err(|error| Failure::store("the store could not be opened", error))?;
         let mut instance = Self { settings, roles, store, shutdown, api: None };
         let started = match instance.pass_gate(&*clock).await {
-            Ok(true) => instance.start_parts(registry, &clock).await.map(|()| true),
+            Ok(true) => {
+                // From here on what counts is the store's time, not this machine's.
+                let schema = Arc::clone(&instance.store.schema);
+                let clock: Arc<dyn Clock> = StoreClock::start(schema, &instance.shutdown).await;
+                instance.start_parts(registry, &clock).await.map(|()| true)
+            }
             other => other,
         };
         match started {

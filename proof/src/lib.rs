@@ -6,4 +6,5 @@
 #![expect(clippy::print_stderr, reason = "the programs here are for people at a terminal")]
 
 pub mod bench;
+pub mod chaos;
 pub mod stage;

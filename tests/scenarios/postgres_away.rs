@@ -60,3 +60,31 @@ async fn while_postgres_is_away_the_api_says_so_and_afterwards_every_accepted_jo
     assert_eq!(cluster.count("SELECT count(*) FROM jobs WHERE crashes > 0").await, 0, "nobody was declared dead");
     cluster.assert_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_was_shown_is_not_taken_back_by_a_crash() {
+    let _room = room::shared().await;
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, "");
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    for _ in 0..3 {
+        let id = api.submit("takeaway", &json!({ "seconds": 50.0 })).await;
+        let mut shown = 0;
+        until("its progress to be shown", Duration::from_secs(20), async || {
+            let job = api.job(&id).await;
+            shown = job["version"].as_i64().unwrap();
+            job["progress"].is_object()
+        })
+        .await;
+        private.postgres.act("kill");
+        private.postgres.act("resume");
+        let mut version = None;
+        until("the job to be shown again", Duration::from_secs(30), async || {
+            version = api.job(&id).await["version"].as_i64();
+            version.is_some()
+        })
+        .await;
+        assert!(version >= Some(shown), "version {shown} was shown, then {version:?}");
+    }
+}

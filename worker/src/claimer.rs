@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use raincheck_shared::broker::Delivery;
 use raincheck_shared::domain::{KindName, LeaseId, QueueName, WorkerId};
+use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::store::{Attempts, Claim, ClaimedJob, StoreError};
 use tokio::sync::mpsc;
 
@@ -45,11 +46,16 @@ pub(crate) async fn claim(
                 receipts.push(receipt);
                 claim.dispatches.push(dispatch);
             }
+            #[cfg(feature = "proof")]
+            if raincheck_shared::lifecycle::Mutation::EarlyAck.is_on() {
+                receipts.drain(..).for_each(|receipt: Box<dyn raincheck_shared::broker::Receipt>| receipt.ack());
+            }
             (attempts.claim(claim).await, false)
         }
         Source::Store { queues, kinds, limit } => (attempts.claim_waiting(claim, &queues, &kinds, limit).await, true),
     };
     if jobs.is_ok() {
+        failpoint::passed(Step::Claimed).await;
         for receipt in receipts {
             receipt.ack();
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::domain::{Ended, Failure, FailureCode};
 use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::store::{Attempts, Finish, Finished, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::mpsc;
@@ -63,6 +64,7 @@ impl Finisher {
         loop {
             match self.attempts.finish(&batch).await {
                 Ok(answers) => {
+                    failpoint::passed(Step::Finished).await;
                     batch = self.settle(batch, answers);
                     if batch.is_empty() {
                         return;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::config::StoreSettings;
 use raincheck_shared::domain::{Dispatch, NewJob, Status, Timestamp};
+use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
 use raincheck_shared::store::{Accepted, Jobs, StoreError};
 use tokio::sync::mpsc;
@@ -60,8 +61,24 @@ impl Intake {
     /// Keeps one job. After [`Refusal::StoreSilent`] nobody knows whether it was kept.
     pub(crate) async fn accept(&self, job: NewJob) -> Result<Accepted, Refusal> {
         let weight = job.input.bytes.len();
+        #[cfg(feature = "proof")]
+        if raincheck_shared::lifecycle::Mutation::Early202.is_on() {
+            return Ok(self.answer_early(job, weight));
+        }
         let answer = tokio::time::timeout(STORE_PATIENCE, self.0.submit(job, weight)).await;
         Ok(answer.map_err(|_| Refusal::StoreSilent(STORE_PATIENCE))???)
+    }
+
+    /// The mutation: says that it is kept, and then keeps it.
+    #[cfg(feature = "proof")]
+    #[expect(clippy::disallowed_methods, reason = "a broken promise is nobody's task")]
+    fn answer_early(&self, job: NewJob, weight: usize) -> Accepted {
+        let status = if job.run_at.is_some() { Status::Scheduled } else { Status::Queued };
+        let (id, intake) = (job.id, self.clone());
+        tokio::spawn(async move {
+            let _ = intake.0.submit(job, weight).await;
+        });
+        Accepted::New { id, status }
     }
 }
 
@@ -69,6 +86,7 @@ impl Intaker {
     async fn accept(&self, batch: Vec<NewJob>) -> Vec<Result<Accepted, StoreError>> {
         let facts: Vec<_> = batch.iter().map(|job| (job.queue.clone(), first_timer(job))).collect();
         let accepted = self.jobs.accept(batch).await;
+        failpoint::passed(Step::Committed).await;
         // A full channel is no loss: the relay finds what nobody handed to it in the store.
         if !accepted.dispatches.is_empty() && self.relay.try_send(accepted.dispatches).is_err() {
             tracing::debug!("the relay is busy, it will find these dispatches in the store");

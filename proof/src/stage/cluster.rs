@@ -1,7 +1,7 @@
 //! Several raincheck processes over one database and one broker, configured as a user would: one file.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -146,7 +146,9 @@ pub struct PrivateBackends {
     pub postgres: PrivateServer,
     /// The broker.
     pub rabbitmq: PrivateServer,
-    _folder: TempFolder,
+    /// More nodes of the broker's cluster.
+    pub nodes: Vec<PrivateServer>,
+    folder: TempFolder,
 }
 
 impl PrivateBackends {
@@ -155,7 +157,25 @@ impl PrivateBackends {
         let folder = TempFolder::new("raincheck-services");
         let postgres = PrivateServer::start(Server::Postgres, &folder.0);
         let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
-        Self { postgres, rabbitmq, _folder: folder }
+        Self { postgres, rabbitmq, nodes: Vec::new(), folder }
+    }
+
+    /// Lets so many more nodes join the broker's cluster.
+    pub fn grow(&mut self, nodes: usize) {
+        let grown = (0..nodes).map(|n| self.rabbitmq.joined(&format!("node-{n}"), &self.folder.0));
+        self.nodes = grown.collect();
+    }
+
+    /// The same with PostgreSQL's data in a folder `data` under `disk`.
+    pub fn start_on(disk: &Path) -> Self {
+        let folder = TempFolder::new("raincheck-services");
+        // The script finds the place taken, and uses it.
+        let home = folder.0.join("postgres/postgres");
+        std::fs::create_dir_all(&home).unwrap();
+        std::os::unix::fs::symlink(disk.join("data"), home.join("data")).unwrap();
+        let postgres = PrivateServer::start(Server::Postgres, &folder.0);
+        let rabbitmq = PrivateServer::start(Server::Rabbitmq, &folder.0);
+        Self { postgres, rabbitmq, nodes: Vec::new(), folder }
     }
 
     /// A new database there, and the broker.

@@ -31,10 +31,16 @@ pub struct Raincheck {
 impl Raincheck {
     /// Runs `raincheck ARGUMENTS` with its log in `directory/NAME.log`, appended to by later processes of that name.
     pub fn run(name: &str, arguments: &[&str], directory: &Path) -> Self {
+        let mut command = Command::new(program());
+        command.args(arguments);
+        Self::spawn(name, command, directory)
+    }
+
+    /// The same of any program, with arguments and an environment of its own.
+    pub fn spawn(name: &str, mut command: Command, directory: &Path) -> Self {
         let log = directory.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(program())
-            .args(arguments)
+        let child = command
             .current_dir(directory)
             .env_remove("DATABASE_URL")
             .env_remove("AMQP_URL")
@@ -83,6 +89,11 @@ impl Raincheck {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Whether it still runs.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Which server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Server {
     /// PostgreSQL.
     Postgres,
@@ -13,7 +13,8 @@ pub enum Server {
 }
 
 impl Server {
-    fn name(self) -> &'static str {
+    /// Its name, as the script knows it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Rabbitmq => "rabbitmq",
@@ -39,6 +40,16 @@ impl PrivateServer {
         Self { server, directory, url }
     }
 
+    /// Starts a RabbitMQ under a name as a node of this one's cluster.
+    #[must_use]
+    pub fn joined(&self, name: &str, parent: &Path) -> Self {
+        let directory = parent.join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let (place, first) = (directory.to_str().unwrap(), self.directory.to_str().unwrap());
+        let url = services(&["join", self.server.name(), place, first]);
+        Self { server: self.server, directory, url }
+    }
+
     /// One of `stop`, `kill`, `crash`, `resume`, `pause`, `continue`, `wipe`.
     pub fn act(&self, verb: &str) {
         services(&[verb, self.server.name(), self.directory.to_str().unwrap()]);
@@ -49,6 +60,13 @@ impl PrivateServer {
         let name = self.server.name();
         let file = std::fs::read_to_string(self.directory.join(name).join(format!("{name}.pid"))).unwrap();
         file.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// The same against a node that may be unwell; `None`: it did not do it.
+    pub fn try_ctl(&self, arguments: &[&str]) -> Option<String> {
+        let all = [&["ctl", self.directory.to_str().unwrap()], arguments].concat();
+        let output = script().args(all).output().unwrap();
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// Runs rabbitmqctl against it; answers what that printed.

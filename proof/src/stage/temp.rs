@@ -17,6 +17,13 @@ impl TempFolder {
         Self(path)
     }
 
+    /// Leaves it where it is.
+    pub fn keep(self) -> PathBuf {
+        let path = self.0.clone();
+        std::mem::forget(self);
+        path
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0

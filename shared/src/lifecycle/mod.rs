@@ -2,12 +2,17 @@
 
 mod batcher;
 mod clock;
+pub mod failpoint;
 mod ids;
+#[cfg(feature = "proof")]
+mod mutation;
 mod reconciler;
 mod shutdown;
 
 pub use batcher::{Batcher, BatcherLimits, Overloaded};
 pub use clock::{Clock, SystemClock};
 pub use ids::IdSource;
+#[cfg(feature = "proof")]
+pub use mutation::Mutation;
 pub use reconciler::{Next, Nudge, Reconciler, ReconcilerHealth};
 pub use shutdown::{Shutdown, signals};

@@ -105,7 +105,7 @@ pub trait Attempts: Send + Sync {
     /// answers [`Finished::Recorded`] again, since a recorded end keeps its token.
     async fn finish(&self, batch: &[Finish]) -> Result<Vec<Result<Finished, StoreError>>, StoreError>;
 
-    /// Records progress. Fenced reports are left out of the answer. May commit asynchronously.
+    /// Records progress. Fenced reports are left out of the answer. Waits for the disk: each report raises a version.
     async fn report_progress(&self, batch: &[ProgressReport]) -> Result<Vec<Change>, StoreError>;
 
     /// Forgets claims whose answer never arrived or came to nothing: every lease of `worker` but `keep`, and gives the

@@ -11,6 +11,7 @@ mod outbox;
 pub mod postgres;
 mod schema;
 pub mod sqlite;
+mod store_clock;
 mod upkeep;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use jobs::{
 pub use leases::{CancelOrder, Lease, LeaseError, Leases};
 pub use outbox::{Outbox, QueueDepth};
 pub use schema::{Schema, SchemaVersion};
+pub use store_clock::StoreClock;
 pub use upkeep::{Moved, Upkeep};
 
 use crate::domain::{JobId, Status, Version};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::domain::Timestamp;
 
 /// How far the schema is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub trait Schema: Send + Sync {
 
     /// Whether the store answers, within a second or two.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The time by which leases and timers are decided.
+    async fn time(&self) -> Result<Timestamp, StoreError>;
 
     /// Answers what can be told about the server, for `raincheck doctor`: its version, for instance.
     async fn describe(&self) -> Result<String, StoreError>;

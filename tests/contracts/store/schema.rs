@@ -1,5 +1,8 @@
 //! Migrations and health.
 
+use std::time::Duration;
+
+use raincheck_shared::lifecycle::SystemClock;
 use raincheck_shared::store::StoreError;
 
 use super::against_each_store;
@@ -9,6 +12,7 @@ use crate::harness::store::StoreFixture;
 against_each_store! {
     migrating_again_changes_nothing,
     the_store_tells_how_it_is,
+    the_store_tells_its_time,
     a_closed_store_is_not_available,
 }
 
@@ -25,6 +29,14 @@ async fn migrating_again_changes_nothing(on: &StoreFixture) {
 async fn the_store_tells_how_it_is(on: &StoreFixture) {
     on.store.schema.ping().await.expect("ping");
     assert!(!on.store.schema.describe().await.expect("describe").is_empty());
+}
+
+async fn the_store_tells_its_time(on: &StoreFixture) {
+    let before = on.store.schema.time().await.expect("time");
+    let after = on.store.schema.time().await.expect("time");
+    assert!(before <= after, "{before} {after}");
+    let apart = (SystemClock::shared().now() - after).abs();
+    assert!(apart < Duration::from_secs(10), "both run on this machine: {apart}");
 }
 
 async fn a_closed_store_is_not_available(on: &StoreFixture) {

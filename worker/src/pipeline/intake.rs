@@ -6,6 +6,7 @@ use std::time::Duration;
 use raincheck_shared::broker::Delivery;
 use raincheck_shared::domain::{Ended, WorkerId};
 use raincheck_shared::lifecycle::Shutdown;
+use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::store::{ClaimedJob, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::watch;
@@ -153,6 +154,7 @@ impl Pipeline {
                 // Claimed from the store by a race with a changed configuration: not ours to judge.
                 None => Some(Ended::Released),
             };
+            failpoint::passed(Step::Ran).await;
             let _ = ended_to.send((token, ended));
         });
     }

@@ -26,6 +26,7 @@ use crate::broker::{BrokerError, Envelope, Link, Publisher};
 use crate::config::RabbitmqSettings;
 use crate::domain::{Band, Dispatch, QueueName};
 use crate::lifecycle::Shutdown;
+use crate::lifecycle::failpoint::{self, Step};
 
 /// Batches under way at once, each on a channel of its own.
 const BATCHES: usize = 8;
@@ -229,12 +230,9 @@ async fn write(channel: &Channel, message: &Outgoing) -> Result<Confirmation, Br
         .with_message_id(short(&message.id)?)
         .with_headers(message.headers.clone());
     let options = BasicPublishOptions { mandatory: true, immediate: false };
-    channel
-        .basic_publish("".into(), short(&message.queue)?, options, &message.body, properties)
-        .await
-        .map_err(refusal)?
-        .await
-        .map_err(refusal)
+    let written = channel.basic_publish("".into(), short(&message.queue)?, options, &message.body, properties).await;
+    failpoint::passed(Step::Published).await;
+    written.map_err(refusal)?.await.map_err(refusal)
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ use super::database::{Database, Lane};
 use super::partitions;
 use super::refusal::{is_missing_table, refusal};
 use super::rows::Cells;
+use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
@@ -64,6 +65,14 @@ impl Schema for Database {
         let deadline = self.deadline_within(PING_TIMEOUT);
         let answer = self.fetch_until(deadline, Lane::Relaxed, sqlx::query("SELECT 1")).await;
         answer.map(|_| ()).map_err(refusal)
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        let deadline = self.deadline_within(PING_TIMEOUT);
+        let query = sqlx::query("SELECT clock_timestamp() AS time");
+        let rows = self.fetch_until(deadline, Lane::Relaxed, query).await.map_err(refusal)?;
+        let row = rows.first().ok_or_else(|| StoreError::unavailable(sqlx::Error::RowNotFound))?;
+        Cells::of("clock_timestamp", row).get("time")
     }
 
     async fn describe(&self) -> Result<String, StoreError> {

@@ -6,6 +6,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::Sqlite;
 use super::file::failed;
+use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
@@ -49,6 +50,10 @@ impl Schema for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
         let query = sqlx::query("SELECT 1");
         query.execute(&mut *self.file.reader().await?).await.map(drop).map_err(failed)
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
     }
 
     async fn describe(&self) -> Result<String, StoreError> {

@@ -1,0 +1,30 @@
+//! Faults of what connects one process with one server.
+
+use std::sync::Arc;
+
+use super::{Dice, Fault, Ground};
+use crate::chaos::proxy::Mode;
+use crate::stage::services::Server;
+
+pub(super) async fn happen(fault: &Fault, (name, server): (&str, Server), ground: &Arc<Ground>, dice: &mut Dice) {
+    let proxy = ground.proxy(name, server);
+    let mode = match fault.kind.name {
+        "cut" => {
+            proxy.cut();
+            return;
+        }
+        "slow" => Mode::Slow(dice.millis(20, 600)),
+        "trickle" => Mode::Trickle(usize::try_from(8 + dice.below(400)).unwrap()),
+        "partition" => Mode::Silent,
+        "one-way" => Mode::OneWay,
+        "half-open" => Mode::HalfOpen,
+        _ => Mode::Refuse,
+    };
+    // The server sees these connections end, and a session lock falls free with its connection.
+    let closes = server == Server::Postgres && matches!(mode, Mode::Refuse | Mode::HalfOpen);
+    let absence = if closes { ground.crew.cut_off(name) } else { None };
+    proxy.set(mode);
+    tokio::time::sleep(fault.lasts).await;
+    proxy.set(Mode::Open);
+    ground.crew.close(absence);
+}

@@ -1,0 +1,56 @@
+//! Faults of RabbitMQ.
+
+use std::sync::Arc;
+
+use super::{Fault, Ground};
+use crate::stage::services::Server;
+
+pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) {
+    match fault.kind.name {
+        "kill-rabbitmq" => {
+            ground.act(Server::Rabbitmq, "kill").await;
+            tokio::time::sleep(fault.lasts).await;
+            ground.act(Server::Rabbitmq, "resume").await;
+        }
+        "wipe-rabbitmq" => {
+            ground.act(Server::Rabbitmq, "kill").await;
+            ground.act(Server::Rabbitmq, "wipe").await;
+            tokio::time::sleep(fault.lasts).await;
+            ground.act(Server::Rabbitmq, "resume").await;
+        }
+        "freeze-rabbitmq" => {
+            ground.act(Server::Rabbitmq, "pause").await;
+            tokio::time::sleep(fault.lasts).await;
+            ground.act(Server::Rabbitmq, "continue").await;
+        }
+        "alarm-rabbitmq" => {
+            // Whoever publishes is blocked.
+            ground.ctl(&["set_vm_memory_high_watermark", "0.0001"]).await;
+            tokio::time::sleep(fault.lasts).await;
+            ground.ctl(&["set_vm_memory_high_watermark", "absolute", "512MB"]).await;
+        }
+        "purge-queues" => each_queue(ground, "purge_queue").await,
+        _ => each_queue(ground, "delete_queue").await,
+    }
+}
+
+/// One of three nodes goes and comes back: the other two are a quorum.
+pub(super) async fn happen_to_node(fault: &Fault, node: usize, ground: &Arc<Ground>) {
+    let (gone, back) = if fault.kind.name == "lose-node" { ("kill", "resume") } else { ("pause", "continue") };
+    ground.act_on_node(node, gone).await;
+    tokio::time::sleep(fault.lasts).await;
+    ground.act_on_node(node, back).await;
+}
+
+async fn each_queue(ground: &Arc<Ground>, verb: &str) {
+    let listed = ground.ctl(&["-q", "--no-table-headers", "list_queues", "name"]).await.unwrap_or_default();
+    let jobs = listed.lines().filter(|name| name.starts_with(&ground.prefix) && is_of_jobs(name));
+    for name in jobs {
+        ground.ctl(&[verb, name]).await;
+    }
+}
+
+/// Those of the kinds, not those that each replica has for its wake-ups.
+fn is_of_jobs(queue: &str) -> bool {
+    ["journaled", "shell"].iter().any(|name| queue.contains(name))
+}

@@ -1,0 +1,337 @@
+//! Where a trial takes place: servers that may be broken, a database of its own, processes behind proxies of their own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::crew::{Crew, Post};
+use super::embedded;
+use super::load::Replica;
+use super::means::Means;
+use super::moment::Moment;
+use super::proxy::Proxy;
+use super::tables::Tables;
+use super::worker::KIND;
+use crate::stage::client::Client;
+use crate::stage::cluster::{PrivateBackends, new_database};
+use crate::stage::disk::SmallDisk;
+use crate::stage::process::program;
+use crate::stage::services::{PrivateServer, Server};
+use crate::stage::temp::{TempFolder, free_address};
+use crate::stage::wait::{alongside, unique, until};
+
+/// Replicas of the API.
+pub const APIS: [&str; 2] = ["api-a", "api-b"];
+/// Workers that run the journaled kind.
+pub const WORKERS: [&str; 3] = ["w1", "w2", "w3"];
+/// raincheck's own worker, for a kind that is a command.
+pub const SHELL_WORKER: &str = "shell";
+
+/// Those that can be shown a false time.
+pub const FALSE_CLOCKS: [&str; 2] = ["api-b", "w3"];
+
+/// The one process of embedded mode.
+pub const EMBEDDED: &str = "up";
+
+/// How long a silent worker is believed to live.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// Between two signs of life.
+pub const HEARTBEAT: Duration = Duration::from_millis(500);
+
+const SETTINGS: &str = r#"
+[http]
+drain_timeout = "5s"
+[worker]
+lease = "3s"
+heartbeat = "500ms"
+concurrency = 48
+drain_timeout = "3s"
+[jobs]
+cancel_grace = "3s"
+max_crashes = 50
+[upkeep]
+lost_dispatches = "5s"
+[kinds.journaled]
+handler = true
+queue = "journaled"
+timeout = "20s"
+backoff = "200ms"
+max_backoff = "1s"
+concurrency = 32
+[kinds.shell]
+command = ["cat"]
+queue = "shell"
+timeout = "20s"
+backoff = "200ms"
+max_backoff = "1s"
+"#;
+
+/// The ground of one trial. Processes are killed and files removed when it is dropped.
+#[derive(Debug)]
+pub struct Ground {
+    /// The processes.
+    pub crew: Crew,
+    /// The servers, shared with the trials before and after.
+    servers: Option<Arc<PrivateBackends>>,
+    /// The URL of the trial's own database, past the proxies.
+    pub database: String,
+    /// The prefix of its queues.
+    pub prefix: String,
+    /// The replicas of the API.
+    pub replicas: Vec<Replica>,
+    /// What the tables hold.
+    pub tables: Tables,
+    /// What there is to break things with.
+    pub means: Means,
+    /// The disk of the database server, if it is one that can be filled.
+    pub disk: Option<Arc<SmallDisk>>,
+    proxies: BTreeMap<(&'static str, Server), Proxy>,
+    excuses: Mutex<Vec<(Moment, Moment)>>,
+    folder: TempFolder,
+}
+
+impl Ground {
+    /// Starts everything and waits until it can be used. `extra`: what is added to each process's environment.
+    pub async fn prepare(house: &House, extra: &[(String, String)]) -> Arc<Self> {
+        let servers = Arc::clone(house.servers.as_ref().unwrap());
+        let folder = TempFolder::new("raincheck-chaos");
+        let database = new_database(&servers.postgres.url).await;
+        let prefix = unique();
+        let settings = format!(
+            "[store]\nurl = \"{database}\"\ntimeout = \"2s\"\nconnections = 8\n[broker]\nurl = \"{}\"\nprefix = \"{prefix}\"\n\
+             max_backoff = \"1s\"\nheartbeat = \"2s\"\nconnect_timeout = \"2s\"\npublish_timeout = \"2s\"\n{SETTINGS}",
+            servers.rabbitmq.url
+        );
+        std::fs::write(folder.path().join("raincheck.toml"), settings).unwrap();
+        migrate(folder.path());
+
+        let mut ground = Self {
+            crew: Crew::new(folder.path()),
+            tables: Tables::Postgres(database.clone()),
+            database,
+            prefix,
+            replicas: Vec::new(),
+            proxies: BTreeMap::new(),
+            excuses: Mutex::default(),
+            folder,
+            servers: Some(servers),
+            means: house.means.clone(),
+            disk: house.disk.clone(),
+        };
+        for name in APIS.into_iter().chain(WORKERS).chain([SHELL_WORKER]) {
+            let mut environment = ground.connect(name).await;
+            environment.extend_from_slice(extra);
+            environment.push(("RAINCHECK_FAILPOINTS".to_owned(), failpoints_of(name)));
+            if FALSE_CLOCKS.contains(&name) {
+                show_time(&ground.path().join(clock_of(name)), "+0");
+                environment.extend(ground.means.false_clock(&clock_of(name)));
+            }
+            ground.hire(name, environment);
+        }
+        let ground = Arc::new(ground);
+        ground.until_ready().await;
+        ground
+    }
+
+    /// The same in one process over SQLite, on a disk that can be filled if there is one to be had.
+    pub async fn prepare_embedded(house: &House) -> Arc<Self> {
+        let folder = TempFolder::new("raincheck-chaos");
+        let disk = house.means.small_disk.then(|| SmallDisk::mount(EMBEDDED_DISK)).and_then(Result::ok).map(Arc::new);
+        let file = disk.as_ref().map_or(folder.path(), |disk| disk.path()).join("raincheck.db");
+        let (address, database) = (free_address(), format!("sqlite:{}", file.display()));
+        let settings = format!("[store]\nurl = \"{database}\"\n{}", embedded::SETTINGS);
+        std::fs::write(folder.path().join("raincheck.toml"), settings).unwrap();
+        std::fs::write(folder.path().join("run.sh"), embedded::SCRIPT).unwrap();
+        let ground = Arc::new(Self {
+            crew: Crew::new(folder.path()),
+            tables: Tables::Sqlite(file),
+            database,
+            prefix: String::new(),
+            replicas: vec![(EMBEDDED.to_owned(), Client::new(&address))],
+            proxies: BTreeMap::new(),
+            excuses: Mutex::default(),
+            folder,
+            servers: None,
+            means: house.means.clone(),
+            disk,
+        });
+        let arguments = ["up", "--log", "info,raincheck_worker=debug", "--set", &format!("http.listen={address}")];
+        let post = Post {
+            program: program(),
+            arguments: arguments.map(ToOwned::to_owned).into(),
+            environment: vec![("RAINCHECK_FAILPOINTS".to_owned(), failpoints_of(EMBEDDED))],
+        };
+        ground.crew.hire(EMBEDDED, post);
+        ground.until_ready().await;
+        ground
+    }
+
+    fn servers(&self) -> &Arc<PrivateBackends> {
+        self.servers.as_ref().unwrap()
+    }
+
+    /// Puts proxies between a process and its servers; answers its environment.
+    async fn connect(&mut self, name: &'static str) -> Vec<(String, String)> {
+        let mut environment = Vec::new();
+        // One after the other of the broker's nodes.
+        let servers = self.servers();
+        let nodes: Vec<&PrivateServer> = [&servers.rabbitmq].into_iter().chain(&servers.nodes).collect();
+        let node = nodes[self.proxies.len() / 2 % nodes.len()].url.clone();
+        for (server, url, variable) in [
+            (Server::Postgres, self.database.clone(), "RAINCHECK__STORE__URL"),
+            (Server::Rabbitmq, node, "RAINCHECK__BROKER__URL"),
+        ] {
+            let address = address_in(&url);
+            let proxy = Proxy::start(address.to_owned()).await;
+            environment.push((variable.to_owned(), url.replace(address, &proxy.address.to_string())));
+            self.proxies.insert((name, server), proxy);
+        }
+        environment
+    }
+
+    fn hire(&mut self, name: &'static str, mut environment: Vec<(String, String)>) {
+        let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let (program, arguments) = if APIS.contains(&name) {
+            let address = free_address();
+            self.replicas.push((name.to_owned(), Client::new(&address)));
+            let listen = format!("http.listen={address}");
+            (program(), text(&["api", "--log", "info,raincheck_api=debug", "--set", &listen]))
+        } else if name == SHELL_WORKER {
+            (program(), text(&["worker", "--name", name, "--queue", "shell"]))
+        } else {
+            environment.push(("RAINCHECK__WORKER__NAME".to_owned(), name.to_owned()));
+            environment.push(("RAINCHECK__WORKER__QUEUES".to_owned(), KIND.to_owned()));
+            (std::env::current_exe().unwrap(), text(&["worker", name]))
+        };
+        self.crew.hire(name, Post { program, arguments, environment });
+    }
+
+    /// Waits until every replica would accept a job.
+    pub async fn until_ready(&self) {
+        for (name, client) in &self.replicas {
+            until(name, Duration::from_mins(1), async || client.is_ready().await).await;
+        }
+    }
+
+    /// What stands between a process and a server.
+    pub fn proxy(&self, process: &str, server: Server) -> &Proxy {
+        let (_, proxy) = self.proxies.iter().find(|((name, of), _)| *name == process && *of == server).unwrap();
+        proxy
+    }
+
+    /// Does something with a server that takes its time.
+    pub async fn act(self: &Arc<Self>, server: Server, verb: &'static str) {
+        let servers = Arc::clone(self.servers());
+        let act = move || match server {
+            Server::Postgres => servers.postgres.act(verb),
+            Server::Rabbitmq => servers.rabbitmq.act(verb),
+        };
+        tokio::task::spawn_blocking(act).await.unwrap();
+    }
+
+    /// The same with one of the nodes that joined the broker's cluster.
+    pub async fn act_on_node(self: &Arc<Self>, node: usize, verb: &'static str) {
+        let servers = Arc::clone(self.servers());
+        tokio::task::spawn_blocking(move || servers.nodes[node].act(verb)).await.unwrap();
+    }
+
+    /// Runs rabbitmqctl. `None`: a node of the cluster is away, and it came to nothing.
+    pub async fn ctl(self: &Arc<Self>, arguments: &[&str]) -> Option<String> {
+        let servers = Arc::clone(self.servers());
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let ctl = move || servers.rabbitmq.try_ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(ctl).await.unwrap()
+    }
+
+    /// Looks after the processes until the answer is aborted.
+    pub fn supervise(self: &Arc<Self>) -> JoinHandle<()> {
+        let ground = Arc::clone(self);
+        alongside(async move { ground.crew.supervise().await })
+    }
+
+    /// Notes that messages may be lost or held back from one moment to another.
+    pub fn excuse(&self, from: Moment, until: Moment) {
+        self.excuses.lock().unwrap_or_else(PoisonError::into_inner).push((from, until));
+    }
+
+    /// All such times.
+    pub fn excuses(&self) -> Vec<(Moment, Moment)> {
+        self.excuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The folder that every process runs in.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Leaves the folder where it is, for people to read.
+    pub fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+}
+
+/// The file that steers the failpoints of a process.
+pub fn failpoints_of(name: &str) -> String {
+    format!("failpoints-{name}")
+}
+
+/// The file that says what a process is shown as the time.
+pub fn clock_of(name: &str) -> String {
+    format!("clock-{name}")
+}
+
+/// Puts an offset into such a file, whole: a process may read it at any moment.
+pub fn show_time(file: &Path, offset: &str) {
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, format!("{offset}\n")).unwrap();
+    std::fs::rename(&draft, file).unwrap();
+}
+
+/// What trials share: the servers, and what there is to break things with.
+#[derive(Debug)]
+pub struct House {
+    servers: Option<Arc<PrivateBackends>>,
+    disk: Option<Arc<SmallDisk>>,
+    means: Means,
+}
+
+impl House {
+    /// Without servers: for trials of embedded mode.
+    pub fn without_servers(means: Means) -> Self {
+        Self { servers: None, disk: None, means }
+    }
+
+    /// Whether trials are of embedded mode.
+    pub fn is_embedded(&self) -> bool {
+        self.servers.is_none()
+    }
+
+    /// Starts the servers, PostgreSQL on a disk that can be filled if there is one to be had.
+    pub fn open(means: Means, nodes: usize) -> Self {
+        let disk = means.small_disk.then(|| SmallDisk::mount(DISK)).and_then(Result::ok).map(Arc::new);
+        let mut servers = match &disk {
+            Some(disk) => PrivateBackends::start_on(disk.path()),
+            None => PrivateBackends::start(),
+        };
+        servers.grow(nodes.saturating_sub(1));
+        Self { servers: Some(Arc::new(servers)), disk, means }
+    }
+}
+
+/// Megabytes of PostgreSQL's disk, and of SQLite's.
+const DISK: u32 = 900;
+const EMBEDDED_DISK: u32 = 200;
+
+fn migrate(folder: &Path) {
+    let output = std::process::Command::new(program()).arg("migrate").current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// `HOST:PORT` in a URL.
+fn address_in(url: &str) -> &str {
+    let rest = url.split_once('@').map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
