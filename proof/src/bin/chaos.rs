@@ -14,6 +14,7 @@ use raincheck_proof::chaos::means::Means;
 use raincheck_proof::chaos::options::{Options, help};
 use raincheck_proof::chaos::round::{Trial, round};
 use raincheck_proof::chaos::{report, worker};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,11 +43,25 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     match Options::read(arguments.into_iter()) {
-        Ok(options) => runtime.block_on(run(&options)),
+        Ok(options) => runtime.block_on(async {
+            tokio::select! {
+                code = run(&options) => code,
+                // Dropped where it stands: servers, processes and mounts go with it.
+                () = interrupted() => ExitCode::FAILURE,
+            }
+        }),
         Err(slip) => {
             eprintln!("chaos: {slip}\n\n{}", help());
             ExitCode::from(2)
         }
+    }
+}
+
+async fn interrupted() {
+    let Ok(mut asked) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = asked.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }
 
