@@ -65,8 +65,8 @@ fn subscribed(settings: &Settings) -> Vec<QueueName> {
     if settings.worker.queues.is_empty() { settings.queues() } else { settings.worker.queues.clone() }
 }
 
-/// Messages that may wait here unclaimed. Few: they are out of other workers' reach. Enough that the next ones are at
-/// hand while a claim is written; a message may carry several jobs where slots are many.
+/// Messages that may wait here unclaimed. Few: they are out of other workers' reach. Enough that one claim can fill the free
+/// slots, and that the next ones are at hand while it is written; a message may carry several jobs where slots are many.
 fn prefetch(concurrency: usize) -> u16 {
-    u16::try_from((concurrency / 4).clamp(1, 64)).unwrap_or(64)
+    u16::try_from((concurrency / 4).clamp(concurrency.clamp(1, 16), 64)).unwrap_or(64)
 }

@@ -22,7 +22,8 @@ pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
     figures.note("memory: API, idle", resident(rig.cluster.process("api")), "MiB", "≤ 30");
 
     let commits = "SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()";
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Sessions that idle tell what they did up to ten seconds later.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let before = rig.number(commits).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     figures.note(
