@@ -143,7 +143,8 @@ pub async fn backlog(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
     rig.submit((amount.finished / 10) as usize, "later").await;
     // Finished jobs are copies of one that really finished, under ids of the days before.
     rig.execute(copies(amount.finished)).await;
-    rig.execute("VACUUM ANALYZE jobs; CHECKPOINT".to_owned()).await;
+    rig.execute("VACUUM ANALYZE jobs".to_owned()).await;
+    rig.execute("CHECKPOINT".to_owned()).await;
     let (full_accepted, full_ended, _) = one_flood(rig, amount.jobs).await;
     let name = format!("{} finished and {} waiting jobs", amount.finished, amount.finished / 10);
     figures.note(&format!("{name}: accept ÷ empty"), full_accepted / accepted, "×", "≥ 0.9");
