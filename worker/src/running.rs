@@ -93,10 +93,17 @@ impl Running {
         self.runs.values().for_each(|run| run.canceled.cancel());
     }
 
-    /// Tells every attempt to stop in the given way.
+    /// Tells every attempt to stop in the given way, unless it was told before: whoever gives a job back that is no longer
+    /// this worker's is refused, and that is counted.
     pub(crate) fn stop_all(&self, how: Stop) {
         for run in self.runs.values() {
-            run.stop.send_replace(how);
+            run.stop.send_if_modified(|told| {
+                let first = *told == Stop::No;
+                if first {
+                    *told = how;
+                }
+                first
+            });
         }
     }
 
