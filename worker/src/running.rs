@@ -125,3 +125,29 @@ impl Running {
         (leases.into_iter().collect(), held.iter().map(|run| run.fence).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raincheck_shared::lifecycle::IdSource;
+
+    use super::*;
+
+    #[test]
+    fn who_was_told_to_give_a_job_back_is_not_told_to_say_nothing_afterwards() {
+        let ids = IdSource;
+        let (stop, told) = watch::channel(Stop::No);
+        let mut running = Running::default();
+        running.add(Run {
+            fence: Fence { job: ids.job(), attempt: 1, token: ids.random() },
+            worker: ids.worker(),
+            lease: ids.lease(),
+            kind: "echo".parse().unwrap(),
+            canceled: CancellationToken::new(),
+            stop,
+            progress: watch::channel(None).1,
+        });
+        running.stop_all(Stop::GiveBack);
+        running.stop_all(Stop::Abandon);
+        assert_eq!(*told.borrow(), Stop::GiveBack);
+    }
+}

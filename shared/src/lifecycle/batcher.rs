@@ -290,7 +290,8 @@ mod tests {
             }
             gate.add_permits(10);
         };
-        let (answers, ()) = futures_util::future::join(all, both_write).await;
+        let all = futures_util::future::join(all, both_write);
+        let (answers, ()) = tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
         let sizes: Vec<usize> = answers.into_iter().map(|answer| answer.unwrap().1).collect();
         assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]);
     }
@@ -313,7 +314,8 @@ mod tests {
             }
             gate.add_permits(2);
         };
-        let (first, second, ()) = futures_util::future::join3(batcher.submit(1, 1), later, opened).await;
+        let all = futures_util::future::join3(batcher.submit(1, 1), later, opened);
+        let (first, second, ()) = tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
         assert_eq!((first, second), (Ok((1, 1)), Ok((2, 1))));
     }
 
