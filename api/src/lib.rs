@@ -8,8 +8,10 @@
 mod api;
 pub mod engine;
 mod http;
+mod openapi;
 pub mod upkeep;
 
 pub use api::{Api, ApiError};
 #[cfg(feature = "laws")]
 pub use http::laws;
+pub use openapi::openapi;

@@ -6,6 +6,7 @@ mod cancel;
 mod drain;
 mod idempotency;
 mod list;
+mod openapi;
 mod probes;
 mod read;
 mod result;

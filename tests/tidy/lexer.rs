@@ -2,16 +2,16 @@
 
 /// A source in two parts, both with the lines where they were.
 #[derive(Debug, Default)]
-pub(super) struct Lexed {
+pub(crate) struct Lexed {
     /// The code; comments and the insides of literals are blanks.
-    pub(super) code: String,
+    pub(crate) code: String,
     /// Each string literal: the line it starts on, from 1, and what it says.
-    pub(super) strings: Vec<(usize, String)>,
+    pub(crate) strings: Vec<(usize, String)>,
 }
 
 impl Lexed {
     /// Lines on which `words` stand as code, one after the other. A word is a whole identifier.
-    pub(super) fn lines_with(&self, words: &str) -> Vec<usize> {
+    pub(crate) fn lines_with(&self, words: &str) -> Vec<usize> {
         let part_of_a_word = |c: char| c.is_alphanumeric() || c == '_';
         let mut lines = Vec::new();
         for (at, _) in self.code.match_indices(words) {
@@ -29,7 +29,7 @@ impl Lexed {
 }
 
 /// Takes a source apart.
-pub(super) fn lex(source: &str) -> Lexed {
+pub(crate) fn lex(source: &str) -> Lexed {
     let chars: Vec<char> = source.chars().collect();
     let mut lexed = Lexed::default();
     let mut at = 0;

@@ -4,13 +4,13 @@
 
 mod error_pages;
 mod layers;
-mod lexer;
+pub(crate) mod lexer;
 mod lifecycle_page;
 mod links;
 mod manifests;
 mod migrations;
 mod shape;
-mod tree;
+pub(crate) mod tree;
 
 /// Fails with all complaints at once.
 fn assert_tidy(complaints: &[String]) {

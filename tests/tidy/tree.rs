@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// A text file, its path relative to the root with `/` between the parts.
 #[derive(Debug, Clone)]
-pub(super) struct File {
-    pub(super) path: String,
-    pub(super) text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl File {
     /// For snippets that show what a check finds.
-    pub(super) fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// Whether it lies in one of these folders, or is one of these files.
-    pub(super) fn is_in(&self, places: &[&str]) -> bool {
+    pub(crate) fn is_in(&self, places: &[&str]) -> bool {
         places.iter().any(|place| {
             let rest = self.path.strip_prefix(place);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || place.ends_with('/'))
@@ -26,23 +26,23 @@ impl File {
 }
 
 /// The repository's root.
-pub(super) fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// One file.
-pub(super) fn file(path: &str) -> File {
+pub(crate) fn file(path: &str) -> File {
     let text = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     File::new(path, &text)
 }
 
 /// Every Rust source.
-pub(super) fn rust_sources() -> Vec<File> {
+pub(crate) fn rust_sources() -> Vec<File> {
     sources(&["rs"])
 }
 
 /// Every file of ours with one of these extensions, sorted by path.
-pub(super) fn sources(extensions: &[&str]) -> Vec<File> {
+pub(crate) fn sources(extensions: &[&str]) -> Vec<File> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {

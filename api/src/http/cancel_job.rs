@@ -7,6 +7,7 @@ use super::Front;
 use super::answer::JobAnswer;
 use super::code::Code;
 use super::extract::{self, Query};
+use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::Fields;
 use crate::engine::CancelAnswer;
@@ -49,4 +50,23 @@ fn read_reason(body: &[u8]) -> Result<Option<String>, Problem> {
     }
     let findings = fields.finish();
     if findings.is_empty() { Ok(reason) } else { Err(Problem::of_findings(Code::InputInvalid, findings)) }
+}
+
+pub(crate) fn operation() -> Operation {
+    let job = |status, description, example| {
+        Answer::new(status, description).json("Job", &[example]).headers(&["ETag", "Retry-After?", "Sunset?"]).leads_to(
+            "getJob",
+            "id",
+            "$response.body#/id",
+        )
+    };
+    Operation::new("cancelJob", "jobs", "Ask that a job stop")
+        .says("A waiting job is canceled at once; a running handler is told, and what it makes after that does not count.")
+        .takes(&["id"])
+        .json_body("CancelRequest", false, &[])
+        .answers(job(200, "It is canceled, now or since before.", "job-canceled"))
+        .answers(job(202, "Its running handler was asked to stop.", "job-asked-to-stop"))
+        .reads()
+        .fails(&[Code::JobNotFound, Code::JobExpired, Code::JobAlreadyFinished])
+        .fails(&[Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

@@ -1,6 +1,7 @@
 //! What happens around each request: its id, problems in one form, headers on every answer, one line in the log.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,14 +14,15 @@ use raincheck_shared::lifecycle::IdSource;
 
 use super::Front;
 use super::code::Code;
+use super::openapi::header_names;
 use super::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// So that scripts in browsers see them.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "Accept-Ranges, Allow, Content-Digest, Content-Range, ETag, Idempotency-Replayed, Link, Location, \
-     Preference-Applied, RateLimit, RateLimit-Policy, Repr-Digest, Retry-After, Sunset, X-Request-Id",
-);
+static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let names: Vec<&str> = header_names().collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("*"))
+});
 
 /// Wraps every request, those that find no route included.
 pub(crate) async fn every_request(
@@ -70,7 +72,10 @@ pub(crate) fn on_every_answer(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use raincheck_shared::domain::Timestamp;
 
+use super::openapi::document;
 use super::wire::LinkBase;
 use crate::engine::Desk;
 
@@ -14,12 +16,15 @@ pub(crate) struct Front {
     pub(crate) desk: Desk,
     /// What links start with.
     pub(crate) links: LinkBase,
+    /// What `GET /openapi.json` answers.
+    pub(crate) openapi: Bytes,
 }
 
 impl Front {
     /// Around an engine.
     pub(crate) fn new(desk: Desk) -> Self {
-        Self { links: LinkBase::of(desk.settings()), desk }
+        let openapi = document(desk.settings()).to_string().into();
+        Self { links: LinkBase::of(desk.settings()), openapi, desk }
     }
 
     /// The time of day.

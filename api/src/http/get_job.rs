@@ -6,7 +6,9 @@ use raincheck_shared::domain::Status;
 
 use super::Front;
 use super::answer::JobAnswer;
+use super::code::Code;
 use super::extract::{self, IfNoneMatch, Prefer, Query};
+use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::read_duration;
 
@@ -33,4 +35,35 @@ pub(crate) async fn get_job(request: HttpRequest, front: web::Data<Front>) -> Re
         return Ok(answer(StatusCode::NOT_MODIFIED).applied(applied).bare());
     }
     answer(StatusCode::OK).applied(applied).with_job()
+}
+
+pub(crate) fn operation() -> Operation {
+    Operation::new("getJob", "jobs", "How a job stands")
+        .says(
+            "With `Prefer: wait=N` or `?wait=Ns` the answer is held until the job has passed the version in \
+             `If-None-Match`, or without one until it has ended. 200 while the job exists, also when it failed: a read \
+             that works is no error.",
+        )
+        .takes(&["id", "wait", "Prefer", "If-None-Match"])
+        .answers(
+            Answer::new(200, "The job. While it is live there is `Retry-After`, once it has ended `Sunset`.")
+                .json("Job", &["job-queued", "job-succeeded", "job-failed", "job-canceled"])
+                .headers(&["ETag", "Retry-After?", "Sunset?", "Preference-Applied?"])
+                .leads_to_job("$response.body#/id"),
+        )
+        .answers(Answer::new(303, "It succeeded, and `Prefer: redirect` asked to be sent to the result.").headers(&[
+            "Location",
+            "ETag",
+            "Retry-After?",
+            "Sunset?",
+            "Preference-Applied",
+        ]))
+        .answers(Answer::new(304, "It has the version that `If-None-Match` names.").headers(&[
+            "ETag",
+            "Retry-After?",
+            "Sunset?",
+            "Preference-Applied?",
+        ]))
+        .reads()
+        .fails(&[Code::JobNotFound, Code::JobExpired])
 }

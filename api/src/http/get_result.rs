@@ -5,11 +5,13 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::{Job, Status};
 use raincheck_shared::lifecycle::IdSource;
+use serde_json::json;
 
 use super::Front;
 use super::answer::{http_date, whole_seconds};
 use super::code::Code;
 use super::extract::{self, IfNoneMatch, Query, Range, RangeOutcome};
+use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::{digest_field, hex, poll_after};
 use crate::engine::StoredResult;
@@ -97,4 +99,23 @@ fn answer(request: &HttpRequest, job: &Job, result: StoredResult) -> Result<Http
 fn is_active(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     ["html", "xml", "svg", "javascript", "ecmascript", "pdf"].iter().any(|active| essence.contains(active))
+}
+
+pub(crate) fn operation() -> Operation {
+    let any = || json!({ "schema": {} });
+    let common = ["ETag", "Accept-Ranges", "Sunset?", "Content-Disposition?", "Content-Security-Policy"];
+    Operation::new("getResult", "jobs", "What a job made")
+        .says("The output as the handler made it, byte for byte, with its own type. Reading it consumes nothing.")
+        .takes(&["id", "If-None-Match", "Range", "If-Range"])
+        .answers(Answer::new(200, "All of it.").content("*/*", any()).headers(&common).headers(&["Content-Digest"]))
+        .answers(
+            Answer::new(206, "The range that was asked for.")
+                .content("*/*", any())
+                .headers(&common)
+                .headers(&["Content-Range", "Repr-Digest"]),
+        )
+        .answers(Answer::new(304, "`If-None-Match` names it.").headers(&["ETag", "Accept-Ranges", "Sunset?"]))
+        .reads()
+        .fails(&[Code::JobNotFound, Code::JobExpired, Code::ResultExpired])
+        .fails(&[Code::JobNotFinished, Code::JobFailed, Code::RangeNotSatisfiable])
 }

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 
 use super::Front;
 use super::answer::json;
+use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 
 /// Links to everything.
@@ -17,7 +18,13 @@ pub(crate) async fn index(front: web::Data<Front>) -> Result<HttpResponse, Probl
             "submit": to("/v1/kinds/{kind}/jobs"),
             "livez": to("/livez"),
             "readyz": to("/readyz"),
+            "openapi": to("/openapi.json"),
         },
     });
     json(&mut HttpResponse::Ok(), &body)
+}
+
+pub(crate) fn operation() -> Operation {
+    Operation::new("getIndex", "service", "Where to go from here")
+        .answers(Answer::new(200, "Links to everything.").json("Index", &["index"]))
 }

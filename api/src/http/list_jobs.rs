@@ -8,11 +8,13 @@ use super::Front;
 use super::answer::json;
 use super::code::Code;
 use super::extract::{Query, encode};
+use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::{JobSummary, read_cursor, read_number, write_cursor};
 use crate::engine::JobFilter;
 
-const DEFAULT_LIMIT: u32 = 50;
+/// Jobs of a page, unless the client says how many.
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
 
 #[derive(Debug, Serialize)]
 struct Page<'a> {
@@ -92,4 +94,16 @@ fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
         }
     }
     path
+}
+
+pub(crate) fn operation() -> Operation {
+    Operation::new("listJobs", "jobs", "A page of jobs, newest first")
+        .says(
+            "A page may hold fewer than `limit`, even none, and still have a next one: a rare filter is answered in \
+             bounded steps, never by one endless scan.",
+        )
+        .takes(&["status", "query.kind", "query.queue", "query.tag", "idempotency_key", "cursor", "limit"])
+        .answers(Answer::new(200, "The page.").json("JobPage", &["page"]).leads_to_job("$response.body#/jobs/0/id"))
+        .reads()
+        .fails(&[Code::InvalidCursor])
 }

@@ -5,6 +5,7 @@
 //! - one file for each endpoint
 //! - `extract`: what requests carry; `wire`: the JSON shapes
 //! - `problem`, `code`, `refusals`: everything that is not a success
+//! - `openapi`: what all of it takes and answers, for programs
 //! - `every_request`: what happens around each request; `bare_errors`: what happens before there is one
 
 mod answer;
@@ -15,12 +16,14 @@ mod every_request;
 mod extract;
 mod front;
 mod get_job;
+mod get_openapi;
 mod get_result;
 mod index;
 #[cfg(feature = "laws")]
 pub mod laws;
 mod list_jobs;
 mod livez;
+mod openapi;
 mod problem;
 mod readyz;
 mod refusals;
@@ -32,4 +35,5 @@ mod submitted;
 mod wire;
 
 pub(crate) use front::Front;
+pub(crate) use openapi::document;
 pub(crate) use server::listen;

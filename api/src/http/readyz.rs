@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use super::Front;
 use super::answer::json;
 use super::code::Code;
+use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 
 /// 200 while submissions are accepted: `ready`, or `degraded` when the broker or a loop is in trouble, which costs
@@ -31,4 +32,14 @@ pub(crate) async fn readyz(front: web::Data<Front>) -> Result<HttpResponse, Prob
         "loops": loops,
     });
     json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &body)
+}
+
+pub(crate) fn operation() -> Operation {
+    Operation::new("getReadyz", "service", "Whether requests should come here")
+        .says(
+            "`degraded` is ready: the broker or a loop is in trouble, which costs latency, never a job. 503 without a \
+             store, and as soon as draining begins.",
+        )
+        .answers(Answer::new(200, "They should.").json("Readiness", &["readyz"]))
+        .fails(&[Code::StoreUnavailable, Code::ShuttingDown])
 }

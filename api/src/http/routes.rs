@@ -6,7 +6,7 @@ use actix_web::{Resource, Route, web};
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{cancel_job, get_job, get_result, index, list_jobs, livez, readyz, submit_job, submit_raw};
+use super::{cancel_job, get_job, get_openapi, get_result, index, list_jobs, livez, readyz, submit_job, submit_raw};
 
 /// Adds them all.
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
@@ -27,6 +27,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/jobs/{id}/cancel", "POST").route(web::post().to(cancel_job::cancel_job)))
         .service(at("/livez", "GET, HEAD").route(read().to(livez::livez)))
         .service(at("/readyz", "GET, HEAD").route(read().to(readyz::readyz)))
+        .service(at("/openapi.json", "GET, HEAD").route(read().to(get_openapi::get_openapi)))
         .default_service(web::to(route_not_found));
 }
 

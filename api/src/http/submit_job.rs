@@ -5,9 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::Front;
 use super::code::Code;
 use super::extract::{self, Prefer, Query};
+use super::openapi::Operation;
 use super::problem::Problem;
 use super::refusals::{Carrier, too_large};
-use super::submitted::submit;
+use super::submitted::{answers, submit};
 use super::wire::{ReadSubmission, read_submission};
 use crate::engine::Submission;
 
@@ -33,4 +34,15 @@ pub(crate) async fn submit_job(
     let Some(kind) = kind else { return Err(Problem::of_findings(Code::InputInvalid, findings)) };
     let submission = Submission { kind, input, options, key, traceparent: extract::traceparent(&request) };
     submit(front, Carrier::JsonBody, submission, findings, prefer, prefer.wait).await
+}
+
+pub(crate) fn operation() -> Operation {
+    let operation = Operation::new("submitJob", "jobs", "Submit a job")
+        .says(
+            "202 means kept. 200 and 202 carry the same body, the whole job. A job that failed within the wait is still \
+             200, with `status: \"failed\"`. A client that goes away never cancels the job.",
+        )
+        .takes(&["Prefer", "Idempotency-Key", "traceparent"])
+        .json_body("Submission", true, &["submission"]);
+    answers(operation)
 }

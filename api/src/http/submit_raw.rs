@@ -2,12 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::Payload;
+use serde_json::json;
 
 use super::Front;
 use super::extract::{self, Prefer, Query};
+use super::openapi::Operation;
 use super::problem::Problem;
 use super::refusals::Carrier;
-use super::submitted::submit;
+use super::submitted::{answers, submit};
 use super::wire::{read_duration, read_options};
 use crate::engine::Submission;
 
@@ -29,4 +31,14 @@ pub(crate) async fn submit_raw(
     let input = Payload { content_type, bytes };
     let submission = Submission { kind, input, options, key, traceparent: extract::traceparent(&request) };
     submit(front, Carrier::Query, submission, findings, prefer, prefer.wait.or(wait)).await
+}
+
+pub(crate) fn operation(id: &'static str) -> Operation {
+    let operation = Operation::new(id, "jobs", "Submit a job whose input is the body")
+        .says("The body is the input as it is, whatever it is: `curl -T photo.jpg …`. Options are query parameters.")
+        .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "traceparent"])
+        .takes(&["queue", "priority", "run_at", "delay", "start_timeout", "run_timeout", "deadline"])
+        .takes(&["input_retention", "result_retention", "max_attempts", "tags", "validate_only"])
+        .body(json!({ "required": false, "content": { "*/*": { "schema": {} } } }));
+    answers(operation)
 }

@@ -10,6 +10,7 @@ use super::Front;
 use super::answer::{self, JobAnswer};
 use super::code::Code;
 use super::extract::Prefer;
+use super::openapi::{Answer, Operation};
 use super::problem::{Finding, Problem};
 use super::refusals::Carrier;
 use crate::engine::{Submission, SubmitError};
@@ -48,4 +49,27 @@ pub(crate) async fn submit(
         .header("Idempotency-Replayed", if submitted.replayed { "true" } else { "false" })
         .applied(prefer.applied(status == StatusCode::ACCEPTED, wait.map(|_| granted)))
         .with_job()
+}
+
+/// What is answered to either way to submit.
+pub(crate) fn answers(operation: Operation) -> Operation {
+    let job = |status, description| {
+        Answer::new(status, description)
+            .headers(&["Location?", "Retry-After?", "ETag?", "Idempotency-Replayed?", "Preference-Applied?", "Sunset?"])
+            .leads_to_job("$response.body#/id")
+    };
+    operation
+        .answers(
+            job(200, "It ended within the wait, well or not; or with `validate_only`, it would be accepted.")
+                .one_of(&["Job", "Valid"], &["job-succeeded", "job-failed", "valid"]),
+        )
+        .answers(
+            Answer::new(202, "It is kept, and not done yet.")
+                .json("Job", &["job-queued", "job-scheduled"])
+                .headers(&["Location", "Retry-After", "ETag", "Idempotency-Replayed", "Preference-Applied?"])
+                .leads_to_job("$response.body#/id"),
+        )
+        .reads()
+        .fails(&[Code::KindNotFound, Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused])
+        .fails(&[Code::IdempotencyInFlight, Code::DeadlineInPast, Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

@@ -15,7 +15,7 @@ pub async fn embedded(figures: &mut Figures, amount: Amount) {
     let folder = TempFolder::new("raincheck-bench-embedded");
     let address = free_address();
     let process = Raincheck::run("up", &["up", "--set", &format!("http.listen={address}")], folder.path());
-    let client = Client::new(&address);
+    let client = Client::unchecked(&address);
     until("embedded mode to be ready", Duration::from_secs(30), async || client.is_ready().await).await;
     let request = load::submit("default");
     let jobs = amount.jobs;

@@ -150,7 +150,7 @@ impl Ground {
             tables: Tables::Sqlite(file),
             database,
             prefix: String::new(),
-            replicas: vec![(EMBEDDED.to_owned(), Client::new(&address))],
+            replicas: vec![(EMBEDDED.to_owned(), Client::unchecked(&address))],
             proxies: BTreeMap::new(),
             excuses: Mutex::default(),
             folder,
@@ -196,7 +196,7 @@ impl Ground {
         let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let (program, arguments) = if APIS.contains(&name) {
             let address = free_address();
-            self.replicas.push((name.to_owned(), Client::new(&address)));
+            self.replicas.push((name.to_owned(), Client::unchecked(&address)));
             let listen = format!("http.listen={address}");
             (program(), text(&["api", "--log", "info,raincheck_api=debug", "--set", &listen]))
         } else if name == SHELL_WORKER {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::contract::{CONTRACT, Contract};
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -39,13 +41,19 @@ impl Answer {
 pub struct Client {
     base: String,
     http: reqwest::Client,
+    contract: Option<&'static Contract>,
 }
 
 impl Client {
-    /// `address`: `HOST:PORT`.
+    /// `address`: `HOST:PORT`. Every answer is checked against the OpenAPI document of this build.
     pub fn new(address: &str) -> Self {
+        Self { contract: Some(&CONTRACT), ..Self::unchecked(address) }
+    }
+
+    /// The same for load, where checking would cost too much, and for other releases, which have other documents.
+    pub fn unchecked(address: &str) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(70)).no_proxy().build().unwrap();
-        Self { base: format!("http://{address}"), http }
+        Self { base: format!("http://{address}"), http, contract: None }
     }
 
     /// `HOST:PORT`.
@@ -61,13 +69,17 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<reqwest::Body>,
     ) -> Result<Answer, reqwest::Error> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).body(body);
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await? })
+        let answer = Answer { status, headers, body: response.bytes().await? };
+        if let Some(contract) = self.contract {
+            contract.check(&method, path, &answer);
+        }
+        Ok(answer)
     }
 
     /// Sends a request to an API that is there.

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod contract;
 pub mod disk;
 pub mod process;
 pub mod services;

@@ -1,0 +1,57 @@
+//! All of it put together.
+
+use raincheck_shared::config::Settings;
+use serde_json::{Map, Value, json};
+
+use super::operation::problems;
+use super::paths::operations;
+use super::{headers, parameters, schemas};
+use crate::http::code::Code;
+
+const ABOUT: &str = "\
+Asynchronous request and reply: submit a job, get a reference, poll, wait or listen for its end, fetch the result.
+
+- 202 means kept: the job is on disk before the answer, and a read after it always finds it.
+- Loop on `done`; a status that is not listed here may come to be.
+- `HEAD` is answered wherever `GET` is, without the body.
+- Whatever is not a success is `application/problem+json` (RFC 9457) with a `code`; each code has a page. Paths that are \
+not listed answer 404 `route-not-found`, methods that are not 405 `method-not-allowed` with `Allow`.
+- Unknown fields and query parameters are refused, so that a slip of the finger never drops a deadline.
+- Durations are a whole number and one of `ms`, `s`, `m`, `h`, `d`; instants are as in RFC 3339, in UTC.
+- Answers may gain fields. Requests may not have others than those listed.";
+
+/// The document for an installation with these settings.
+pub(crate) fn document(settings: &Settings) -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for (path, method, operation) in operations() {
+        let item =
+            paths.entry(path).or_insert_with(|| json!({ "parameters": [parameters::reference("X-Request-Id")] }));
+        item[method] = operation.into_value();
+    }
+    let servers = settings.http.public_url.as_deref().unwrap_or("/");
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "raincheck",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Take a rain check on any slow request",
+            "description": ABOUT,
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": servers }],
+        "tags": [
+            { "name": "jobs", "description": "Submit jobs, and see what comes of them." },
+            { "name": "service", "description": "The service itself." },
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": schemas::components(settings),
+            "parameters": parameters::components(settings),
+            "headers": headers::components(),
+            "responses": {
+                "RouteNotFound": problems(&[Code::RouteNotFound]),
+                "MethodNotAllowed": problems(&[Code::MethodNotAllowed]),
+            },
+        },
+    })
+}

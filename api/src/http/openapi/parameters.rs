@@ -1,0 +1,98 @@
+//! What requests carry in paths, queries and headers.
+
+use raincheck_shared::config::Settings;
+use raincheck_shared::domain::Status;
+use serde_json::{Map, Value, json};
+
+use super::schemas;
+
+/// Where a parameter stands.
+const PATH: &str = "path";
+const QUERY: &str = "query";
+const HEADER: &str = "header";
+
+/// A parameter by its name in the components.
+pub(super) fn reference(name: &str) -> Value {
+    super::operation::reference("parameters", name)
+}
+
+/// All of them. A name that stands in several places has the place in front: `query.kind`.
+pub(super) fn components(settings: &Settings) -> Map<String, Value> {
+    let text = || json!({ "type": "string" });
+    let name = schemas::name;
+    let duration = schemas::duration;
+    let instant = schemas::instant;
+    let all = [
+        ("id", PATH, "The job's id.", schemas::job_id()),
+        ("kind", PATH, "What sort of work: one of the configured kinds.", name()),
+        (
+            "wait",
+            QUERY,
+            "How long to hold the answer, at most `http.max_wait`; `Prefer: wait` goes before it.",
+            duration(),
+        ),
+        (
+            "Prefer",
+            HEADER,
+            "`wait=N`: hold the answer for up to N seconds; `respond-async`: asks for what is done anyway; `redirect`: \
+             to the result, once there is one (RFC 7240). What is not understood is ignored.",
+            text(),
+        ),
+        ("If-None-Match", HEADER, "The entity tags that the client has.", text()),
+        ("Range", HEADER, "One range of bytes; anything else is ignored (RFC 9110).", text()),
+        ("If-Range", HEADER, "The entity tag that the range is for.", text()),
+        (
+            "Idempotency-Key",
+            HEADER,
+            "A request with the same key and the same content is the same request: 1 to 255 printable ASCII \
+             characters, bare or in double quotes.",
+            json!({ "type": "string", "pattern": r#"^("[ !#-~]{1,255}"|[!#-~]([ !#-~]{0,253}[!#-~])?)$"# }),
+        ),
+        ("traceparent", HEADER, "W3C Trace Context; a broken one is ignored.", text()),
+        (
+            "X-Request-Id",
+            HEADER,
+            "Comes back in the answer and in the log if it is 1 to 128 letters, digits and `-_.:`.",
+            text(),
+        ),
+        (
+            "status",
+            QUERY,
+            "Only jobs in one of these.",
+            json!({ "type": "array", "items": { "enum": Status::ALL.map(Status::as_str) } }),
+        ),
+        ("query.kind", QUERY, "Only jobs of this kind.", name()),
+        ("query.queue", QUERY, "Only jobs in this queue.", name()),
+        ("query.tag", QUERY, "Only jobs with this tag.", text()),
+        ("idempotency_key", QUERY, "Only the job of this key.", text()),
+        ("cursor", QUERY, "`next_cursor` of the page before.", text()),
+        (
+            "limit",
+            QUERY,
+            "How many jobs at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": settings.jobs.page.max(1),
+                    "default": crate::http::list_jobs::DEFAULT_LIMIT.min(settings.jobs.page.max(1)) }),
+        ),
+        ("queue", QUERY, "Where it waits; the kind's own queue without it.", name()),
+        ("priority", QUERY, "0 to 9, the higher the sooner.", json!({ "type": "integer", "minimum": 0, "maximum": 9 })),
+        ("run_at", QUERY, "Not before then.", instant()),
+        ("delay", QUERY, "Not before so long from now; not together with `run_at`.", duration()),
+        ("start_timeout", QUERY, "It expires if it has not started so long after it may.", duration()),
+        ("run_timeout", QUERY, "How long one attempt may run.", duration()),
+        ("deadline", QUERY, "No attempt starts after this.", instant()),
+        ("input_retention", QUERY, "How long the input is kept; not supported yet.", duration()),
+        ("result_retention", QUERY, "How long the ended job is kept.", duration()),
+        ("max_attempts", QUERY, "How often it is tried.", json!({ "type": "integer", "minimum": 1, "maximum": 1000 })),
+        ("tags", QUERY, "Labels to find it by; may be repeated.", schemas::tags(settings)),
+        ("validate_only", QUERY, "Only say whether it would be accepted.", json!({ "type": "boolean" })),
+    ];
+    all.into_iter()
+        .map(|(key, place, description, schema)| {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let parameter = json!({
+                "name": name, "in": place, "required": place == PATH, "description": description, "schema": schema,
+            });
+            (key.to_owned(), parameter)
+        })
+        .collect()
+}

@@ -1,0 +1,23 @@
+//! All endpoints. A test compares them with the routes.
+
+use super::Operation;
+use crate::http::{
+    cancel_job, get_job, get_openapi, get_result, index, list_jobs, livez, readyz, submit_job, submit_raw,
+};
+
+/// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
+pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
+    vec![
+        ("/v1/jobs", "post", submit_job::operation()),
+        ("/v1/kinds/{kind}/jobs", "post", submit_raw::operation("submitRaw")),
+        ("/v1/kinds/{kind}/jobs", "put", submit_raw::operation("putRaw")),
+        ("/v1/jobs/{id}", "get", get_job::operation()),
+        ("/v1/jobs/{id}/result", "get", get_result::operation()),
+        ("/v1/jobs/{id}/cancel", "post", cancel_job::operation()),
+        ("/v1/jobs", "get", list_jobs::operation()),
+        ("/", "get", index::operation()),
+        ("/livez", "get", livez::operation()),
+        ("/readyz", "get", readyz::operation()),
+        ("/openapi.json", "get", get_openapi::operation()),
+    ]
+}

@@ -1,0 +1,168 @@
+//! Jobs: what is submitted, and what is shown.
+
+use raincheck_shared::config::Settings;
+use raincheck_shared::domain::{Failure, Status};
+use serde_json::{Value, json};
+
+use super::shapes::{
+    answer, count, described, duration, instant, job_id, kept_text, links, name, of, or_null, page, request, text,
+};
+
+/// Their schemas by name.
+pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
+    vec![
+        ("Submission", submission(settings)),
+        ("Valid", answer(&json!({ "valid": { "const": true }, "kind": name() }))),
+        ("Job", job()),
+        ("JobSummary", job_summary()),
+        ("JobPage", page("jobs", "JobSummary")),
+        ("JobLinks", links(&["self", "result", "events", "cancel"])),
+        ("Status", json!({ "type": "string", "enum": Status::ALL.map(Status::as_str) })),
+        ("Progress", progress()),
+        ("Cancel", cancel()),
+        ("Result", result()),
+        ("Failure", failure()),
+        ("FailedAttempt", failed_attempt()),
+        ("CancelRequest", cancel_request()),
+    ]
+}
+
+pub(in super::super) fn tags(settings: &Settings) -> Value {
+    json!({ "type": "array", "items": kept_text(1, 128), "maxItems": settings.jobs.max_tags, "uniqueItems": true })
+}
+
+fn submission(settings: &Settings) -> Value {
+    let mut schema = request(&json!({
+        "queue": name(),
+        "priority": { "type": "integer", "minimum": 0, "maximum": 9, "default": 5, "description": "The higher the sooner." },
+        "run_at": { "type": "string", "format": "date-time", "description": "Not before then." },
+        "delay": described(&duration(), "Not before so long from now; not together with `run_at`."),
+        "timeouts": request(&json!({
+            "start": described(&duration(), "It expires if it has not started so long after it may."),
+            "run": described(&duration(), "How long one attempt may run."),
+        })),
+        "deadline": { "type": "string", "format": "date-time", "description": "No attempt starts after this." },
+        "retention": request(&json!({
+            "input": described(&duration(), "How long the input is kept; not supported yet."),
+            "result": described(&duration(), "How long the ended job is kept."),
+        })),
+        "max_attempts": { "type": "integer", "minimum": 1, "maximum": 1000 },
+        "webhook": { "type": "null", "description": "Reserved." },
+        "metadata": {
+            "type": "object", "maxProperties": settings.jobs.max_metadata,
+            "propertyNames": kept_text(1, 64), "additionalProperties": kept_text(0, 512),
+        },
+        "tags": tags(settings),
+        "validate_only": { "type": "boolean", "description": "Only say whether it would be accepted; nothing is kept." },
+    }));
+    schema["properties"]["kind"] = name();
+    schema["properties"]["input"] =
+        json!({ "description": "What the handler is given, byte for byte; it must meet the kind's schema." });
+    schema["required"] = json!(["kind"]);
+    schema
+}
+
+fn job_summary() -> Value {
+    answer(&json!({
+        "id": job_id(),
+        "kind": name(),
+        "queue": name(),
+        "version": { "type": "integer", "minimum": 1, "description": "Rises by one at every visible change; the same number as in the ETag." },
+        "status": of("Status"),
+        "done": { "type": "boolean", "description": "Whether it has ended: nothing will change it any more." },
+        "created_at": instant(),
+        "run_at": or_null(&described(&instant(), "Not before then, as asked.")),
+        "started_at": or_null(&described(&instant(), "When the latest attempt started.")),
+        "finished_at": or_null(&instant()),
+        "attempt": { "type": "integer", "minimum": 0, "description": "Attempts that count so far, the running one included." },
+        "max_attempts": count(1),
+        "progress": or_null(&of("Progress")),
+        "error": or_null(&of("Failure")),
+        "expires_at": or_null(&described(&instant(), "When it will be forgotten, once it has ended.")),
+        "idempotency_key": or_null(&text()),
+        "tags": { "type": "array", "items": text() },
+        "links": of("JobLinks"),
+    }))
+}
+
+fn job() -> Value {
+    let mut schema = job_summary();
+    let more = json!({
+        "heartbeat_at": { "type": "null", "description": "Reserved." },
+        "next_attempt_at": or_null(&described(&instant(), "When the next attempt is due, while `retrying`.")),
+        "queue_position": { "type": "null", "description": "Reserved." },
+        "estimate": { "type": "null", "description": "Reserved." },
+        "poll_after_ms": { "type": ["integer", "null"], "minimum": 1000, "description": "How long to wait before reading again; `null` once it has ended." },
+        "cancel": or_null(&of("Cancel")),
+        "result": or_null(&of("Result")),
+        "attempts": { "type": "array", "items": of("FailedAttempt"), "description": "Attempts that failed, oldest first." },
+        "deadline": or_null(&instant()),
+        "webhook": { "type": "null", "description": "Reserved." },
+        "retry_of": { "type": "null", "description": "Reserved." },
+        "batch_id": { "type": "null", "description": "Reserved." },
+        "metadata": { "type": "object", "additionalProperties": text() },
+        "trace_id": { "type": ["string", "null"], "pattern": "^[0-9a-f]{32}$" },
+    });
+    for (name, field) in more.as_object().into_iter().flatten() {
+        schema["properties"][name] = field.clone();
+    }
+    answer(&schema["properties"])
+}
+
+fn progress() -> Value {
+    answer(&json!({ "percent": { "type": "number", "minimum": 0, "maximum": 100 }, "message": or_null(&text()) }))
+}
+
+fn cancel() -> Value {
+    answer(&json!({
+        "requested_at": instant(),
+        "reason": or_null(&text()),
+        "acknowledged_at": or_null(&described(
+            &instant(),
+            "When the handler was known to have stopped; `null` on a canceled job: that could not be proved.",
+        )),
+    }))
+}
+
+fn result() -> Value {
+    let mut schema = answer(&json!({
+        "content_type": text(),
+        "size": { "type": "integer", "minimum": 0, "description": "Bytes." },
+        "digest": { "type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$" },
+    }));
+    schema["properties"]["value"] =
+        json!({ "description": "What it made, when that is small enough and JSON or text." });
+    schema["properties"]["url"] =
+        json!({ "type": "string", "format": "uri-reference", "description": "Where to read it otherwise." });
+    schema["oneOf"] = json!([{ "required": ["value"] }, { "required": ["url"] }]);
+    schema
+}
+
+fn failure() -> Value {
+    let mut schema = answer(&json!({
+        "code": { "type": "string", "enum": [
+            "handler-error", "run-timeout", "worker-lost", "attempts-exhausted", "output-too-large", "upstream-status",
+        ] },
+        "message": text(),
+        "retryable": { "type": "boolean", "description": "Whether another attempt could have mended it." },
+        "attempt": count(0),
+    }));
+    schema["properties"]["detail"] = json!({
+        "type": "string", "maxLength": Failure::DETAIL_LIMIT,
+        "description": "What the handler or upstream itself said; the end of it.",
+    });
+    schema
+}
+
+fn failed_attempt() -> Value {
+    answer(&json!({
+        "started_at": or_null(&instant()),
+        "ended_at": instant(),
+        "worker": { "type": ["string", "null"], "format": "uuid" },
+        "error": of("Failure"),
+    }))
+}
+
+fn cancel_request() -> Value {
+    request(&json!({ "reason": kept_text(0, 512) }))
+}

@@ -1,0 +1,21 @@
+//! The JSON shapes, a file for each group. The tests check every answer against them, and let no field pass that is not
+//! here.
+//!
+//! In an answer, fields that may be absent are those that `required` does not list; all others are there, if only as
+//! `null`.
+
+mod jobs;
+mod service;
+mod shapes;
+
+use raincheck_shared::config::Settings;
+use serde_json::{Map, Value};
+
+pub(super) use jobs::tags;
+pub(super) use shapes::{duration, instant, job_id, name};
+
+/// Every schema by its name.
+pub(super) fn components(settings: &Settings) -> Map<String, Value> {
+    let all = [jobs::schemas(settings), service::schemas()];
+    all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
