@@ -267,7 +267,7 @@ async fn wrong_methods_and_paths_are_problems_too() {
         (Method::DELETE, "/v1/jobs", "GET, HEAD, POST"),
         (Method::PUT, "/v1/jobs", "GET, HEAD, POST"),
         (Method::GET, "/v1/kinds/echo/jobs", "POST, PUT"),
-        (Method::POST, "/v1/jobs/0192f0c1-2345-7abc-8def-0123456789ab", "GET, HEAD"),
+        (Method::POST, "/v1/jobs/0192f0c1-2345-7abc-8def-0123456789ab", "GET, HEAD, PUT"),
         (Method::GET, "/v1/jobs/0192f0c1-2345-7abc-8def-0123456789ab/cancel", "POST"),
         (Method::PATCH, "/livez", "GET, HEAD"),
     ] {

@@ -7,7 +7,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{assert_problem, get, post_job, post_text};
-use crate::harness::served::Served;
+use crate::harness::served::{Served, Work};
+use crate::harness::temp::TempFolder;
 
 #[tokio::test]
 async fn the_same_request_with_the_same_key_is_one_job() {
@@ -123,4 +124,26 @@ async fn keys_that_are_not_allowed_are_malformed() {
     let said = served.raw(&[head.as_bytes(), b"idempotency-key: \xff\xfe\r\n\r\nx"].concat()).await;
     assert!(said.starts_with("HTTP/1.1 400 ") && said.contains("idempotency-key-invalid"), "{said}");
     assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn a_retried_post_does_not_run_twice() {
+    for served in Served::on_each_store(Work::Worker).await {
+        let folder = TempFolder::new("raincheck-noted");
+        let note = folder.0.join("runs");
+        let input = note.to_str().unwrap().to_owned();
+        let headers = [("idempotency-key", "once"), ("content-type", "text/plain")];
+        let send = || served.client.try_send(Method::POST, "/v1/kinds/noting/jobs", &headers, input.clone());
+        // A client that hears nothing sends again, and again, while the first is still under way.
+        let gave_up = tokio::time::timeout(Duration::from_millis(1), send()).await;
+        let answers = futures_util::future::join_all((0..8).map(|_| send())).await;
+        let ids: Vec<String> = answers.into_iter().map(|answer| answer.unwrap().job_id()).collect();
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}, {gave_up:?}");
+        let done = served.client.done(&ids[0]).await;
+        assert_eq!((&done["status"], &done["attempt"]), (&json!("succeeded"), &json!(1)));
+        assert_eq!(send().await.unwrap().job_id(), ids[0]);
+        assert_eq!(std::fs::read_to_string(&note).unwrap(), "ran\n");
+        assert_eq!(get(&served.client, "/v1/jobs", &[]).await.json()["jobs"].as_array().unwrap().len(), 1);
+        assert!(served.stop().await);
+    }
 }

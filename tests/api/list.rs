@@ -64,6 +64,16 @@ async fn filters_choose_and_odd_values_travel_through_the_next_link() {
         let page = get(&served.client, &format!("/v1/jobs?{query}"), &[]).await.json();
         assert_eq!(ids(&page), std::slice::from_ref(expected), "{query}");
     }
+    let body = json!({"kind": "echo", "tags": [tag, "second"], "metadata": {"a b": "&=ü", "n": "1"}});
+    let labelled = post_job(&served.client, &body, &[]).await.job_id();
+    post_job(&served.client, &json!({"kind": "echo", "metadata": {"n": "1"}}), &[]).await;
+    let path = format!("/v1/jobs?tag={encoded}&tag=second&metadata.a%20b=%26%3D%C3%BC&metadata.n=1");
+    let page = get(&served.client, &path, &[]).await.json();
+    assert_eq!(ids(&page), [labelled]);
+    assert_eq!(page["jobs"][0]["metadata"], json!({"a b": "&=ü", "n": "1"}));
+    let first = get(&served.client, "/v1/jobs?metadata.n=1&limit=1", &[]).await.json();
+    let second = get(&served.client, first["links"]["next"].as_str().unwrap(), &[]).await.json();
+    assert_eq!(ids(&second), ids(&page));
     assert_eq!(ids(&get(&served.client, "/v1/jobs?kind=nobody", &[]).await.json()), Vec::<String>::new());
     assert!(served.stop().await);
 }
@@ -81,6 +91,7 @@ async fn what_cannot_be_listed_is_told() {
         ("tag=%00", "/tag"),
         ("page=2", "/page"),
         ("limit=1&limit=2", "/limit"),
+        ("metadata.a=1&metadata.a=2", "/metadata.a"),
     ] {
         let answer = get(&served.client, &format!("/v1/jobs?{query}"), &[]).await;
         assert_eq!(assert_problem(&answer, 422, "input-invalid"), [pointer], "{query}");

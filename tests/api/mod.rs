@@ -5,11 +5,14 @@ mod bad_input;
 mod cancel;
 mod drain;
 mod idempotency;
+mod kinds;
 mod list;
 mod openapi;
 mod probes;
+mod put;
 mod read;
 mod result;
+mod retry;
 mod submit;
 
 use reqwest::Method;

@@ -213,7 +213,26 @@ async fn only_looking_keeps_nothing() {
     let served = Served::idle().await;
     let good = json!({"kind": "typed", "input": {"dish": "ramen"}, "validate_only": true});
     let answer = post_job(&served.client, &good, &[("idempotency-key", "k")]).await;
-    assert_eq!((answer.status, &answer.json()["valid"]), (200, &json!(true)));
+    assert_eq!(answer.status, 200);
+    let plan = answer.json();
+    for (name, value) in [
+        ("valid", json!(true)),
+        ("kind", json!("typed")),
+        ("queue", json!("default")),
+        ("priority", json!(5)),
+        ("max_attempts", json!(3)),
+        ("timeouts", json!({"run": "10m"})),
+        ("retention", json!({"result": "7d"})),
+        ("input", json!({"content_type": "application/json", "size": 16})),
+    ] {
+        assert_eq!(plan[name], value, "{name}");
+    }
+    let path = "/v1/kinds/pictures/jobs?validate_only=true&priority=9&tag=a";
+    let raw = served.client.send(Method::PUT, path, &[("content-type", "image/png")], vec![0; 3]).await;
+    assert_eq!((raw.status, &raw.json()["priority"], &raw.json()["tags"]), (200, &json!(9), &json!(["a"])));
+    let id = raincheck_shared::lifecycle::IdSource.job();
+    let put = served.client.send(Method::PUT, &format!("/v1/jobs/{id}"), &[JSON], good.to_string()).await;
+    assert_eq!((put.status, &put.json()["valid"]), (200, &json!(true)));
     let bad = json!({"kind": "typed", "input": {}, "validate_only": true});
     assert_eq!(assert_problem(&post_job(&served.client, &bad, &[]).await, 422, "input-invalid"), ["/input"]);
     assert_eq!(get(&served.client, "/v1/jobs", &[]).await.json()["jobs"], json!([]));

@@ -1,4 +1,4 @@
-//! An API in this process, over SQLite in a folder of its own, with or without a worker: for tests of what HTTP answers.
+//! An API in this process, over a store of its own (SQLite unless told otherwise), with or without a worker: for tests of what HTTP answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,6 +19,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::client::Client;
+use super::cluster::{new_database, required};
+use super::store::POSTGRES_URL;
 use super::temp::TempFolder;
 
 /// Besides the built-in kinds: one with a schema, one for pictures, one that fails, one in a queue of its own.
@@ -32,6 +34,8 @@ content_types = ["image/*"]
 [kinds.failing]
 command = ["sh", "-c", "echo it said no >&2; exit 3"]
 max_attempts = 1
+[kinds.noting]
+command = ["sh", "-c", 'echo ran >> "$(cat)"']
 [kinds.apart]
 builtin = "echo"
 queue = "apart"
@@ -83,6 +87,18 @@ impl Served {
         let address = api.addr();
         shutdown.spawn(api.run());
         Self { client: Client::new(&address.to_string()), address, store, broker, shutdown, _folder: folder }
+    }
+
+    /// The same over a PostgreSQL database of its own, where settings start with its URL.
+    pub(crate) async fn on_postgres(work: Work, settings: &[(&str, &str)]) -> Self {
+        let url = new_database(&required(POSTGRES_URL)).await;
+        let settings: Vec<_> = [("store.url", url.as_str())].into_iter().chain(settings.iter().copied()).collect();
+        Self::with(work, &settings).await
+    }
+
+    /// One over each store.
+    pub(crate) async fn on_each_store(work: Work) -> [Self; 2] {
+        [Self::with(work, &[]).await, Self::on_postgres(work, &[]).await]
     }
 
     /// One where what is accepted waits.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raincheck_shared::config::{Kind, Settings};
-use raincheck_shared::domain::{Idempotency, Job, KindName, NewJob, Payload, QueueName, Status, Timestamp};
+use raincheck_shared::domain::{Idempotency, Job, JobId, KindName, NewJob, Payload, QueueName, Status, Timestamp};
 use raincheck_shared::lifecycle::IdSource;
 
 use super::fingerprint::fingerprint;
@@ -14,6 +14,11 @@ use super::{Field, JobOptions, Submission};
 const MAX_DEPTH: usize = 100;
 /// Schema faults of one input that are told.
 const MAX_SCHEMA_FAULTS: usize = 20;
+/// How old the id of a new job may be that its client chose: a client may have been offline for a while. Less than the day
+/// for which the key of an ended job is kept at least.
+const OLDEST_ID: Duration = Duration::from_hours(12);
+/// How far ahead of this clock it may be: clocks differ.
+const NEWEST_ID: Duration = Duration::from_mins(5);
 const DEFAULT_PRIORITY: u8 = 5;
 
 /// Why a submission is not accepted, whatever the store says.
@@ -43,6 +48,8 @@ pub(crate) enum FaultKind {
     Invalid,
     /// Good when it was first sent, perhaps: a repeated request may still be answered.
     DeadlinePast,
+    /// The client's id is not one that can be given now. The same holds: it may have been good when it was first sent.
+    IdRefused,
 }
 
 /// A submission that was looked at.
@@ -134,6 +141,9 @@ fn depth(json: &[u8]) -> usize {
 
 fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestamp, faults: &mut Faults) -> NewJob {
     let options = &submission.options;
+    if let Some(detail) = submission.id.and_then(|id| id_problem(id, now)) {
+        faults.0.push(Fault { field: Field::Id, kind: FaultKind::IdRefused, detail });
+    }
     let run_at = start(options, now, faults);
     let deadline = deadline(options, now, run_at, faults);
     let earliest = run_at.unwrap_or(now);
@@ -151,7 +161,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     let metadata = (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string());
 
     NewJob {
-        id: IdSource.job(),
+        id: submission.id.unwrap_or_else(|| IdSource.job()),
         kind: kind.name.clone(),
         queue: queue(options, kind, settings, faults),
         priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
@@ -166,8 +176,24 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         tags: options.tags.clone(),
         idempotency: submission.key.clone().map(|key| Idempotency { key, fingerprint: fingerprint(submission) }),
         traceparent: submission.traceparent.clone(),
+        retry_of: submission.retry_of,
+        batch: None,
         dispatch_width: kind.dispatch_width(),
     }
+}
+
+/// Why a client's id cannot be a new job's. Jobs are kept in the order of their ids, so an id must tell about the time at
+/// which it comes; and an old one could be that of a job that was forgotten. A job with such an id is not forgotten for a
+/// day, so no id that is taken again was ever another job's.
+fn id_problem(id: JobId, now: Timestamp) -> Option<String> {
+    if !id.is_v7() {
+        return Some("must be a UUIDv7".to_owned());
+    }
+    let age = now - id.created_at();
+    let told = |by: Duration| raincheck_shared::config::format_duration(by);
+    (age > OLDEST_ID || -age > NEWEST_ID).then(|| {
+        format!("must be a UUIDv7 made at most {} ago and at most {} ahead of now", told(OLDEST_ID), told(NEWEST_ID))
+    })
 }
 
 fn signed(duration: Duration) -> time::Duration {
@@ -301,6 +327,8 @@ pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
         tags: new.tags.clone(),
         idempotency_key: new.idempotency.as_ref().map(|i| i.key.as_str().to_owned()),
         traceparent: new.traceparent.clone(),
+        retry_of: new.retry_of,
+        batch: new.batch,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raincheck_shared::broker::{Broker, Signal, Wakeups};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, Version};
+use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, NewJob, Version};
 use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, Store, StoredResult};
 use tokio::sync::{mpsc, watch};
@@ -17,7 +17,7 @@ use super::intake::Intake;
 use super::reads::Reads;
 use super::store_calls::StoreCalls;
 use super::waits::{Interest, Waits};
-use super::{FaultKind, Readiness, Refusal, Rejection, Submission};
+use super::{Fault, FaultKind, Field, Readiness, Refusal, Rejection, Submission};
 use crate::upkeep::Depths;
 
 /// A pause before a job is read again that seemed to have moved and had not.
@@ -73,18 +73,18 @@ impl From<Refusal> for SubmitError {
 /// Answers endpoints. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    settings: Arc<Settings>,
-    clock: Arc<dyn Clock>,
-    wakeups: Arc<dyn Wakeups>,
-    intake: Intake,
-    reads: Reads,
-    calls: StoreCalls,
-    waits: Waits,
-    admission: Admission,
-    health: Health,
-    shutdown: Shutdown,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) wakeups: Arc<dyn Wakeups>,
+    pub(super) intake: Intake,
+    pub(super) reads: Reads,
+    pub(super) calls: StoreCalls,
+    pub(super) waits: Waits,
+    pub(super) admission: Admission,
+    pub(super) health: Health,
+    pub(super) shutdown: Shutdown,
     /// The shortest retention of any kind.
-    soonest_forgotten: Duration,
+    pub(super) soonest_forgotten: Duration,
 }
 
 impl std::fmt::Debug for Desk {
@@ -149,10 +149,10 @@ impl Desk {
         self.health.probe().await
     }
 
-    /// What is wrong with a submission, without keeping it.
-    pub(crate) fn check(&self, submission: &Submission) -> Result<(), Rejection> {
-        let Examined { faults, .. } = examine(submission, &self.settings, self.clock.now())?;
-        if faults.is_empty() { Ok(()) } else { Err(Rejection::Faults(faults)) }
+    /// What would be kept of a submission, or what is wrong with it; keeps nothing.
+    pub(crate) fn check(&self, submission: &Submission) -> Result<NewJob, Rejection> {
+        let Examined { job, faults } = examine(submission, &self.settings, self.clock.now())?;
+        if faults.is_empty() { Ok(job) } else { Err(Rejection::Faults(faults)) }
     }
 
     /// Keeps a job, or finds the one that the same request made before; then waits up to `patience` for its end.
@@ -164,7 +164,7 @@ impl Desk {
             examine(submission, &self.settings, self.clock.now()).map_err(SubmitError::Rejected)?;
         if !faults.is_empty() {
             // A repeated request is answered as the first was, even once its deadline has passed.
-            let only_late = faults.iter().all(|fault| fault.kind == FaultKind::DeadlinePast);
+            let only_late = faults.iter().all(|fault| fault.kind != FaultKind::Invalid);
             let repeated = match &submission.key {
                 Some(key) if only_late => self.holder(key).await?.is_some(),
                 _ => false,
@@ -173,12 +173,19 @@ impl Desk {
                 return Err(SubmitError::Rejected(Rejection::Faults(faults)));
             }
         }
+        if let Some(id) = submission.id {
+            self.check_id_is_free(id).await?;
+        }
         self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
 
         let interest = (!patience.is_zero()).then(|| self.waits.interest(new.id));
         let sent = new.idempotency.clone();
         let mut fresh = fresh_job(&new, raincheck_shared::domain::Status::Queued);
-        match self.intake.accept(new).await? {
+        let accepted = self.intake.accept(new).await;
+        if submission.id.is_some() && matches!(accepted, Err(Refusal::Unkeepable)) {
+            return Err(taken());
+        }
+        match accepted? {
             Accepted::New { status, .. } => {
                 fresh.status = status;
                 let job = Arc::new(fresh);
@@ -198,8 +205,17 @@ impl Desk {
         }
     }
 
+    /// Refuses a client's id that is another job's already, before the store has to.
+    async fn check_id_is_free(&self, id: JobId) -> Result<(), SubmitError> {
+        let own = IdempotencyKey::of_job(id);
+        match self.reads.find(id).await? {
+            Some(job) if job.idempotency_key.as_deref() != Some(own.as_str()) => Err(taken()),
+            _ => Ok(()),
+        }
+    }
+
     /// The job that holds a key.
-    async fn holder(&self, key: &IdempotencyKey) -> Result<Option<JobId>, Refusal> {
+    pub(super) async fn holder(&self, key: &IdempotencyKey) -> Result<Option<JobId>, Refusal> {
         let filter = JobFilter { idempotency_key: Some(key.as_str().to_owned()), ..JobFilter::default() };
         let page = self.calls.ask(|store| async move { store.jobs.list_jobs(&filter, None, 1).await }).await?;
         Ok(page.jobs.first().map(|job| job.id))
@@ -313,4 +329,10 @@ impl Desk {
             Canceled::Unknown => Err(self.missing(id)),
         }
     }
+}
+
+/// Says as little as can be said of an id that may be somebody else's.
+fn taken() -> SubmitError {
+    let detail = "cannot be used: it is taken, or the store cannot keep what it stands for".to_owned();
+    SubmitError::Rejected(Rejection::Faults(vec![Fault { field: Field::Id, kind: FaultKind::IdRefused, detail }]))
 }

@@ -28,7 +28,11 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
     let mut sum = Parts(Sha256::new());
     sum.part("kind", submission.kind.as_bytes());
     sum.part("type", submission.input.content_type.as_bytes());
-    sum.part("input", &submission.input.bytes);
+    match submission.retry_of {
+        // Said without the input, which may be gone when the same request comes again.
+        Some(id) => sum.part("retry of", id.as_uuid().as_bytes()),
+        None => sum.part("input", &submission.input.bytes),
+    }
     let instant = |at: &Option<Timestamp>| at.map(|at| at.unix_timestamp_nanos().to_string());
     let options = [
         ("queue", queue.clone()),
@@ -83,6 +87,8 @@ mod tests {
             input: Payload::json("1"),
             options: JobOptions::default(),
             key: None,
+            id: None,
+            retry_of: None,
             traceparent: None,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - `submission`: what a client asked for
 //! - `acceptance`: whether it can be accepted, and what is kept then
+//! - `retry`: an ended job once more
 //! - `intake`: keeps jobs, batched
 //! - `reads`: reads jobs, batched
 //! - `waits`: wakes those who wait for a job to move
@@ -18,15 +19,17 @@ mod health;
 mod intake;
 mod reads;
 mod refusal;
+mod retry;
 mod store_calls;
 mod submission;
 mod waits;
 
-pub(crate) use acceptance::{FaultKind, Rejection};
+pub(crate) use acceptance::{Fault, FaultKind, Rejection};
 pub use desk::Links;
-pub(crate) use desk::{CancelAnswer, Desk, SubmitError};
+pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
 pub(crate) use health::Readiness;
 pub(crate) use refusal::Refusal;
+pub(crate) use retry::Retry;
 pub(crate) use submission::{Field, JobOptions, Submission};
 // What HTTP needs of the store's words, so that it need not know the store.
 pub(crate) use raincheck_shared::store::{Cursor, JobFilter, StoredResult};

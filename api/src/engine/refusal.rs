@@ -48,6 +48,15 @@ pub(crate) enum Refusal {
         /// The job that holds the key.
         first: JobId,
     },
+    /// Only what ended without a result can be tried once more.
+    #[error("job {0} has succeeded: there is nothing to try once more")]
+    Succeeded(JobId),
+    /// It has not ended yet.
+    #[error("job {0} has not ended")]
+    NotEnded(JobId),
+    /// The input is gone, though the job is still known.
+    #[error("the input of job {0} is gone")]
+    InputGone(JobId),
     /// There is no such job, as far as anybody can tell.
     #[error("there is no job {0}")]
     UnknownJob(JobId),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raincheck_shared::domain::{IdempotencyKey, Payload, Timestamp};
+use raincheck_shared::domain::{IdempotencyKey, JobId, Payload, Timestamp};
 
 /// One request for work. `None` and empty mean: as the kind and the configuration say.
 #[derive(Debug, Clone)]
@@ -16,6 +16,10 @@ pub(crate) struct Submission {
     pub(crate) options: JobOptions,
     /// Makes a repeated request the same request.
     pub(crate) key: Option<IdempotencyKey>,
+    /// The id that the client chose; its key is then [`IdempotencyKey::of_job`].
+    pub(crate) id: Option<JobId>,
+    /// The job that this repeats.
+    pub(crate) retry_of: Option<JobId>,
     /// W3C trace context, if it is well-formed.
     pub(crate) traceparent: Option<String>,
 }
@@ -44,6 +48,8 @@ pub(crate) struct JobOptions {
 /// A part of a submission that can be at fault. Where it stood in the request is the wire's to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Field {
+    /// The id that the client chose.
+    Id,
     /// A JSON pointer into the input.
     Input(String),
     Queue,

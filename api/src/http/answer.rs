@@ -2,17 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HttpDate};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use raincheck_shared::domain::{Job, Timestamp};
 use raincheck_shared::lifecycle::IdSource;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::Front;
 use super::code::Code;
+use super::extract::IfNoneMatch;
 use super::problem::Problem;
-use super::wire::{JobView, poll_after, retry_after};
+use super::wire::{JobView, hex, poll_after, retry_after};
 
 /// What answers depend on besides their URL.
 const VARY: &str = "Authorization, Prefer, Accept";
@@ -34,6 +37,26 @@ pub(crate) fn json(builder: &mut HttpResponseBuilder, body: &impl Serialize) -> 
         Problem::new(Code::InternalError, "the answer cannot be written")
     })?;
     Ok(builder.insert_header((header::CONTENT_TYPE, "application/json")).body(bytes))
+}
+
+/// Any JSON that changes with the configuration only: with an entity tag, so that who has it need not read it again.
+pub(crate) fn cacheable_json(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
+    let mut builder = HttpResponse::Ok();
+    let whole = json(&mut builder, body)?;
+    let bytes = whole.into_body().try_into_bytes().unwrap_or_default();
+    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    let tag: String = hex(&digest).chars().take(32).collect();
+    let unchanged = IfNoneMatch::of(request).matches(&tag);
+    let mut builder = HttpResponse::build(if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    builder
+        .insert_header((header::ETAG, format!("\"{tag}\"")))
+        .insert_header((header::CACHE_CONTROL, "private, max-age=60"))
+        .insert_header((header::VARY, VARY));
+    Ok(if unchanged {
+        builder.finish()
+    } else {
+        builder.insert_header((header::CONTENT_TYPE, "application/json")).body(bytes)
+    })
 }
 
 /// An answer about one job: entity tag, when to ask again, when it will be gone.

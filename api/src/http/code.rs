@@ -52,9 +52,11 @@ codes! {
     JobNotFinished = CONFLICT, "job-not-finished", "The job has not finished", retryable: true;
     JobFailed = CONFLICT, "job-failed", "The job ended without a result", retryable: false;
     JobAlreadyFinished = CONFLICT, "job-already-finished", "The job has already finished", retryable: false;
+    JobSucceeded = CONFLICT, "job-succeeded", "The job has succeeded", retryable: false;
     IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request with this key is not decided yet",
         retryable: true;
     JobExpired = GONE, "job-expired", "The job is past its retention", retryable: false;
+    InputExpired = GONE, "input-expired", "The job's input is gone", retryable: false;
     ResultExpired = GONE, "result-expired", "The result is past its retention", retryable: false;
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large", retryable: false;
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The result has no such range",
@@ -62,6 +64,7 @@ codes! {
     InputInvalid = UNPROCESSABLE_ENTITY, "input-invalid", "The request is not valid", retryable: false;
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused",
         "The idempotency key belongs to another request", retryable: false;
+    JobIdInvalid = UNPROCESSABLE_ENTITY, "job-id-invalid", "The id cannot be a new job's", retryable: false;
     DeadlineInPast = UNPROCESSABLE_ENTITY, "deadline-in-past", "The deadline has passed", retryable: false;
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "There is no room for more at the moment", retryable: true;
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store is not available at the moment",

@@ -68,7 +68,8 @@ fn read_filter(query: &mut Query) -> JobFilter {
         statuses,
         kind: query.parsed("kind", |text| text.parse::<KindName>().map_err(|e| e.to_string())),
         queue: query.parsed("queue", |text| text.parse::<QueueName>().map_err(|e| e.to_string())),
-        tag: query.one("tag"),
+        tags: query.many("tag"),
+        metadata: query.prefixed("metadata."),
         idempotency_key: query.one("idempotency_key"),
     }
 }
@@ -81,10 +82,15 @@ fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
     for status in &filter.statuses {
         add("status", status.as_str());
     }
+    for tag in &filter.tags {
+        add("tag", tag);
+    }
+    for (name, value) in &filter.metadata {
+        add(&format!("metadata.{}", encode(name)), value);
+    }
     let named = [
         ("kind", filter.kind.as_ref().map(KindName::as_str)),
         ("queue", filter.queue.as_ref().map(QueueName::as_str)),
-        ("tag", filter.tag.as_deref()),
         ("idempotency_key", filter.idempotency_key.as_deref()),
         ("cursor", Some(cursor)),
     ];
@@ -100,7 +106,8 @@ pub(crate) fn operation() -> Operation {
     Operation::new("listJobs", "jobs", "A page of jobs, newest first")
         .says(
             "A page may hold fewer than `limit`, even none, and still have a next one: a rare filter is answered in \
-             bounded steps, never by one endless scan.",
+             bounded steps, never by one endless scan. `metadata.NAME=VALUE` asks for a pair of metadata; several must all \
+             be met.",
         )
         .takes(&["status", "query.kind", "query.queue", "query.tag", "idempotency_key", "cursor", "limit"])
         .answers(Answer::new(200, "The page.").json("JobPage", &["page"]).leads_to_job("$response.body#/jobs/0/id"))

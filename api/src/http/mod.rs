@@ -19,14 +19,17 @@ mod get_job;
 mod get_openapi;
 mod get_result;
 mod index;
+mod kinds;
 #[cfg(feature = "laws")]
 pub mod laws;
 mod list_jobs;
 mod livez;
 mod openapi;
 mod problem;
+mod put_job;
 mod readyz;
 mod refusals;
+mod retry_job;
 mod routes;
 mod server;
 mod submit_job;

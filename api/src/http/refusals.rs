@@ -22,6 +22,9 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused { first } => Self::new(Code::IdempotencyKeyReused, told).about(first),
             Refusal::Unkeepable => Self::new(Code::InputInvalid, told),
             Refusal::Inconsistent => Self::new(Code::InternalError, told),
+            Refusal::Succeeded(id) => Self::new(Code::JobSucceeded, told).about(id),
+            Refusal::NotEnded(id) => Self::new(Code::JobNotFinished, told).about(id).retry_after(1),
+            Refusal::InputGone(id) => Self::new(Code::InputExpired, told).about(id),
             Refusal::UnknownJob(id) => Self::new(Code::JobNotFound, told).about(id),
             Refusal::ExpiredJob(id) => Self::new(Code::JobExpired, told).about(id),
         }
@@ -41,6 +44,7 @@ impl Carrier {
     fn pointer(self, field: &Field) -> String {
         let json = self == Self::JsonBody;
         match field {
+            Field::Id => "/id".to_owned(),
             Field::Input(inner) if json => format!("/input{inner}"),
             Field::Input(inner) => inner.clone(),
             Field::Queue => "/queue".to_owned(),
@@ -67,9 +71,16 @@ impl Carrier {
             Rejection::MediaType(detail) => Problem::new(Code::UnsupportedMediaType, detail),
             Rejection::TooLarge(max) => too_large(max),
             Rejection::Faults(faults) => {
-                let late = findings.is_empty() && faults.iter().all(|f| f.kind == FaultKind::DeadlinePast);
+                let all_are = |kind| findings.is_empty() && faults.iter().all(|fault| fault.kind == kind);
+                let code = if all_are(FaultKind::DeadlinePast) {
+                    Code::DeadlineInPast
+                } else if all_are(FaultKind::IdRefused) {
+                    Code::JobIdInvalid
+                } else {
+                    Code::InputInvalid
+                };
                 findings.extend(faults.into_iter().map(|f| Finding::new(self.pointer(&f.field), f.detail)));
-                Problem::of_findings(if late { Code::DeadlineInPast } else { Code::InputInvalid }, findings)
+                Problem::of_findings(code, findings)
             }
         }
     }

@@ -6,7 +6,10 @@ use actix_web::{Resource, Route, web};
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{cancel_job, get_job, get_openapi, get_result, index, list_jobs, livez, readyz, submit_job, submit_raw};
+use super::{
+    cancel_job, get_job, get_openapi, get_result, index, kinds, list_jobs, livez, put_job, readyz, retry_job,
+    submit_job, submit_raw,
+};
 
 /// Adds them all.
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
@@ -22,9 +25,16 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
                 .route(web::post().to(submit_raw::submit_raw))
                 .route(web::put().to(submit_raw::submit_raw)),
         )
-        .service(at("/v1/jobs/{id}", "GET, HEAD").route(read().to(get_job::get_job)))
+        .service(at("/v1/kinds", "GET, HEAD").route(read().to(kinds::list_kinds)))
+        .service(at("/v1/kinds/{kind}", "GET, HEAD").route(read().to(kinds::get_kind)))
+        .service(
+            at("/v1/jobs/{id}", "GET, HEAD, PUT")
+                .route(read().to(get_job::get_job))
+                .route(web::put().to(put_job::put_job)),
+        )
         .service(at("/v1/jobs/{id}/result", "GET, HEAD").route(read().to(get_result::get_result)))
         .service(at("/v1/jobs/{id}/cancel", "POST").route(web::post().to(cancel_job::cancel_job)))
+        .service(at("/v1/jobs/{id}/retry", "POST").route(web::post().to(retry_job::retry_job)))
         .service(at("/livez", "GET, HEAD").route(read().to(livez::livez)))
         .service(at("/readyz", "GET, HEAD").route(read().to(readyz::readyz)))
         .service(at("/openapi.json", "GET, HEAD").route(read().to(get_openapi::get_openapi)))

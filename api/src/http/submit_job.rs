@@ -1,6 +1,7 @@
 //! `POST /v1/jobs`: all of it in one JSON body.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use raincheck_shared::domain::{IdempotencyKey, JobId};
 
 use super::Front;
 use super::code::Code;
@@ -21,9 +22,20 @@ pub(crate) async fn submit_job(
     body: web::Payload,
     front: web::Data<Front>,
 ) -> Result<HttpResponse, Problem> {
+    let key = extract::idempotency_key(&request)?;
+    submit_body(request, body, front, key, None).await
+}
+
+/// Accepts what a body says, under a key and an id of the client's own, if there are any.
+pub(crate) async fn submit_body(
+    request: HttpRequest,
+    body: web::Payload,
+    front: web::Data<Front>,
+    key: Option<IdempotencyKey>,
+    id: Option<JobId>,
+) -> Result<HttpResponse, Problem> {
     Query::of(&request)?.check()?;
     extract::json_body(&request)?;
-    let key = extract::idempotency_key(&request)?;
     let prefer = Prefer::of(&request);
     let max_input = front.desk.settings().jobs.max_input;
     let body = extract::read_body(&request, body, max_input + BESIDES_INPUT).await?;
@@ -32,7 +44,8 @@ pub(crate) async fn submit_job(
         return Err(too_large(max_input));
     }
     let Some(kind) = kind else { return Err(Problem::of_findings(Code::InputInvalid, findings)) };
-    let submission = Submission { kind, input, options, key, traceparent: extract::traceparent(&request) };
+    let traceparent = extract::traceparent(&request);
+    let submission = Submission { kind, input, options, key, id, retry_of: None, traceparent };
     submit(front, Carrier::JsonBody, submission, findings, prefer, prefer.wait).await
 }
 

@@ -29,7 +29,8 @@ pub(crate) async fn submit_raw(
     let prefer = Prefer::of(&request);
     let bytes = extract::read_body(&request, body, front.desk.settings().jobs.max_input).await?;
     let input = Payload { content_type, bytes };
-    let submission = Submission { kind, input, options, key, traceparent: extract::traceparent(&request) };
+    let traceparent = extract::traceparent(&request);
+    let submission = Submission { kind, input, options, key, id: None, retry_of: None, traceparent };
     submit(front, Carrier::Query, submission, findings, prefer, prefer.wait.or(wait)).await
 }
 

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde_json::json;
 
 use super::Front;
-use super::answer::{self, JobAnswer};
+use super::answer::{JobAnswer, json};
 use super::code::Code;
 use super::extract::Prefer;
 use super::openapi::{Answer, Operation};
 use super::problem::{Finding, Problem};
 use super::refusals::Carrier;
-use crate::engine::{Submission, SubmitError};
+use super::wire::PlanView;
+use crate::engine::{Submission, SubmitError, Submitted};
 
 /// Submits what was read, unless something was wrong with its shape, and answers.
 pub(crate) async fn submit(
@@ -27,27 +27,36 @@ pub(crate) async fn submit(
     if !findings.is_empty() {
         // All that is wrong is told at once, so look at the rest as well.
         return Err(match front.desk.check(&submission) {
-            Ok(()) => Problem::of_findings(Code::InputInvalid, findings),
+            Ok(_) => Problem::of_findings(Code::InputInvalid, findings),
             Err(rejection) => carrier.problem(findings, rejection),
         });
     }
     if submission.options.validate_only {
-        front.desk.check(&submission).map_err(|rejection| carrier.problem(findings, rejection))?;
-        let body = json!({ "valid": true, "kind": submission.kind });
-        return answer::json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &body);
+        let plan = front.desk.check(&submission).map_err(|rejection| carrier.problem(findings, rejection))?;
+        return json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &PlanView::new(&plan));
     }
     let granted = front.granted(wait);
     let submitted = front.desk.submit(&submission, granted).await.map_err(|error| match error {
         SubmitError::Rejected(rejection) => carrier.problem(findings, rejection),
         SubmitError::Refused(refusal) => refusal.into(),
     })?;
+    answer(&front, &submitted, prefer, wait.map(|_| granted))
+}
+
+/// The answer about a job that was accepted, now or before. `waited`: the wait that was granted.
+pub(crate) fn answer(
+    front: &Front,
+    submitted: &Submitted,
+    prefer: Prefer,
+    waited: Option<Duration>,
+) -> Result<HttpResponse, Problem> {
     let job = &*submitted.job;
     let status = if job.status.is_done() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    JobAnswer::new(&front, job, status)
+    JobAnswer::new(front, job, status)
         .header("Location", front.links.job(job.id))
         .header("Cache-Control", "no-store")
         .header("Idempotency-Replayed", if submitted.replayed { "true" } else { "false" })
-        .applied(prefer.applied(status == StatusCode::ACCEPTED, wait.map(|_| granted)))
+        .applied(prefer.applied(status == StatusCode::ACCEPTED, waited))
         .with_job()
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::ids::JobId;
+
 /// A key a client chose so that sending twice accepts once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdempotencyKey(String);
@@ -13,6 +15,17 @@ pub struct IdempotencyKey(String);
 pub struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
+    /// The key of a job whose id its client chose: the id stands for the request. In quotes, which no key of a client's own
+    /// has inside, so that the two cannot meet.
+    pub fn of_job(id: JobId) -> Self {
+        Self(format!("\"{id}\""))
+    }
+
+    /// A stored key as its client knows it; `None` for one that stands for the job's id.
+    pub fn shown(stored: &str) -> Option<&str> {
+        (!stored.starts_with('"')).then_some(stored)
+    }
+
     /// The key as text, without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,6 +65,16 @@ mod tests {
     fn a_key_is_the_same_bare_or_quoted() {
         assert_eq!("\"abc\"".parse::<IdempotencyKey>(), "abc".parse());
         assert_eq!(" abc ".parse::<IdempotencyKey>(), "abc".parse());
+    }
+
+    #[test]
+    fn the_key_of_an_id_is_none_that_a_client_can_send_nor_is_it_shown() {
+        let id = JobId::new(uuid::Uuid::nil());
+        let key = IdempotencyKey::of_job(id);
+        assert_ne!(key.as_str().parse::<IdempotencyKey>().as_ref(), Ok(&key));
+        assert_ne!(format!("\"{key}\"").parse::<IdempotencyKey>().as_ref(), Ok(&key));
+        assert_eq!(IdempotencyKey::shown(key.as_str()), None);
+        assert_eq!(IdempotencyKey::shown("abc"), Some("abc"));
     }
 
     #[test]

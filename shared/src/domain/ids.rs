@@ -55,6 +55,41 @@ impl FromStr for JobId {
     }
 }
 
+/// A batch's id: a UUIDv7 as well, so it carries when the batch was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(Uuid);
+
+impl BatchId {
+    /// Wraps a UUID that is known to be one of ours.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The bare UUID.
+    pub const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// When the batch was accepted, to the millisecond. The epoch for an id that is not a UUIDv7.
+    pub fn created_at(self) -> Timestamp {
+        JobId(self.0).created_at()
+    }
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for BatchId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
 /// One *incarnation* of a worker: made anew at each start, and after each time it was declared dead.
 /// Never a host or pod name: those come back, and a dead incarnation must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::failure::{FailedAttempt, Failure};
-use super::ids::{JobId, Timestamp, Version, WorkerId};
+use super::ids::{BatchId, JobId, Timestamp, Version, WorkerId};
 use super::names::{KindName, QueueName};
 use super::status::Status;
 
@@ -98,4 +98,8 @@ pub struct Job {
     pub idempotency_key: Option<String>,
     /// W3C trace context, as it came.
     pub traceparent: Option<String>,
+    /// The job that this one repeats.
+    pub retry_of: Option<JobId>,
+    /// The batch that it belongs to.
+    pub batch: Option<BatchId>,
 }

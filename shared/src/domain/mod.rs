@@ -16,7 +16,7 @@ mod transition;
 pub use dispatch::{Band, Dispatch, DispatchId};
 pub use failure::{FailedAttempt, Failure, FailureCode};
 pub use idempotency_key::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey};
-pub use ids::{Fence, JobId, LeaseId, Timestamp, Version, WorkerId};
+pub use ids::{BatchId, Fence, JobId, LeaseId, Timestamp, Version, WorkerId};
 pub use job::{Cancel, Job, JobResult, Progress};
 pub use names::{InvalidName, KindName, QueueName};
 pub use new_job::{Idempotency, NewJob};

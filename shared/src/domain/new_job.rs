@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::dispatch::Band;
 use super::idempotency_key::{Fingerprint, IdempotencyKey};
-use super::ids::{JobId, Timestamp};
+use super::ids::{BatchId, JobId, Timestamp};
 use super::names::{KindName, QueueName};
 use super::payload::Payload;
 
@@ -20,7 +20,7 @@ pub struct Idempotency {
 /// Everything the store keeps of a new job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
-    /// Made by the API; its time is the job's `created_at`.
+    /// Made by the API, or by the client that puts it; its time is the job's `created_at`.
     pub id: JobId,
     /// Selects the handler.
     pub kind: KindName,
@@ -50,6 +50,10 @@ pub struct NewJob {
     pub idempotency: Option<Idempotency>,
     /// W3C trace context, as it came.
     pub traceparent: Option<String>,
+    /// The job that this one repeats.
+    pub retry_of: Option<JobId>,
+    /// The batch that it belongs to.
+    pub batch: Option<BatchId>,
     /// How many ids of this kind may share a dispatch (see [`super::Dispatch`]); at least 1.
     pub dispatch_width: usize,
 }

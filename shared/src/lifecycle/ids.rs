@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::{JobId, LeaseId, WorkerId};
+use crate::domain::{BatchId, JobId, LeaseId, WorkerId};
 
 /// Makes ids.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +13,11 @@ impl IdSource {
     /// A job's id; later ones sort after earlier ones of this process.
     pub fn job(self) -> JobId {
         JobId::new(Uuid::now_v7())
+    }
+
+    /// A batch's id.
+    pub fn batch(self) -> BatchId {
+        BatchId::new(Uuid::now_v7())
     }
 
     /// The id of a worker's incarnation.

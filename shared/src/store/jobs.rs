@@ -1,10 +1,12 @@
 //! What the HTTP API asks of a store.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Change, StoreError};
-use crate::domain::{Dispatch, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status, Version};
+use crate::domain::{Dispatch, Fingerprint, Job, JobId, KindName, NewJob, Payload, QueueName, Status, Version};
 
 /// What became of one submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,10 +74,33 @@ pub struct JobFilter {
     pub kind: Option<KindName>,
     /// Only this queue.
     pub queue: Option<QueueName>,
-    /// Only with this tag.
-    pub tag: Option<String>,
+    /// Only with all of these tags.
+    pub tags: Vec<String>,
+    /// Only with all of these pairs of metadata.
+    pub metadata: BTreeMap<String, String>,
     /// Only the job that holds this key.
     pub idempotency_key: Option<String>,
+}
+
+impl JobFilter {
+    /// Whether a job that was found in another way belongs to the list.
+    pub(crate) fn takes(&self, job: &Job) -> bool {
+        let pairs = || job.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        (self.statuses.is_empty() || self.statuses.contains(&job.status))
+            && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
+            && self.queue.as_ref().is_none_or(|queue| *queue == job.queue)
+            && self.idempotency_key.as_deref().is_none_or(|key| job.idempotency_key.as_deref() == Some(key))
+            && self.tags.iter().all(|tag| job.tags.contains(tag))
+            && (self.metadata.is_empty() || {
+                let pairs: BTreeMap<String, String> = pairs();
+                self.metadata.iter().all(|(name, value)| pairs.get(name) == Some(value))
+            })
+    }
+}
+
+/// Pairs of metadata as a JSON object, which is how they are kept.
+pub(crate) fn metadata_text(pairs: &BTreeMap<String, String>) -> String {
+    serde_json::json!(pairs).to_string()
 }
 
 /// Where a page starts: after (older than) this job.
@@ -110,6 +135,9 @@ pub trait Jobs: Send + Sync {
 
     /// Reads a succeeded job's result, whole. `None`: no such job, or it has no result.
     async fn find_result(&self, id: JobId) -> Result<Option<StoredResult>, StoreError>;
+
+    /// Reads a job's input, whole, to submit it once more. `None`: no such job, or its input is gone.
+    async fn find_input(&self, id: JobId) -> Result<Option<Payload>, StoreError>;
 
     /// Lists jobs, newest first, `limit` at most, starting after `after`.
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError>;

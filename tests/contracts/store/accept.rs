@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raincheck_shared::domain::{Band, Dispatch, NewJob, Payload, Status};
+use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Accepted, StoreError};
 
 use super::against_each_store;
@@ -37,6 +38,8 @@ async fn every_field_of_a_job_comes_back_as_it_went_in(on: &StoreFixture) {
         metadata: Some("{\"order\":\"42\",\"weird\":\"\u{202e}🌧 \\\" ' \u{7f}\"}".to_owned()),
         tags: vec!["march".to_owned(), "with, comma \"and\" 'quotes' {}".to_owned(), "ß🌧\u{202e}\\".to_owned()],
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        retry_of: Some(IdSource.job()),
+        batch: Some(IdSource.batch()),
         ..keyed_job("a key, 'quoted'", 9)
     };
     accepted(on, vec![new.clone()]).await;
@@ -64,6 +67,7 @@ async fn every_field_of_a_job_comes_back_as_it_went_in(on: &StoreFixture) {
     assert_eq!(found.tags, new.tags);
     assert_eq!(found.idempotency_key.as_deref(), Some("a key, 'quoted'"));
     assert_eq!(found.traceparent, new.traceparent);
+    assert_eq!((found.retry_of, found.batch), (new.retry_of, new.batch));
 }
 
 async fn inputs_come_back_byte_for_byte(on: &StoreFixture) {
@@ -89,7 +93,9 @@ async fn inputs_come_back_byte_for_byte(on: &StoreFixture) {
     for (got, new) in claimed.into_iter().zip(jobs) {
         assert_eq!(got.fence.job, new.id);
         assert_eq!(got.input, new.input);
+        assert_eq!(on.store.jobs.find_input(new.id).await.expect("read an input"), Some(new.input));
     }
+    assert_eq!(on.store.jobs.find_input(IdSource.job()).await.expect("read an input"), None);
 }
 
 async fn a_row_that_cannot_be_kept_fails_alone(on: &StoreFixture) {

@@ -49,6 +49,8 @@ pub(super) fn job() -> NewJob {
         tags: Vec::new(),
         idempotency: None,
         traceparent: None,
+        retry_of: None,
+        batch: None,
         dispatch_width: 1,
     }
 }

@@ -1,5 +1,7 @@
 //! Lists: newest first, page by page, by filter.
 
+use std::collections::BTreeMap;
+
 use raincheck_shared::domain::{JobId, NewJob, Status};
 use raincheck_shared::store::JobFilter;
 
@@ -15,6 +17,10 @@ against_each_store! {
 }
 
 /// Every page, to the end.
+fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
 async fn all(on: &StoreFixture, filter: &JobFilter, limit: u32) -> Vec<JobId> {
     let (mut ids, mut after) = (Vec::new(), None);
     for _ in 0..1000 {
@@ -56,8 +62,10 @@ async fn each_filter_finds_its_jobs_and_they_add_up(on: &StoreFixture) {
     let tagged = NewJob { tags: vec!["a".to_owned(), "b \"c\" 🌧".to_owned()], ..job() };
     let almost = NewJob { tags: vec!["a b".to_owned(), "A".to_owned()], ..job() };
     let keyed = keyed_job("the key", 1);
+    let keyed = NewJob { metadata: Some(r#"{"order":"42"}"#.to_owned()), ..keyed };
+    let labelled = NewJob { metadata: Some(r#"{"a.'\"b":"","order":"42"}"#.to_owned()), ..job() };
     let later = NewJob { tags: vec!["a".to_owned()], ..scheduled_job(HOUR) };
-    let jobs = [&plain, &other_kind, &other_queue, &tagged, &almost, &keyed, &later];
+    let jobs = [&plain, &other_kind, &other_queue, &tagged, &almost, &keyed, &labelled, &later];
     accepted(on, jobs.into_iter().cloned().collect()).await;
     let done = running(on, job()).await;
     finished(on, &done, succeeded(b"1")).await;
@@ -66,16 +74,35 @@ async fn each_filter_finds_its_jobs_and_they_add_up(on: &StoreFixture) {
     for (filter, expected) in [
         (JobFilter { kind: Some(kind("test.other")), ..any() }, vec![other_kind.id]),
         (JobFilter { queue: Some(queue("other")), ..any() }, vec![other_queue.id]),
-        (JobFilter { tag: Some("a".to_owned()), ..any() }, vec![later.id, tagged.id]),
-        (JobFilter { tag: Some("b \"c\" 🌧".to_owned()), ..any() }, vec![tagged.id]),
-        (JobFilter { tag: Some("c".to_owned()), ..any() }, vec![]),
+        (JobFilter { tags: vec!["a".to_owned()], ..any() }, vec![later.id, tagged.id]),
+        (JobFilter { tags: vec!["b \"c\" 🌧".to_owned()], ..any() }, vec![tagged.id]),
+        (JobFilter { tags: vec!["c".to_owned()], ..any() }, vec![]),
+        (JobFilter { tags: vec!["b \"c\" 🌧".to_owned(), "a".to_owned()], ..any() }, vec![tagged.id]),
+        (JobFilter { tags: vec!["a".to_owned(), "a b".to_owned()], ..any() }, vec![]),
+        (JobFilter { metadata: pairs(&[("order", "42")]), ..any() }, vec![labelled.id, keyed.id]),
+        (JobFilter { metadata: pairs(&[("order", "42"), ("a.'\"b", "")]), ..any() }, vec![labelled.id]),
+        (JobFilter { metadata: pairs(&[("order", "4")]), ..any() }, vec![]),
+        (JobFilter { metadata: pairs(&[("b", "42")]), ..any() }, vec![]),
+        (
+            JobFilter { metadata: pairs(&[("order", "42")]), idempotency_key: Some("the key".to_owned()), ..any() },
+            vec![keyed.id],
+        ),
+        (
+            JobFilter { metadata: pairs(&[("order", "43")]), idempotency_key: Some("the key".to_owned()), ..any() },
+            vec![],
+        ),
         (JobFilter { idempotency_key: Some("the key".to_owned()), ..any() }, vec![keyed.id]),
         (JobFilter { idempotency_key: Some("no key".to_owned()), ..any() }, vec![]),
         (JobFilter { statuses: vec![Status::Scheduled], ..any() }, vec![later.id]),
         (JobFilter { statuses: vec![Status::Scheduled, Status::Succeeded], ..any() }, vec![done.id, later.id]),
         (JobFilter { statuses: vec![Status::Failed], ..any() }, vec![]),
         (
-            JobFilter { statuses: vec![Status::Queued], kind: Some(kind("test.echo")), tag: Some("a".into()), ..any() },
+            JobFilter {
+                statuses: vec![Status::Queued],
+                kind: Some(kind("test.echo")),
+                tags: vec!["a".to_owned()],
+                ..any()
+            },
             vec![tagged.id],
         ),
         (JobFilter { statuses: vec![Status::Failed], idempotency_key: Some("the key".to_owned()), ..any() }, vec![]),
@@ -84,7 +111,7 @@ async fn each_filter_finds_its_jobs_and_they_add_up(on: &StoreFixture) {
             assert_eq!(all(on, &filter, limit).await, expected, "{filter:?} by {limit}");
         }
     }
-    assert_eq!(all(on, &any(), 10).await.len(), 8);
+    assert_eq!(all(on, &any(), 10).await.len(), 9);
 }
 
 async fn a_listed_job_is_the_whole_job_without_its_result(on: &StoreFixture) {

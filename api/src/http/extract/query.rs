@@ -1,6 +1,7 @@
 //! Query parameters, read strictly: unknown ones, repeated ones and broken encodings are refused, so that a typo never
 //! silently drops a deadline.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use actix_web::HttpRequest;
@@ -49,6 +50,18 @@ impl Query {
             self.fault(name, "is given more than once");
         }
         values.pop()
+    }
+
+    /// All parameters whose names begin so, by the rest of their names; each may be given once.
+    pub(crate) fn prefixed(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        let taken: Vec<_> = self.left.extract_if(.., |(name, _)| name.starts_with(prefix)).collect();
+        let mut values = BTreeMap::new();
+        for (name, value) in taken {
+            if values.insert(name[prefix.len()..].to_owned(), value).is_some() {
+                self.fault(&shown(&name), "is given more than once");
+            }
+        }
+        values
     }
 
     /// The value of a parameter, read by `read`, whose error says what is wrong.

@@ -41,6 +41,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
         "servers": [{ "url": servers }],
         "tags": [
             { "name": "jobs", "description": "Submit jobs, and see what comes of them." },
+            { "name": "kinds", "description": "What can be asked for." },
             { "name": "service", "description": "The service itself." },
         ],
         "paths": paths,

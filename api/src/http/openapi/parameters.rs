@@ -63,7 +63,12 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ),
         ("query.kind", QUERY, "Only jobs of this kind.", name()),
         ("query.queue", QUERY, "Only jobs in this queue.", name()),
-        ("query.tag", QUERY, "Only jobs with this tag.", text()),
+        (
+            "query.tag",
+            QUERY,
+            "Only jobs with all of these tags.",
+            json!({ "type": "array", "items": { "type": "string" } }),
+        ),
         ("idempotency_key", QUERY, "Only the job of this key.", text()),
         ("cursor", QUERY, "`next_cursor` of the page before.", text()),
         (

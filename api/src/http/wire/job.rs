@@ -1,6 +1,6 @@
 //! The Job, exactly as the contract shows it. What does not exist yet is `null`, so that clients can rely on the shape.
 
-use raincheck_shared::domain::{FailedAttempt, Failure, Job, JobResult, Payload, Progress, Timestamp};
+use raincheck_shared::domain::{FailedAttempt, Failure, IdempotencyKey, Job, JobResult, Payload, Progress, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::serde::rfc3339;
@@ -47,8 +47,8 @@ pub(crate) struct JobView<'a> {
     deadline: Option<Timestamp>,
     webhook: NotYet,
     idempotency_key: Option<&'a str>,
-    retry_of: NotYet,
-    batch_id: NotYet,
+    retry_of: Option<String>,
+    batch_id: Option<String>,
     metadata: Box<RawValue>,
     tags: &'a [String],
     trace_id: Option<&'a str>,
@@ -124,10 +124,10 @@ impl<'a> JobView<'a> {
             expires_at: job.expires_at,
             deadline: job.deadline,
             webhook: None,
-            idempotency_key: job.idempotency_key.as_deref(),
-            retry_of: None,
-            batch_id: None,
-            metadata: metadata(job),
+            idempotency_key: shown_key(job),
+            retry_of: job.retry_of.map(|id| id.to_string()),
+            batch_id: job.batch.map(|id| id.to_string()),
+            metadata: metadata(job.metadata.as_deref()),
             tags: &job.tags,
             trace_id: trace_id(job),
             links: links.all(job.id),
@@ -157,9 +157,13 @@ impl<'a> ResultView<'a> {
     }
 }
 
-fn metadata(job: &Job) -> Box<RawValue> {
-    let text = job.metadata.clone().unwrap_or_else(|| "{}".to_owned());
-    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+/// Metadata as it is kept.
+pub(super) fn metadata(text: Option<&str>) -> Box<RawValue> {
+    RawValue::from_string(text.unwrap_or("{}").to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+fn shown_key(job: &Job) -> Option<&str> {
+    job.idempotency_key.as_deref().and_then(IdempotencyKey::shown)
 }
 
 fn trace_id(job: &Job) -> Option<&str> {
@@ -190,6 +194,9 @@ pub(crate) struct JobSummary<'a> {
     #[serde(with = "rfc3339::option")]
     expires_at: Option<Timestamp>,
     idempotency_key: Option<&'a str>,
+    retry_of: Option<String>,
+    batch_id: Option<String>,
+    metadata: Box<RawValue>,
     tags: &'a [String],
     links: JobLinks,
 }
@@ -213,7 +220,10 @@ impl<'a> JobSummary<'a> {
             progress: job.progress.as_ref(),
             error: job.error.as_ref(),
             expires_at: job.expires_at,
-            idempotency_key: job.idempotency_key.as_deref(),
+            idempotency_key: shown_key(job),
+            retry_of: job.retry_of.map(|id| id.to_string()),
+            batch_id: job.batch.map(|id| id.to_string()),
+            metadata: metadata(job.metadata.as_deref()),
             tags: &job.tags,
             links: links.all(job.id),
         }

@@ -17,6 +17,7 @@ pub(crate) struct JobLinks {
     /// `null`: the stream of events does not exist yet
     events: Option<String>,
     cancel: String,
+    retry: String,
 }
 
 impl LinkBase {
@@ -47,6 +48,7 @@ impl LinkBase {
             result: self.result(id),
             events: None,
             cancel: format!("{}/v1/jobs/{id}/cancel", self.0),
+            retry: format!("{}/v1/jobs/{id}/retry", self.0),
         }
     }
 }

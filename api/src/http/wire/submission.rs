@@ -26,6 +26,25 @@ pub(crate) fn read_submission(body: &Bytes) -> Result<ReadSubmission, Problem> {
     }
     let input = fields.raw("input").map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes()));
 
+    let options = read_body_options(&mut fields);
+    if fields.raw("webhook").is_some_and(|webhook| webhook.get() != "null") {
+        fields.fault("webhook", "not supported yet");
+    }
+    Ok(ReadSubmission { kind, input: Payload::json(input), options, findings: fields.finish() })
+}
+
+/// Reads a body that holds options only, for a job whose kind and input are known; nothing means none.
+pub(crate) fn read_retry(body: &[u8]) -> Result<(JobOptions, Vec<Finding>), Problem> {
+    if body.is_empty() {
+        return Ok((JobOptions::default(), Vec::new()));
+    }
+    let mut fields = Fields::of_body(body)?;
+    let options = read_body_options(&mut fields);
+    Ok((options, fields.finish()))
+}
+
+/// Takes all options out of a body.
+fn read_body_options(fields: &mut Fields<'_>) -> JobOptions {
     let mut options = JobOptions {
         queue: fields.text("queue"),
         priority: fields.number("priority", 0, 9).and_then(|n| n.try_into().ok()),
@@ -58,10 +77,7 @@ pub(crate) fn read_submission(body: &Bytes) -> Result<ReadSubmission, Problem> {
         }
         fields.absorb(metadata);
     }
-    if fields.raw("webhook").is_some_and(|webhook| webhook.get() != "null") {
-        fields.fault("webhook", "not supported yet");
-    }
-    Ok(ReadSubmission { kind, input: Payload::json(input), options, findings: fields.finish() })
+    options
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::database::{Database, Lane, Statement};
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal};
 use super::rows::{Cells, millis};
-use crate::domain::{Dispatch, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
+use crate::domain::{BatchId, Dispatch, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// How long a submit waits for the first one with its key to be decided.
@@ -251,6 +251,8 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(column(jobs, width))
         .bind(chunks(jobs))
         .bind(key_wait.to_owned())
+        .bind(column(jobs, |job| job.retry_of.map(JobId::as_uuid)))
+        .bind(column(jobs, |job| job.batch.map(BatchId::as_uuid)))
 }
 
 /// Numbers the dispatches that the jobs will share: one queue, band and kind, no more jobs than any of them allows.

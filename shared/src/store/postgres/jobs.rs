@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
-use crate::domain::{Job, JobId, KindName, NewJob, QueueName, Status};
+use crate::domain::{Job, JobId, KindName, NewJob, Payload, QueueName, Status};
+use crate::store::jobs::metadata_text;
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
@@ -41,13 +42,7 @@ impl Database {
             .map(|row| Cells::of("idempotency_keys", row).get("job_id").map(JobId::new))
             .collect::<Result<_, _>>()?;
         let mut jobs = self.jobs_by_id(&ids, NO_RESULTS).await?;
-        jobs.retain(|job| {
-            after.is_none_or(|after| job.id < after)
-                && (filter.statuses.is_empty() || filter.statuses.contains(&job.status))
-                && filter.kind.as_ref().is_none_or(|kind| *kind == job.kind)
-                && filter.queue.as_ref().is_none_or(|queue| *queue == job.queue)
-                && filter.tag.as_ref().is_none_or(|tag| job.tags.contains(tag))
-        });
+        jobs.retain(|job| after.is_none_or(|after| job.id < after) && filter.takes(job));
         Ok(JobPage { jobs, next: None })
     }
 }
@@ -84,6 +79,15 @@ impl Jobs for Database {
         }))
     }
 
+    async fn find_input(&self, id: JobId) -> Result<Option<Payload>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_input.sql")).bind(id.as_uuid());
+        let rows = self.fetch(Lane::Relaxed, query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (cells, _) = Cells::of_job(row)?;
+        let bytes = Bytes::from(cells.get::<Vec<u8>>("input")?);
+        Ok(Some(Payload { content_type: cells.get("input_type")?, bytes }))
+    }
+
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {
         if let Some(key) = &filter.idempotency_key {
             return self.job_of_key(key, filter, after).await;
@@ -99,7 +103,8 @@ impl Jobs for Database {
             .bind(statuses)
             .bind(filter.kind.as_ref().map(KindName::as_str))
             .bind(filter.queue.as_ref().map(QueueName::as_str))
-            .bind(filter.tag.as_deref());
+            .bind(&filter.tags)
+            .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)));
         let rows = self.fetch(Lane::Relaxed, query).await?;
         let Some(row) = rows.first() else { return Ok(JobPage { jobs: Vec::new(), next: None }) };
         let cells = Cells::of("jobs", row);

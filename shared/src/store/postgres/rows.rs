@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row, Type};
 use uuid::Uuid;
 
-use crate::domain::{Band, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, WorkerId};
+use crate::domain::{Band, BatchId, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, WorkerId};
 use crate::store::{Change, StoreError};
 
 /// The cells of one row of `table`.
@@ -136,6 +136,8 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
         tags: cells.get("tags")?,
         idempotency_key: cells.get("idempotency_key")?,
         traceparent: cells.get("traceparent")?,
+        retry_of: cells.get::<Option<Uuid>>("retry_of")?.map(JobId::new),
+        batch: cells.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),
     })
 }
 

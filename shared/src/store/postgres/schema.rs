@@ -15,11 +15,18 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "create jobs and what waits",
-    include_str!("../../../../migrations/postgres/0001_create_jobs_and_what_waits.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "create jobs and what waits",
+        include_str!("../../../../migrations/postgres/0001_create_jobs_and_what_waits.sql"),
+    ),
+    (
+        4,
+        "add retries, queues and batches",
+        include_str!("../../../../migrations/postgres/0004_add_retries_queues_and_batches.sql"),
+    ),
+];
 
 /// A migration may have to rewrite what is there.
 const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);

@@ -9,7 +9,7 @@ use super::dispatches::{PUBLISH_WITHIN, Place, Waiting};
 use super::file::{failed, failed_or_rejected};
 use super::moves::set_timer;
 use super::rows::{self, Cell};
-use crate::domain::{Fingerprint, IdempotencyKey, JobId, NewJob, Status};
+use crate::domain::{BatchId, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// A text that Postgres could not keep either: both stores refuse the same.
@@ -106,7 +106,9 @@ async fn insert_job(connection: &mut SqliteConnection, new: &NewJob, status: Sta
         .bind(rows::text_list(new.tags.iter().map(String::as_str)))
         .bind(new.idempotency.as_ref().map(|i| i.key.as_str()))
         .bind(&new.traceparent)
-        .bind(&new.input.bytes[..]);
+        .bind(&new.input.bytes[..])
+        .bind(new.retry_of.map(JobId::as_uuid))
+        .bind(new.batch.map(BatchId::as_uuid));
     query.execute(connection).await.map(drop).map_err(failed_or_rejected)
 }
 

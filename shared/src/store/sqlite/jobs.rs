@@ -11,7 +11,8 @@ use super::accept::check_texts;
 use super::file::failed;
 use super::moves::{Along, CancelRequest, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Job, JobId, KindName, NewJob, QueueName, Status, apply};
+use crate::domain::{Command, Job, JobId, KindName, NewJob, Payload, QueueName, Status, apply};
+use crate::store::jobs::metadata_text;
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
@@ -57,6 +58,15 @@ impl Jobs for Sqlite {
             digest: row.digest("result_digest")?,
             bytes: Bytes::from(row.get::<Vec<u8>>("result")?),
         }))
+    }
+
+    async fn find_input(&self, id: JobId) -> Result<Option<Payload>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_input.sql")).bind(id.as_uuid()).bind(self.now());
+        let found = query.fetch_optional(&mut *self.file.reader().await?).await.map_err(failed)?;
+        let Some(row) = found else { return Ok(None) };
+        let row = Cell::of_job(&row, id);
+        let bytes = Bytes::from(row.get::<Vec<u8>>("input")?);
+        Ok(Some(Payload { content_type: row.get("input_type")?, bytes }))
     }
 
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {
@@ -124,9 +134,10 @@ impl Sqlite {
             .bind((!filter.statuses.is_empty()).then(|| rows::text_list(statuses)))
             .bind(filter.kind.as_ref().map(KindName::as_str))
             .bind(filter.queue.as_ref().map(QueueName::as_str))
-            .bind(&filter.tag)
+            .bind((!filter.tags.is_empty()).then(|| rows::text_list(filter.tags.iter().map(String::as_str))))
             .bind(self.now())
-            .bind(i64::from(limit) + 1);
+            .bind(i64::from(limit) + 1)
+            .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)));
         let found = query.fetch_all(&mut *reader).await.map_err(failed)?;
         let mut jobs = found.iter().map(rows::job).collect::<Result<Vec<_>, _>>()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -9,7 +9,9 @@ use sqlx::{Decode, Row, Sqlite, Type};
 use uuid::Uuid;
 
 use super::file::failed;
-use crate::domain::{Band, Cancel, Dispatch, Job, JobId, JobResult, Payload, Progress, Status, Timestamp, WorkerId};
+use crate::domain::{
+    Band, BatchId, Cancel, Dispatch, Job, JobId, JobResult, Payload, Progress, Status, Timestamp, WorkerId,
+};
 use crate::store::StoreError;
 
 /// The last instant that can be kept, the end of the year 9999: whatever lies beyond is then.
@@ -196,6 +198,8 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         tags: row.json("tags")?.unwrap_or_default(),
         idempotency_key: row.get("idempotency_key")?,
         traceparent: row.get("traceparent")?,
+        retry_of: row.get::<Option<Uuid>>("retry_of")?.map(JobId::new),
+        batch: row.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),
     })
 }
 

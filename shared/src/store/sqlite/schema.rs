@@ -10,11 +10,18 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "create jobs and what waits",
-    include_str!("../../../../migrations/sqlite/0001_create_jobs_and_what_waits.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "create jobs and what waits",
+        include_str!("../../../../migrations/sqlite/0001_create_jobs_and_what_waits.sql"),
+    ),
+    (
+        4,
+        "add retries, queues and batches",
+        include_str!("../../../../migrations/sqlite/0004_add_retries_queues_and_batches.sql"),
+    ),
+];
 
 fn migrator() -> Migrator {
     let migration = |(version, name, text): (i64, &'static str, &'static str)| {

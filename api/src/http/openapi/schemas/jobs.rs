@@ -12,11 +12,12 @@ use super::shapes::{
 pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
     vec![
         ("Submission", submission(settings)),
-        ("Valid", answer(&json!({ "valid": { "const": true }, "kind": name() }))),
+        ("Retry", options(settings)),
+        ("Valid", valid()),
         ("Job", job()),
         ("JobSummary", job_summary()),
         ("JobPage", page("jobs", "JobSummary")),
-        ("JobLinks", links(&["self", "result", "events", "cancel"])),
+        ("JobLinks", links(&["self", "result", "events", "cancel", "retry"])),
         ("Status", json!({ "type": "string", "enum": Status::ALL.map(Status::as_str) })),
         ("Progress", progress()),
         ("Cancel", cancel()),
@@ -32,7 +33,18 @@ pub(in super::super) fn tags(settings: &Settings) -> Value {
 }
 
 fn submission(settings: &Settings) -> Value {
-    let mut schema = request(&json!({
+    let mut schema = options(settings);
+    schema["properties"]["webhook"] = json!({ "type": "null", "description": "Reserved." });
+    schema["properties"]["kind"] = name();
+    schema["properties"]["input"] =
+        json!({ "description": "What the handler is given, byte for byte; it must meet the kind's schema." });
+    schema["required"] = json!(["kind"]);
+    schema
+}
+
+/// What a submission holds besides its kind and input.
+fn options(settings: &Settings) -> Value {
+    request(&json!({
         "queue": name(),
         "priority": { "type": "integer", "minimum": 0, "maximum": 9, "default": 5, "description": "The higher the sooner." },
         "run_at": { "type": "string", "format": "date-time", "description": "Not before then." },
@@ -47,19 +59,33 @@ fn submission(settings: &Settings) -> Value {
             "result": described(&duration(), "How long the ended job is kept."),
         })),
         "max_attempts": { "type": "integer", "minimum": 1, "maximum": 1000 },
-        "webhook": { "type": "null", "description": "Reserved." },
         "metadata": {
             "type": "object", "maxProperties": settings.jobs.max_metadata,
             "propertyNames": kept_text(1, 64), "additionalProperties": kept_text(0, 512),
         },
         "tags": tags(settings),
         "validate_only": { "type": "boolean", "description": "Only say whether it would be accepted; nothing is kept." },
-    }));
-    schema["properties"]["kind"] = name();
-    schema["properties"]["input"] =
-        json!({ "description": "What the handler is given, byte for byte; it must meet the kind's schema." });
-    schema["required"] = json!(["kind"]);
-    schema
+    }))
+}
+
+/// What would be accepted.
+fn valid() -> Value {
+    answer(&json!({
+        "valid": { "const": true },
+        "kind": name(),
+        "queue": name(),
+        "priority": { "type": "integer", "minimum": 0, "maximum": 9 },
+        "run_at": or_null(&instant()),
+        "start_by": or_null(&described(&instant(), "It expires if it has not started by then.")),
+        "deadline": or_null(&instant()),
+        "timeouts": answer(&json!({ "run": duration() })),
+        "retention": answer(&json!({ "result": duration() })),
+        "max_attempts": count(1),
+        "retry_of": or_null(&job_id()),
+        "metadata": { "type": "object", "additionalProperties": text() },
+        "tags": { "type": "array", "items": text() },
+        "input": answer(&json!({ "content_type": text(), "size": count(0) })),
+    }))
 }
 
 fn job_summary() -> Value {
@@ -80,6 +106,9 @@ fn job_summary() -> Value {
         "error": or_null(&of("Failure")),
         "expires_at": or_null(&described(&instant(), "When it will be forgotten, once it has ended.")),
         "idempotency_key": or_null(&text()),
+        "retry_of": or_null(&described(&job_id(), "The job that this one repeats.")),
+        "batch_id": or_null(&described(&job_id(), "The batch that it belongs to.")),
+        "metadata": { "type": "object", "additionalProperties": text() },
         "tags": { "type": "array", "items": text() },
         "links": of("JobLinks"),
     }))
@@ -98,9 +127,6 @@ fn job() -> Value {
         "attempts": { "type": "array", "items": of("FailedAttempt"), "description": "Attempts that failed, oldest first." },
         "deadline": or_null(&instant()),
         "webhook": { "type": "null", "description": "Reserved." },
-        "retry_of": { "type": "null", "description": "Reserved." },
-        "batch_id": { "type": "null", "description": "Reserved." },
-        "metadata": { "type": "object", "additionalProperties": text() },
         "trace_id": { "type": ["string", "null"], "pattern": "^[0-9a-f]{32}$" },
     });
     for (name, field) in more.as_object().into_iter().flatten() {

@@ -5,6 +5,7 @@
 //! `null`.
 
 mod jobs;
+mod kinds;
 mod service;
 mod shapes;
 
@@ -16,6 +17,6 @@ pub(super) use shapes::{duration, instant, job_id, name};
 
 /// Every schema by its name.
 pub(super) fn components(settings: &Settings) -> Map<String, Value> {
-    let all = [jobs::schemas(settings), service::schemas()];
+    let all = [jobs::schemas(settings), kinds::schemas(), service::schemas()];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

@@ -7,11 +7,11 @@ WITH batch AS MATERIALIZED (
     FROM set_config('lock_timeout', $20, true), unnest(
         $1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::bigint[], $13::text[], $14::text[],
-        $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[]
+        $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $21::uuid[], $22::uuid[]
     ) AS b (
         id, kind, queue, priority, input, input_type, run_at,
         expire_at, deadline, run_timeout_ms, max_attempts, retention_seconds, metadata, tags,
-        key, fingerprint, traceparent, dispatch_width, chunk
+        key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id
     )
 ),
 won AS (
@@ -27,11 +27,11 @@ fresh AS MATERIALIZED (
 kept AS (
     INSERT INTO jobs (
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
-        retention_seconds, metadata, tags, idempotency_key, traceparent, dispatch_width, status
+        retention_seconds, metadata, tags, idempotency_key, traceparent, dispatch_width, status, retry_of, batch_id
     )
     SELECT
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
-        retention_seconds, metadata, tags::text[], key, traceparent, dispatch_width, status
+        retention_seconds, metadata, tags::text[], key, traceparent, dispatch_width, status, retry_of, batch_id
     FROM fresh
 ),
 timed AS (

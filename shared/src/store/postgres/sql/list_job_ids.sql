@@ -6,7 +6,8 @@ WITH seen AS MATERIALIZED (
         AND (cardinality($4::text[]) = 0 OR status = ANY($4))
         AND ($5::text IS NULL OR kind = $5)
         AND ($6::text IS NULL OR queue = $6)
-        AND ($7::text IS NULL OR $7 = ANY(tags))
+        AND (cardinality($7::text[]) = 0 OR $7 <@ tags)
+        AND ($8::text IS NULL OR metadata::jsonb @> $8::jsonb)
     ) AS matches
     FROM jobs
     WHERE id < $1

@@ -1,6 +1,7 @@
 SELECT id, kind, queue, priority, status, version, attempt, max_attempts, worker, run_at, next_attempt_at, started_at,
     finished_at, expires_at, deadline, run_timeout_ms, retention_seconds, cancel_requested_at, cancel_reason,
-    cancel_acknowledged_at, progress, error, attempts, metadata, tags, idempotency_key, traceparent, result_type,
+    cancel_acknowledged_at, progress, error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id,
+    result_type,
     result_digest, length(result) AS result_size, NULL AS inline
 FROM jobs
 WHERE id < ?1 AND id >= ?2
@@ -8,7 +9,14 @@ WHERE id < ?1 AND id >= ?2
     AND (?4 IS NULL OR status IN (SELECT value FROM json_each(?4)))
     AND (?5 IS NULL OR kind = ?5)
     AND (?6 IS NULL OR queue = ?6)
-    AND (?7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?7))
+    AND (?7 IS NULL OR NOT EXISTS (
+        SELECT 1 FROM json_each(?7) AS wanted
+        WHERE NOT EXISTS (SELECT 1 FROM json_each(jobs.tags) AS had WHERE had.value = wanted.value)))
+    AND (?10 IS NULL OR NOT EXISTS (
+        SELECT 1 FROM json_each(?10) AS wanted
+        WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(coalesce(jobs.metadata, '{}')) AS had
+            WHERE had.key = wanted.key AND had.value = wanted.value)))
     AND (expires_at IS NULL OR expires_at > ?8)
 ORDER BY id DESC
 LIMIT ?9

@@ -1,0 +1,78 @@
+//! A job once more: what it takes to submit again what an ended job had asked for.
+//!
+//! The new job is a submission like any other, so that it meets the limits, the schema and the room of today. The old one
+//! stays as it is.
+
+use std::sync::Arc;
+
+use raincheck_shared::domain::{IdempotencyKey, Job, JobId, Status};
+
+use super::desk::Desk;
+use super::{JobOptions, Refusal, Submission};
+
+/// What a request to try a job once more comes to.
+#[derive(Debug)]
+pub(crate) enum Retry {
+    /// This is to be submitted.
+    Submission(Box<Submission>),
+    /// The same request was kept before, and the input has gone since.
+    Repeated(Arc<Job>),
+}
+
+impl Desk {
+    /// Makes a submission of a job that ended without a result. `given`: options that are to be different; what they leave
+    /// out is as it was, but for instants, which were about the first time. A job that has not ended is refused, since it
+    /// would run twice at once; and one that has succeeded, since a list that is a moment old, or a second click, would
+    /// then do its work again. To do that on purpose is to submit it anew.
+    pub(crate) async fn retry(
+        &self,
+        id: JobId,
+        given: JobOptions,
+        key: Option<IdempotencyKey>,
+        traceparent: Option<String>,
+    ) -> Result<Retry, Refusal> {
+        let old = self.job(id).await?;
+        match old.status {
+            Status::Failed | Status::Canceled | Status::Expired => {}
+            Status::Succeeded => return Err(Refusal::Succeeded(id)),
+            Status::Scheduled | Status::Queued | Status::InProgress | Status::Retrying => {
+                return Err(Refusal::NotEnded(id));
+            }
+        }
+        let input = self.calls.ask(move |store| async move { store.jobs.find_input(id).await }).await?;
+        let Some(input) = input else { return self.repeated(id, key.as_ref()).await };
+        let options = JobOptions {
+            queue: given.queue.or_else(|| Some(old.queue.to_string())),
+            priority: given.priority.or(Some(old.priority)),
+            run_timeout: given.run_timeout.or(Some(old.run_timeout)),
+            result_retention: given.result_retention.or(Some(old.retention)),
+            max_attempts: given.max_attempts.or(Some(old.max_attempts)),
+            metadata: if given.metadata.is_empty() { metadata(&old) } else { given.metadata },
+            tags: if given.tags.is_empty() { old.tags.clone() } else { given.tags },
+            ..given
+        };
+        let kind = old.kind.to_string();
+        let submission = Submission { kind, input, options, key, id: None, retry_of: Some(id), traceparent };
+        Ok(Retry::Submission(Box::new(submission)))
+    }
+
+    async fn repeated(&self, id: JobId, key: Option<&IdempotencyKey>) -> Result<Retry, Refusal> {
+        if let Some(key) = key
+            && let Some(holder) = self.holder(key).await?
+        {
+            let job = self.job(holder).await?;
+            return if job.retry_of == Some(id) {
+                Ok(Retry::Repeated(job))
+            } else {
+                Err(Refusal::KeyReused { first: holder })
+            };
+        }
+        // Forgotten between the two reads, or known and without its input.
+        self.job(id).await?;
+        Err(Refusal::InputGone(id))
+    }
+}
+
+fn metadata(job: &Job) -> std::collections::BTreeMap<String, String> {
+    job.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}

@@ -1,0 +1,69 @@
+//! What would be accepted: a submission with everything that it left out.
+
+use raincheck_shared::config::format_duration;
+use raincheck_shared::domain::{NewJob, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::serde::rfc3339;
+
+use super::job::metadata;
+
+/// The answer to `validate_only`.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlanView<'a> {
+    valid: bool,
+    kind: &'a str,
+    queue: &'a str,
+    priority: u8,
+    #[serde(with = "rfc3339::option")]
+    run_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    start_by: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    deadline: Option<Timestamp>,
+    timeouts: Timeouts,
+    retention: Retention,
+    max_attempts: i32,
+    retry_of: Option<String>,
+    metadata: Box<RawValue>,
+    tags: &'a [String],
+    input: Input<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Timeouts {
+    run: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Retention {
+    result: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Input<'a> {
+    content_type: &'a str,
+    size: usize,
+}
+
+impl<'a> PlanView<'a> {
+    /// What would be kept.
+    pub(crate) fn new(job: &'a NewJob) -> Self {
+        Self {
+            valid: true,
+            kind: job.kind.as_str(),
+            queue: job.queue.as_str(),
+            priority: job.priority,
+            run_at: job.run_at,
+            start_by: job.start_by,
+            deadline: job.deadline,
+            timeouts: Timeouts { run: format_duration(job.run_timeout) },
+            retention: Retention { result: format_duration(job.retention) },
+            max_attempts: job.max_attempts,
+            retry_of: job.retry_of.map(|id| id.to_string()),
+            metadata: metadata(job.metadata.as_deref()),
+            tags: &job.tags,
+            input: Input { content_type: &job.input.content_type, size: job.input.bytes.len() },
+        }
+    }
+}
