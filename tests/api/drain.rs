@@ -55,3 +55,16 @@ async fn idle_connections_do_not_hold_up_a_stop() {
     assert!(served.stop().await);
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn an_event_stream_ends_at_once_so_that_its_client_goes_elsewhere() {
+    let served = Served::idle().await;
+    let id = served.client.submit("echo", &json!(1)).await;
+    let mut stream = served.client.events(&id, None).await;
+    assert_eq!(stream.event().await.unwrap().name, "snapshot");
+    let started = now();
+    served.begin_to_stop();
+    assert_eq!(stream.event().await, None);
+    assert!(served.stop().await);
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}

@@ -2,6 +2,7 @@
 
 mod api_killed;
 mod embedded_killed;
+mod events_followed;
 mod postgres_away;
 mod rabbitmq_away;
 mod replicas;

@@ -12,16 +12,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::acceptance::{Examined, examine, fresh_job};
 use super::admission::Admission;
+use super::follower::{Followed, Follower, has_passed};
 use super::health::Health;
 use super::intake::Intake;
 use super::reads::Reads;
 use super::store_calls::StoreCalls;
-use super::waits::{Interest, Waits};
+use super::waits::Waits;
 use super::{Fault, FaultKind, Field, Readiness, Refusal, Rejection, Submission};
 use crate::upkeep::Depths;
-
-/// A pause before a job is read again that seemed to have moved and had not.
-const SECOND_LOOK: Duration = Duration::from_millis(100);
 
 /// What connects the endpoints with the repair loops of the same process.
 #[derive(Debug)]
@@ -178,7 +176,7 @@ impl Desk {
         }
         self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
 
-        let interest = (!patience.is_zero()).then(|| self.waits.interest(new.id));
+        let follower = (!patience.is_zero()).then(|| self.follower(new.id));
         let sent = new.idempotency.clone();
         let mut fresh = fresh_job(&new, raincheck_shared::domain::Status::Queued);
         let accepted = self.intake.accept(new).await;
@@ -189,14 +187,14 @@ impl Desk {
             Accepted::New { status, .. } => {
                 fresh.status = status;
                 let job = Arc::new(fresh);
-                let job = match interest {
-                    Some(interest) => self.follow(interest, job, None, patience).await,
+                let job = match follower {
+                    Some(follower) => self.follow(follower, job, None, patience).await,
                     None => job,
                 };
                 Ok(Submitted { job, replayed: false })
             }
             Accepted::Known { first, fingerprint } => {
-                drop(interest);
+                drop(follower);
                 if sent.is_none_or(|sent| sent.fingerprint != fingerprint) {
                     return Err(Refusal::KeyReused { first }.into());
                 }
@@ -244,50 +242,32 @@ impl Desk {
             return self.job(id).await;
         }
         // First the interest, then the read: a change in between is heard of.
-        let interest = self.waits.interest(id);
+        let follower = self.follower(id);
         let job = self.job(id).await?;
-        Ok(self.follow(interest, job, seen, patience).await)
+        Ok(self.follow(follower, job, seen, patience).await)
+    }
+
+    /// Watches a job for somebody who will read it next, version after version.
+    pub(crate) fn follower(&self, id: JobId) -> Follower {
+        Follower::new(id, self.waits.interest(id), self.reads.clone(), self.shutdown.clone())
     }
 
     async fn follow(
         &self,
-        mut interest: Interest,
-        mut job: Arc<Job>,
+        mut follower: Follower,
+        job: Arc<Job>,
         seen: Option<Version>,
         patience: Duration,
     ) -> Arc<Job> {
-        let id = job.id;
-        let has_moved = |job: &Job| job.status.is_done() || seen.is_some_and(|seen| job.version > seen);
-        let mut over = std::pin::pin!(async {
-            tokio::select! {
-                () = tokio::time::sleep(patience) => {}
-                () = self.shutdown.begun() => {}
-            }
-        });
-        while !has_moved(&job) {
-            let last = tokio::select! {
-                biased;
-                () = &mut over => true,
-                () = interest.moved(seen) => false,
-            };
-            match self.reads.find(id).await {
-                Ok(Some(read)) => job = read,
-                // Forgotten meanwhile, or the store is away: what was known when it last answered.
-                Ok(None) => return job,
-                Err(_) if last => return job,
-                Err(_) => {}
-            }
-            if last {
-                return job;
-            }
-            if !has_moved(&job) {
-                tokio::select! {
-                    () = &mut over => return job,
-                    () = tokio::time::sleep(SECOND_LOOK) => {}
-                }
-            }
+        if has_passed(&job, seen) {
+            return job;
         }
-        job
+        match follower.moved(seen, patience).await {
+            Followed::Moved(job) => job,
+            // What it has come to meanwhile, or, if the store is away, what was known when it last answered.
+            Followed::Unmoved | Followed::Draining => self.reads.find(job.id).await.ok().flatten().unwrap_or(job),
+            Followed::Gone => job,
+        }
     }
 
     /// Reads a succeeded job's result. `None`: it has none (any more).

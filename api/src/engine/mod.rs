@@ -6,6 +6,7 @@
 //! - `intake`: keeps jobs, batched
 //! - `reads`: reads jobs, batched
 //! - `waits`: wakes those who wait for a job to move
+//! - `follower`: one client's look at one job, as it moves
 //! - `admission`: refuses what a queue has no room for
 //! - `store_calls`: all other calls to the store
 //! - `health`: whether requests should come here
@@ -15,6 +16,7 @@ mod acceptance;
 mod admission;
 mod desk;
 mod fingerprint;
+mod follower;
 mod health;
 mod intake;
 mod reads;
@@ -27,6 +29,7 @@ mod waits;
 pub(crate) use acceptance::{Fault, FaultKind, Rejection};
 pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
+pub(crate) use follower::{Followed, Follower};
 pub(crate) use health::Readiness;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry::Retry;

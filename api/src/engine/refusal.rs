@@ -65,6 +65,13 @@ pub(crate) enum Refusal {
     ExpiredJob(JobId),
 }
 
+impl Refusal {
+    /// Whether it says nothing about what was asked for: the store cannot be asked at the moment.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Busy | Self::StoreSilent(_) | Self::StoreAway | Self::Migrating)
+    }
+}
+
 impl From<StoreError> for Refusal {
     /// Logs what clients are not told: the causes may name hosts and files.
     fn from(error: StoreError) -> Self {

@@ -46,6 +46,7 @@ codes! {
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;
     RouteNotFound = NOT_FOUND, "route-not-found", "There is nothing at this path", retryable: false;
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method", retryable: false;
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing here has a type that the request accepts", retryable: false;
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body's type is not taken here",
         retryable: false;
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time", retryable: true;
@@ -79,6 +80,7 @@ impl Code {
         match status {
             StatusCode::NOT_FOUND => Self::RouteNotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::NOT_ACCEPTABLE => Self::NotAcceptable,
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,

@@ -7,15 +7,18 @@
 //! - `problem`, `code`, `refusals`: everything that is not a success
 //! - `openapi`: what all of it takes and answers, for programs
 //! - `every_request`: what happens around each request; `bare_errors`: what happens before there is one
+//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on
 
 mod answer;
 mod bare_errors;
 mod cancel_job;
 mod code;
+mod event_stream;
 mod every_request;
 mod extract;
 mod front;
 mod get_job;
+mod get_job_events;
 mod get_openapi;
 mod get_result;
 mod index;
@@ -25,6 +28,7 @@ pub mod laws;
 mod list_jobs;
 mod livez;
 mod openapi;
+mod patient_writes;
 mod problem;
 mod put_job;
 mod readyz;

@@ -7,8 +7,8 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    cancel_job, get_job, get_openapi, get_result, index, kinds, list_jobs, livez, put_job, readyz, retry_job,
-    submit_job, submit_raw,
+    cancel_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, put_job, readyz,
+    retry_job, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -33,6 +33,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
                 .route(web::put().to(put_job::put_job)),
         )
         .service(at("/v1/jobs/{id}/result", "GET, HEAD").route(read().to(get_result::get_result)))
+        .service(at("/v1/jobs/{id}/events", "GET, HEAD").route(read().to(get_job_events::get_job_events)))
         .service(at("/v1/jobs/{id}/cancel", "POST").route(web::post().to(cancel_job::cancel_job)))
         .service(at("/v1/jobs/{id}/retry", "POST").route(web::post().to(retry_job::retry_job)))
         .service(at("/livez", "GET, HEAD").route(read().to(livez::livez)))

@@ -17,6 +17,7 @@ use raincheck_shared::config::HttpSettings;
 use super::Front;
 use super::bare_errors::Connection;
 use super::every_request::every_request;
+use super::patient_writes::PatientWrites;
 use super::routes::routes;
 
 /// Longer than the usual proxy keeps an idle connection, so that it is never us who closes one under a request.
@@ -27,6 +28,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 const BACKLOG: u32 = 1024;
 /// How long a connection lingers on which a body was refused, so that the client reads why.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a client may take nothing of what is written for it.
+const STALL: Duration = Duration::from_mins(1);
 
 /// Binds the socket. The server begins to accept when it is first polled; its threads are its own.
 ///
@@ -59,7 +63,7 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
             // Answers are written whole: waiting for more of them would only delay them.
             let _ = io.set_nodelay(true);
             let peer = io.peer_addr().ok();
-            Ok::<_, DispatchError>((Connection::new(io), Protocol::Http1, peer))
+            Ok::<_, DispatchError>((Connection::new(PatientWrites::new(io, STALL)), Protocol::Http1, peer))
         })
         .and_then(http)
     })?;

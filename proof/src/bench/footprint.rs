@@ -10,6 +10,9 @@ use crate::stage::wait::alongside;
 
 /// Held polls at once.
 const POLLS: usize = 10_000;
+/// Open streams of events at once, and the jobs that they are of.
+const STREAMS: usize = 10_000;
+const STREAMED: usize = 1_000;
 /// Jobs that a worker runs at once.
 const SLEEPS: usize = 1_000;
 
@@ -48,6 +51,10 @@ pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
         assert_eq!(poll.await.unwrap(), 200);
     }
 
+    let streams = streams(rig, figures).await;
+    drop(streams);
+
+    let mut connection = Connection::open(&rig.address).await;
     for _ in 0..SLEEPS {
         let body = "{\"seconds\": 15}";
         let request = format!(
@@ -61,6 +68,27 @@ pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
     rig.cluster.until_count(running, i64::try_from(SLEEPS).unwrap(), Duration::from_secs(14)).await;
     figures.note("memory: worker, 1,000 running jobs", resident(rig.cluster.process("worker")), "MiB", "≤ 100");
     rig.all_done().await;
+}
+
+/// Memory of an API, started anew, with many open streams of events that have each said how things stand.
+async fn streams(rig: &mut Rig, figures: &mut Figures) -> Vec<Connection> {
+    let api = rig.cluster.api("api").await;
+    api.address().clone_into(&mut rig.address);
+    let mut connection = Connection::open(&rig.address).await;
+    let mut ids = Vec::with_capacity(STREAMED);
+    for _ in 0..STREAMED {
+        ids.push(load::id_of(connection.ask(&load::submit("later")).await.body));
+    }
+    let mut streams = Vec::with_capacity(STREAMS);
+    for n in 0..STREAMS {
+        let mut stream = Connection::open(&rig.address).await;
+        let head = stream.ask(&load::read(&format!("/v1/jobs/{}/events", ids[n % STREAMED]))).await;
+        assert_eq!(head.status, 200);
+        stream.until("event: snapshot").await;
+        streams.push(stream);
+    }
+    figures.note("memory: API, 10,000 open event streams", resident(rig.cluster.process("api")), "MiB", "< 300");
+    streams
 }
 
 /// Resident memory of a process in MiB.

@@ -54,6 +54,16 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Reads on, after the head of an answer without a length, until this was said.
+    pub async fn until(&mut self, said: &str) {
+        while !self.read.windows(said.len()).any(|part| part == said.as_bytes()) {
+            assert!(self.stream.read_buf(&mut self.read).await.unwrap() > 0, "the server hung up");
+        }
+        self.read = Vec::new();
+    }
+}
+
 /// A submit of the kind `echo` with an input of 256 bytes, to be answered at once.
 pub fn submit(queue: &str) -> Vec<u8> {
     let input = format!("\"{}\"", "x".repeat(254));

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::contract::{CONTRACT, Contract};
+use super::events::EventStream;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ impl Answer {
 pub struct Client {
     base: String,
     http: reqwest::Client,
+    /// For what has no end of its own.
+    endless: reqwest::Client,
     contract: Option<&'static Contract>,
 }
 
@@ -53,7 +56,8 @@ impl Client {
     /// The same for load, where checking would cost too much, and for other releases, which have other documents.
     pub fn unchecked(address: &str) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(70)).no_proxy().build().unwrap();
-        Self { base: format!("http://{address}"), http, contract: None }
+        let endless = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { base: format!("http://{address}"), http, endless, contract: None }
     }
 
     /// `HOST:PORT`.
@@ -91,6 +95,21 @@ impl Client {
         body: impl Into<reqwest::Body>,
     ) -> Answer {
         self.try_send(method, path, headers, body).await.unwrap()
+    }
+
+    /// Opens a stream of events. `Err` when there is no answer, or another than 200.
+    pub async fn try_events(&self, path: &str, headers: &[(&str, &str)]) -> Result<EventStream, reqwest::Error> {
+        let mut request = self.endless.get(format!("{}{path}", self.base)).header("accept", "text/event-stream");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ok(EventStream::new(request.send().await?.error_for_status()?))
+    }
+
+    /// Opens the stream of a job's events; `seen`: the `Last-Event-ID`.
+    pub async fn events(&self, id: &str, seen: Option<&str>) -> EventStream {
+        let headers: Vec<_> = seen.map(|seen| ("last-event-id", seen)).into_iter().collect();
+        self.try_events(&format!("/v1/jobs/{id}/events"), &headers).await.unwrap()
     }
 
     /// Submits a job of `kind` with a JSON input.

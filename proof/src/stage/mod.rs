@@ -4,6 +4,7 @@ pub mod client;
 pub mod cluster;
 pub mod contract;
 pub mod disk;
+pub mod events;
 pub mod process;
 pub mod services;
 pub mod temp;

@@ -1,8 +1,10 @@
 //! What requests carry outside of their JSON: headers, paths, queries, and the bounded body.
 
+mod accept;
 mod body;
 mod conditional;
 mod job_id;
+mod last_event_id;
 mod media_type;
 mod prefer;
 mod query;
@@ -12,9 +14,11 @@ mod trace;
 use actix_web::HttpRequest;
 use raincheck_shared::domain::IdempotencyKey;
 
+pub(crate) use accept::Accept;
 pub(crate) use body::read_body;
 pub(crate) use conditional::IfNoneMatch;
 pub(crate) use job_id::job_id;
+pub(crate) use last_event_id::last_event_id;
 pub(crate) use media_type::{json_body, raw_body};
 pub(crate) use prefer::Prefer;
 pub(crate) use query::{Query, encode};

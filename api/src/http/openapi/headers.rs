@@ -42,6 +42,7 @@ const ALL: &[Header] = &[
     Header("Content-Digest", "SHA-256 of the body (RFC 9530).", digest),
     Header("Repr-Digest", "SHA-256 of the whole of which this is a part (RFC 9530).", digest),
     Header("Content-Disposition", "`attachment` for what a browser would run.", || json!({ "const": "attachment" })),
+    Header("X-Accel-Buffering", "Always `no`: proxies pass each event on as it comes.", || json!({ "const": "no" })),
     Header("Content-Security-Policy", "Keeps a browser from running what is inside.", text),
 ];
 

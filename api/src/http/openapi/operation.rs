@@ -164,7 +164,7 @@ impl Answer {
 
     /// What can be done with a job whose id is in this answer.
     pub(crate) fn leads_to_job(self, expression: &str) -> Self {
-        ["getJob", "getResult", "cancelJob", "retryJob"]
+        ["getJob", "getJobEvents", "getResult", "cancelJob", "retryJob"]
             .iter()
             .fold(self, |answer, to| answer.leads_to(to, "id", expression))
     }

@@ -42,6 +42,12 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("Range", HEADER, "One range of bytes; anything else is ignored (RFC 9110).", text()),
         ("If-Range", HEADER, "The entity tag that the range is for.", text()),
         (
+            "Last-Event-ID",
+            HEADER,
+            "The id of the last event that was seen; what is none of ours counts as nothing seen.",
+            text(),
+        ),
+        (
             "Idempotency-Key",
             HEADER,
             "A request with the same key and the same content is the same request: 1 to 255 printable ASCII \

@@ -2,8 +2,8 @@
 
 use super::Operation;
 use crate::http::{
-    cancel_job, get_job, get_openapi, get_result, index, kinds, list_jobs, livez, put_job, readyz, retry_job,
-    submit_job, submit_raw,
+    cancel_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, put_job, readyz,
+    retry_job, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -15,6 +15,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/jobs/{id}", "get", get_job::operation()),
         ("/v1/jobs/{id}", "put", put_job::operation()),
         ("/v1/jobs/{id}/result", "get", get_result::operation()),
+        ("/v1/jobs/{id}/events", "get", get_job_events::operation()),
         ("/v1/jobs/{id}/cancel", "post", cancel_job::operation()),
         ("/v1/jobs/{id}/retry", "post", retry_job::operation()),
         ("/v1/kinds", "get", kinds::list_operation()),

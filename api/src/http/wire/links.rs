@@ -14,8 +14,7 @@ pub(crate) struct JobLinks {
     #[serde(rename = "self")]
     itself: String,
     result: String,
-    /// `null`: the stream of events does not exist yet
-    events: Option<String>,
+    events: String,
     cancel: String,
     retry: String,
 }
@@ -46,7 +45,7 @@ impl LinkBase {
         JobLinks {
             itself: self.job(id),
             result: self.result(id),
-            events: None,
+            events: format!("{}/v1/jobs/{id}/events", self.0),
             cancel: format!("{}/v1/jobs/{id}/cancel", self.0),
             retry: format!("{}/v1/jobs/{id}/retry", self.0),
         }
