@@ -98,7 +98,12 @@ async fn a_change_that_nobody_announced_is_seen_within_seconds() {
     let change = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         // Behind the back of the API: no wake-up tells of it.
-        served.store.jobs.cancel_job(job, None, Duration::from_secs(1)).await.unwrap();
+        served
+            .store
+            .jobs
+            .cancel_job(&raincheck_shared::domain::TenantName::default(), job, None, Duration::from_secs(1))
+            .await
+            .unwrap();
     };
     let started = now();
     let (held, ()) = tokio::join!(get(&served.client, &path, &[]), change);

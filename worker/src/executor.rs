@@ -135,6 +135,7 @@ impl Attempt<'_> {
         let job = self.job;
         Context {
             job_id: job.fence.job,
+            tenant: job.tenant.clone(),
             kind: job.kind.clone(),
             attempt: job.fence.attempt,
             max_attempts: job.max_attempts,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use raincheck_shared::domain::{FailureCode, JobId, KindName, Payload, Progress};
+use raincheck_shared::domain::{FailureCode, JobId, KindName, Payload, Progress, TenantName};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -100,6 +100,7 @@ impl HandlerError {
 #[derive(Debug, Clone)]
 pub struct Context {
     pub(crate) job_id: JobId,
+    pub(crate) tenant: TenantName,
     pub(crate) kind: KindName,
     pub(crate) attempt: i32,
     pub(crate) max_attempts: i32,
@@ -123,6 +124,7 @@ impl Context {
         let canceled = CancellationToken::new();
         let context = Self {
             job_id,
+            tenant: TenantName::default(),
             kind,
             attempt: 1,
             max_attempts: 1,
@@ -138,6 +140,11 @@ impl Context {
     /// The job; the same in every attempt.
     pub fn job_id(&self) -> JobId {
         self.job_id
+    }
+
+    /// Whose job it is; `default` when callers need no keys.
+    pub fn tenant(&self) -> &TenantName {
+        &self.tenant
     }
 
     /// The job's kind.

@@ -162,9 +162,11 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
 
     NewJob {
         id: submission.id.unwrap_or_else(|| IdSource.job()),
+        tenant: submission.tenant.clone(),
         kind: kind.name.clone(),
         queue: queue(options, kind, settings, faults),
         priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
+        express: false,
         input: submission.input.clone(),
         run_at,
         start_by,
@@ -302,6 +304,7 @@ fn check_tags(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
 pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
     Job {
         id: new.id,
+        tenant: new.tenant.clone(),
         kind: new.kind.clone(),
         queue: new.queue.clone(),
         priority: new.priority,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raincheck_shared::broker::{Broker, Signal, Wakeups};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, NewJob, Version};
+use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
 use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, Store, StoredResult};
 use tokio::sync::{mpsc, watch};
@@ -164,7 +164,7 @@ impl Desk {
             // A repeated request is answered as the first was, even once its deadline has passed.
             let only_late = faults.iter().all(|fault| fault.kind != FaultKind::Invalid);
             let repeated = match &submission.key {
-                Some(key) if only_late => self.holder(key).await?.is_some(),
+                Some(key) if only_late => self.holder(&submission.tenant, key).await?.is_some(),
                 _ => false,
             };
             if !repeated {
@@ -176,7 +176,7 @@ impl Desk {
         }
         self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
 
-        let follower = (!patience.is_zero()).then(|| self.follower(new.id));
+        let follower = (!patience.is_zero()).then(|| self.follower(&new.tenant, new.id));
         let sent = new.idempotency.clone();
         let mut fresh = fresh_job(&new, raincheck_shared::domain::Status::Queued);
         let accepted = self.intake.accept(new).await;
@@ -198,7 +198,7 @@ impl Desk {
                 if sent.is_none_or(|sent| sent.fingerprint != fingerprint) {
                     return Err(Refusal::KeyReused { first }.into());
                 }
-                Ok(Submitted { job: self.wait(first, None, patience).await?, replayed: true })
+                Ok(Submitted { job: self.wait(&submission.tenant, first, None, patience).await?, replayed: true })
             }
         }
     }
@@ -212,18 +212,20 @@ impl Desk {
         }
     }
 
-    /// The job that holds a key.
-    pub(super) async fn holder(&self, key: &IdempotencyKey) -> Result<Option<JobId>, Refusal> {
-        let filter = JobFilter { idempotency_key: Some(key.as_str().to_owned()), ..JobFilter::default() };
+    /// The job that holds a tenant's key.
+    pub(super) async fn holder(&self, tenant: &TenantName, key: &IdempotencyKey) -> Result<Option<JobId>, Refusal> {
+        let key = Some(key.as_str().to_owned());
+        let filter = JobFilter { tenant: tenant.clone(), idempotency_key: key, ..JobFilter::default() };
         let page = self.calls.ask(|store| async move { store.jobs.list_jobs(&filter, None, 1).await }).await?;
         Ok(page.jobs.first().map(|job| job.id))
     }
 
-    /// Reads a job.
-    pub(crate) async fn job(&self, id: JobId) -> Result<Arc<Job>, Refusal> {
+    /// Reads a tenant's job. Another tenant's is missing like one that never was: it is read all the same, so that the time
+    /// that this takes does not tell either.
+    pub(crate) async fn job(&self, tenant: &TenantName, id: JobId) -> Result<Arc<Job>, Refusal> {
         match self.reads.find(id).await? {
-            Some(job) => Ok(job),
-            None => Err(self.missing(id)),
+            Some(job) if job.tenant == *tenant => Ok(job),
+            _ => Err(self.missing(id)),
         }
     }
 
@@ -237,19 +239,25 @@ impl Desk {
 
     /// Reads a job once it has passed version `seen` (`None`: once it has ended), or `patience` is over, or this server
     /// drains.
-    pub(crate) async fn wait(&self, id: JobId, seen: Option<Version>, patience: Duration) -> Result<Arc<Job>, Refusal> {
+    pub(crate) async fn wait(
+        &self,
+        tenant: &TenantName,
+        id: JobId,
+        seen: Option<Version>,
+        patience: Duration,
+    ) -> Result<Arc<Job>, Refusal> {
         if patience.is_zero() {
-            return self.job(id).await;
+            return self.job(tenant, id).await;
         }
         // First the interest, then the read: a change in between is heard of.
-        let follower = self.follower(id);
-        let job = self.job(id).await?;
+        let follower = self.follower(tenant, id);
+        let job = self.job(tenant, id).await?;
         Ok(self.follow(follower, job, seen, patience).await)
     }
 
     /// Watches a job for somebody who will read it next, version after version.
-    pub(crate) fn follower(&self, id: JobId) -> Follower {
-        Follower::new(id, self.waits.interest(id), self.reads.clone(), self.shutdown.clone())
+    pub(crate) fn follower(&self, tenant: &TenantName, id: JobId) -> Follower {
+        Follower::new(tenant.clone(), id, self.waits.interest(id), self.reads.clone(), self.shutdown.clone())
     }
 
     async fn follow(
@@ -286,26 +294,31 @@ impl Desk {
         self.calls.ask(move |store| async move { store.jobs.list_jobs(&filter, after, limit).await }).await
     }
 
-    /// Cancels a job, or has its running handler told.
-    pub(crate) async fn cancel(&self, id: JobId, reason: Option<String>) -> Result<CancelAnswer, Refusal> {
-        let grace = self.settings.jobs.cancel_grace;
+    /// Cancels a tenant's job, or has its running handler told.
+    pub(crate) async fn cancel(
+        &self,
+        tenant: &TenantName,
+        id: JobId,
+        reason: Option<String>,
+    ) -> Result<CancelAnswer, Refusal> {
+        let (grace, whose) = (self.settings.jobs.cancel_grace, tenant.clone());
         let answer = self
             .calls
-            .ask(move |store| async move { store.jobs.cancel_job(id, reason.as_deref(), grace).await })
+            .ask(move |store| async move { store.jobs.cancel_job(&whose, id, reason.as_deref(), grace).await })
             .await?;
         match answer {
             Canceled::Now(change) => {
                 self.wakeups.announce(Signal::Changed(vec![change]));
-                Ok(CancelAnswer::Canceled(self.job(id).await?))
+                Ok(CancelAnswer::Canceled(self.job(tenant, id).await?))
             }
-            Canceled::Already => Ok(CancelAnswer::Canceled(self.job(id).await?)),
+            Canceled::Already => Ok(CancelAnswer::Canceled(self.job(tenant, id).await?)),
             Canceled::Asked(change) => {
                 self.wakeups.announce(Signal::CancelRequested(vec![id]));
                 self.wakeups.announce(Signal::TimerSet(grace));
                 self.wakeups.announce(Signal::Changed(vec![change]));
-                Ok(CancelAnswer::Asked(self.job(id).await?))
+                Ok(CancelAnswer::Asked(self.job(tenant, id).await?))
             }
-            Canceled::TooLate => Ok(CancelAnswer::TooLate(self.job(id).await?)),
+            Canceled::TooLate => Ok(CancelAnswer::TooLate(self.job(tenant, id).await?)),
             Canceled::Unknown => Err(self.missing(id)),
         }
     }

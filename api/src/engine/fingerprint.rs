@@ -77,12 +77,13 @@ impl Parts {
 mod tests {
     use std::time::Duration;
 
-    use raincheck_shared::domain::Payload;
+    use raincheck_shared::domain::{Payload, TenantName};
 
     use super::*;
 
     fn submission() -> Submission {
         Submission {
+            tenant: TenantName::default(),
             kind: "echo".to_owned(),
             input: Payload::json("1"),
             options: JobOptions::default(),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::domain::{Job, JobId, Version};
+use raincheck_shared::domain::{Job, JobId, TenantName, Version};
 use raincheck_shared::lifecycle::Shutdown;
 
 use super::reads::Reads;
@@ -19,7 +19,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 pub(crate) enum Followed {
     /// It has passed the version that was seen, or ended.
     Moved(Arc<Job>),
-    /// It is past its retention.
+    /// It is past its retention, or was never the client's to see.
     Gone,
     /// The patience is over, and nothing that could be read has moved.
     Unmoved,
@@ -30,6 +30,7 @@ pub(crate) enum Followed {
 /// One client's look at one job. It hears of whatever happens after it was made.
 #[derive(Debug)]
 pub(crate) struct Follower {
+    tenant: TenantName,
     id: JobId,
     interest: Interest,
     reads: Reads,
@@ -37,19 +38,20 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Follows the job that `interest` is in. To be made before the job is read.
-    pub(super) fn new(id: JobId, interest: Interest, reads: Reads, shutdown: Shutdown) -> Self {
-        Self { id, interest, reads, shutdown }
+    /// Follows the job that `interest` is in, if it is this tenant's. To be made before the job is read.
+    pub(super) fn new(tenant: TenantName, id: JobId, interest: Interest, reads: Reads, shutdown: Shutdown) -> Self {
+        Self { tenant, id, interest, reads, shutdown }
     }
 
     /// Waits until the job has passed version `seen` (`None`: until it has ended), at most for `patience`. While the store
     /// is away it waits for the store, too.
     pub(crate) async fn moved(&mut self, seen: Option<Version>, patience: Duration) -> Followed {
-        let Self { id, interest, reads, shutdown } = self;
+        let Self { tenant, id, interest, reads, shutdown } = self;
         let moving = async {
             loop {
                 interest.moved(seen).await;
                 match reads.find(*id).await {
+                    Ok(Some(job)) if job.tenant != *tenant => return Followed::Gone,
                     Ok(Some(job)) if has_passed(&job, seen) => return Followed::Moved(job),
                     Ok(None) => return Followed::Gone,
                     Ok(Some(_)) | Err(_) => tokio::time::sleep(SECOND_LOOK).await,

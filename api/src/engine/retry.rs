@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use raincheck_shared::domain::{IdempotencyKey, Job, JobId, Status};
+use raincheck_shared::domain::{IdempotencyKey, Job, JobId, Status, TenantName};
 
 use super::desk::Desk;
 use super::{JobOptions, Refusal, Submission};
@@ -26,12 +26,13 @@ impl Desk {
     /// then do its work again. To do that on purpose is to submit it anew.
     pub(crate) async fn retry(
         &self,
+        tenant: TenantName,
         id: JobId,
         given: JobOptions,
         key: Option<IdempotencyKey>,
         traceparent: Option<String>,
     ) -> Result<Retry, Refusal> {
-        let old = self.job(id).await?;
+        let old = self.job(&tenant, id).await?;
         match old.status {
             Status::Failed | Status::Canceled | Status::Expired => {}
             Status::Succeeded => return Err(Refusal::Succeeded(id)),
@@ -40,7 +41,7 @@ impl Desk {
             }
         }
         let input = self.calls.ask(move |store| async move { store.jobs.find_input(id).await }).await?;
-        let Some(input) = input else { return self.repeated(id, key.as_ref()).await };
+        let Some(input) = input else { return self.repeated(&tenant, id, key.as_ref()).await };
         let options = JobOptions {
             queue: given.queue.or_else(|| Some(old.queue.to_string())),
             priority: given.priority.or(Some(old.priority)),
@@ -52,15 +53,15 @@ impl Desk {
             ..given
         };
         let kind = old.kind.to_string();
-        let submission = Submission { kind, input, options, key, id: None, retry_of: Some(id), traceparent };
+        let submission = Submission { tenant, kind, input, options, key, id: None, retry_of: Some(id), traceparent };
         Ok(Retry::Submission(Box::new(submission)))
     }
 
-    async fn repeated(&self, id: JobId, key: Option<&IdempotencyKey>) -> Result<Retry, Refusal> {
+    async fn repeated(&self, tenant: &TenantName, id: JobId, key: Option<&IdempotencyKey>) -> Result<Retry, Refusal> {
         if let Some(key) = key
-            && let Some(holder) = self.holder(key).await?
+            && let Some(holder) = self.holder(tenant, key).await?
         {
-            let job = self.job(holder).await?;
+            let job = self.job(tenant, holder).await?;
             return if job.retry_of == Some(id) {
                 Ok(Retry::Repeated(job))
             } else {
@@ -68,7 +69,7 @@ impl Desk {
             };
         }
         // Forgotten between the two reads, or known and without its input.
-        self.job(id).await?;
+        self.job(tenant, id).await?;
         Err(Refusal::InputGone(id))
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raincheck_shared::domain::{IdempotencyKey, JobId, Payload, Timestamp};
+use raincheck_shared::domain::{IdempotencyKey, JobId, Payload, TenantName, Timestamp};
 
 /// One request for work. `None` and empty mean: as the kind and the configuration say.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
+    /// Who asks.
+    pub(crate) tenant: TenantName,
     /// Which kind of work.
     pub(crate) kind: String,
     /// The input, byte for byte.

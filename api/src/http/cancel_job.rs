@@ -3,13 +3,13 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::Front;
 use super::answer::JobAnswer;
 use super::code::Code;
 use super::extract::{self, Query};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::Fields;
+use super::{Caller, Front};
 use crate::engine::CancelAnswer;
 
 const LONGEST_BODY: u64 = 16 * 1024;
@@ -21,6 +21,7 @@ pub(crate) async fn cancel_job(
     request: HttpRequest,
     body: web::Payload,
     front: web::Data<Front>,
+    caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
     Query::of(&request)?.check()?;
@@ -31,7 +32,7 @@ pub(crate) async fn cancel_job(
         extract::json_body(&request)?;
         read_reason(&body)?
     };
-    let (status, job) = match front.desk.cancel(id, reason).await? {
+    let (status, job) = match front.desk.cancel(&caller.tenant, id, reason).await? {
         CancelAnswer::Canceled(job) => (StatusCode::OK, job),
         CancelAnswer::Asked(job) => (StatusCode::ACCEPTED, job),
         CancelAnswer::TooLate(job) => {

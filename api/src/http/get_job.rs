@@ -4,17 +4,21 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::Status;
 
-use super::Front;
 use super::answer::JobAnswer;
 use super::code::Code;
 use super::extract::{self, IfNoneMatch, Prefer, Query};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::read_duration;
+use super::{Caller, Front};
 
 /// Reads a job. With `Prefer: wait=N` or `?wait=Ns` the answer is held until the job has passed the version in
 /// `If-None-Match`, or without one until it has ended.
-pub(crate) async fn get_job(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get_job(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
     let mut query = Query::of(&request)?;
     let asked = query.parsed("wait", read_duration);
@@ -24,7 +28,7 @@ pub(crate) async fn get_job(request: HttpRequest, front: web::Data<Front>) -> Re
     let granted = front.granted(wait);
     let known = IfNoneMatch::of(&request);
 
-    let job = front.desk.wait(id, known.version(), granted).await?;
+    let job = front.desk.wait(&caller.tenant, id, known.version(), granted).await?;
     let applied = prefer.applied(false, wait.map(|_| granted));
     let answer = |status| JobAnswer::new(&front, &job, status).header("Cache-Control", "private, no-cache");
     if prefer.redirect && job.status == Status::Succeeded {

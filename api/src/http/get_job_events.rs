@@ -12,25 +12,29 @@ use raincheck_shared::domain::{Job, Status, Version};
 use raincheck_shared::lifecycle::IdSource;
 use serde_json::json;
 
-use super::Front;
 use super::code::Code;
 use super::event_stream::{self, COMMENT, SILENCE};
 use super::extract::{self, Query};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::JobView;
+use super::{Caller, Front};
 use crate::engine::{Followed, Follower};
 
 /// Streams a job's versions until it ends. 204 to a client that has seen the end.
-pub(crate) async fn get_job_events(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get_job_events(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
     Query::of(&request)?.check()?;
     event_stream::demand(&request)?;
     let seen: Option<Version> = extract::last_event_id(&request);
 
     // First the interest, then the read: a change in between is heard of.
-    let follower = front.desk.follower(id);
-    let mut events = match front.desk.job(id).await {
+    let follower = front.desk.follower(&caller.tenant, id);
+    let mut events = match front.desk.job(&caller.tenant, id).await {
         Ok(job) if job.status.is_done() && seen == Some(job.version) => return Ok(event_stream::nothing_more()),
         Ok(job) => Events::new(front, follower).after(&job, seen),
         // An EventSource never comes back from an error, so one that comes back from a broken stream is held until the store

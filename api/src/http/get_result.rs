@@ -7,20 +7,24 @@ use raincheck_shared::domain::{Job, Status};
 use raincheck_shared::lifecycle::IdSource;
 use serde_json::json;
 
-use super::Front;
 use super::answer::{http_date, whole_seconds};
 use super::code::Code;
 use super::extract::{self, IfNoneMatch, Query, Range, RangeOutcome};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::{digest_field, hex, poll_after};
+use super::{Caller, Front};
 use crate::engine::StoredResult;
 
 /// Reads a result, or a part of it. Reading it consumes nothing.
-pub(crate) async fn get_result(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get_result(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
     Query::of(&request)?.check()?;
-    let job = front.desk.job(id).await?;
+    let job = front.desk.job(&caller.tenant, id).await?;
     if job.status != Status::Succeeded {
         return Err(without_result(&front, &job));
     }

@@ -1,16 +1,16 @@
 //! `GET /v1/jobs`: a page of summaries, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use raincheck_shared::domain::{KindName, QueueName, Status};
+use raincheck_shared::domain::{KindName, QueueName, Status, TenantName};
 use serde::Serialize;
 
-use super::Front;
 use super::answer::json;
 use super::code::Code;
 use super::extract::{Query, encode};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::{JobSummary, read_cursor, read_number, write_cursor};
+use super::{Caller, Front};
 use crate::engine::JobFilter;
 
 /// Jobs of a page, unless the client says how many.
@@ -29,10 +29,14 @@ struct PageLinks {
 }
 
 /// Lists jobs. A page may hold fewer than `limit`, even none, and still have a next one.
-pub(crate) async fn list_jobs(request: HttpRequest, front: web::Data<Front>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list_jobs(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
     let most = front.desk.settings().jobs.page.max(1);
-    let filter = read_filter(&mut query);
+    let filter = read_filter(&mut query, caller.tenant);
     let limit = query.parsed("limit", |text| read_number(text, 1, most.into()));
     let limit = limit.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_LIMIT.min(most));
     let cursor = query.one("cursor");
@@ -55,7 +59,7 @@ pub(crate) async fn list_jobs(request: HttpRequest, front: web::Data<Front>) -> 
     json(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")), &body)
 }
 
-fn read_filter(query: &mut Query) -> JobFilter {
+fn read_filter(query: &mut Query, tenant: TenantName) -> JobFilter {
     let mut statuses = Vec::new();
     for text in query.many("status") {
         match text.parse::<Status>() {
@@ -65,6 +69,7 @@ fn read_filter(query: &mut Query) -> JobFilter {
         }
     }
     JobFilter {
+        tenant,
         statuses,
         kind: query.parsed("kind", |text| text.parse::<KindName>().map_err(|e| e.to_string())),
         queue: query.parsed("queue", |text| text.parse::<QueueName>().map_err(|e| e.to_string())),

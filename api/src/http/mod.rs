@@ -11,6 +11,7 @@
 
 mod answer;
 mod bare_errors;
+mod caller;
 mod cancel_job;
 mod code;
 mod event_stream;
@@ -41,6 +42,7 @@ mod submit_raw;
 mod submitted;
 mod wire;
 
+pub(crate) use caller::Caller;
 pub(crate) use front::Front;
 pub(crate) use openapi::document;
 pub(crate) use server::listen;

@@ -3,19 +3,20 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::IdempotencyKey;
 
-use super::Front;
 use super::code::Code;
 use super::extract;
 use super::openapi::Operation;
 use super::problem::{Finding, Problem};
 use super::submit_job::submit_body;
 use super::submitted::answers;
+use super::{Caller, Front};
 
 /// Accepts a job under the id in the path.
 pub(crate) async fn put_job(
     request: HttpRequest,
     body: web::Payload,
     front: web::Data<Front>,
+    caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let Ok(id) = extract::job_id(&request) else {
         return Err(Problem::of_findings(Code::JobIdInvalid, vec![Finding::new("/id", "must be a UUIDv7")]));
@@ -24,7 +25,7 @@ pub(crate) async fn put_job(
         let detail = "the id in the path is the key of this request: leave the Idempotency-Key out";
         return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
     }
-    submit_body(request, body, front, Some(IdempotencyKey::of_job(id)), Some(id)).await
+    submit_body(request, body, front, caller, Some(IdempotencyKey::of_job(id)), Some(id)).await
 }
 
 pub(crate) fn operation() -> Operation {

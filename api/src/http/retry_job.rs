@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::Front;
 use super::code::Code;
 use super::extract::{self, Prefer, Query};
 use super::openapi::Operation;
@@ -10,6 +9,7 @@ use super::problem::Problem;
 use super::refusals::Carrier;
 use super::submitted::{answer, answers, submit};
 use super::wire::read_retry;
+use super::{Caller, Front};
 use crate::engine::{Retry, Submitted};
 
 /// Options, and nothing large.
@@ -20,6 +20,7 @@ pub(crate) async fn retry_job(
     request: HttpRequest,
     body: web::Payload,
     front: web::Data<Front>,
+    caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
     Query::of(&request)?.check()?;
@@ -33,7 +34,7 @@ pub(crate) async fn retry_job(
     if !findings.is_empty() {
         return Err(Problem::of_findings(Code::InputInvalid, findings));
     }
-    match front.desk.retry(id, options, key, extract::traceparent(&request)).await? {
+    match front.desk.retry(caller.tenant, id, options, key, extract::traceparent(&request)).await? {
         Retry::Submission(submission) => {
             submit(front, Carrier::JsonBody, *submission, findings, prefer, prefer.wait).await
         }

@@ -3,7 +3,6 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::{IdempotencyKey, JobId};
 
-use super::Front;
 use super::code::Code;
 use super::extract::{self, Prefer, Query};
 use super::openapi::Operation;
@@ -11,6 +10,7 @@ use super::problem::Problem;
 use super::refusals::{Carrier, too_large};
 use super::submitted::{answers, submit};
 use super::wire::{ReadSubmission, read_submission};
+use super::{Caller, Front};
 use crate::engine::Submission;
 
 /// What a body may have besides its input, in bytes.
@@ -21,9 +21,10 @@ pub(crate) async fn submit_job(
     request: HttpRequest,
     body: web::Payload,
     front: web::Data<Front>,
+    caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let key = extract::idempotency_key(&request)?;
-    submit_body(request, body, front, key, None).await
+    submit_body(request, body, front, caller, key, None).await
 }
 
 /// Accepts what a body says, under a key and an id of the client's own, if there are any.
@@ -31,6 +32,7 @@ pub(crate) async fn submit_body(
     request: HttpRequest,
     body: web::Payload,
     front: web::Data<Front>,
+    caller: Caller,
     key: Option<IdempotencyKey>,
     id: Option<JobId>,
 ) -> Result<HttpResponse, Problem> {
@@ -45,7 +47,8 @@ pub(crate) async fn submit_body(
     }
     let Some(kind) = kind else { return Err(Problem::of_findings(Code::InputInvalid, findings)) };
     let traceparent = extract::traceparent(&request);
-    let submission = Submission { kind, input, options, key, id, retry_of: None, traceparent };
+    let tenant = caller.tenant;
+    let submission = Submission { tenant, kind, input, options, key, id, retry_of: None, traceparent };
     submit(front, Carrier::JsonBody, submission, findings, prefer, prefer.wait).await
 }
 

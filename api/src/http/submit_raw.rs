@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::Payload;
 use serde_json::json;
 
-use super::Front;
 use super::extract::{self, Prefer, Query};
 use super::openapi::Operation;
 use super::problem::Problem;
 use super::refusals::Carrier;
 use super::submitted::{answers, submit};
 use super::wire::{read_duration, read_options};
+use super::{Caller, Front};
 use crate::engine::Submission;
 
 /// Accepts a job.
@@ -18,6 +18,7 @@ pub(crate) async fn submit_raw(
     request: HttpRequest,
     body: web::Payload,
     front: web::Data<Front>,
+    caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let kind = request.match_info().get("kind").unwrap_or_default().to_owned();
     let mut query = Query::of(&request)?;
@@ -30,7 +31,8 @@ pub(crate) async fn submit_raw(
     let bytes = extract::read_body(&request, body, front.desk.settings().jobs.max_input).await?;
     let input = Payload { content_type, bytes };
     let traceparent = extract::traceparent(&request);
-    let submission = Submission { kind, input, options, key, id: None, retry_of: None, traceparent };
+    let tenant = caller.tenant;
+    let submission = Submission { tenant, kind, input, options, key, id: None, retry_of: None, traceparent };
     submit(front, Carrier::Query, submission, findings, prefer, prefer.wait.or(wait)).await
 }
 

@@ -82,7 +82,7 @@ mod tests {
     fn dispatches() -> impl Strategy<Value = Dispatch> {
         let name = "[a-z0-9][a-zA-Z0-9._-]{0,40}";
         let jobs = proptest::collection::vec(any::<u128>(), 1..40);
-        (any::<i64>(), name, 0..3_i16, name, jobs).prop_map(|(id, queue, band, kind, jobs)| Dispatch {
+        (any::<i64>(), name, 0..4_i16, name, jobs).prop_map(|(id, queue, band, kind, jobs)| Dispatch {
             id,
             queue: queue.parse().unwrap(),
             band: Band::from_i16(band).unwrap(),

@@ -15,11 +15,22 @@ pub enum Band {
     Normal,
     /// Priorities 7 to 9.
     High,
+    /// Any priority: jobs of a tenant that had little waiting when others had a lot. Takes turns with all of the others,
+    /// so that one tenant's flood does not starve another. Nothing is in it while there is one tenant only.
+    Express,
 }
 
 impl Band {
-    /// All bands, most urgent first.
-    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+    /// All bands.
+    pub const ALL: [Self; 4] = [Self::Express, Self::High, Self::Normal, Self::Low];
+
+    /// Those that priorities fall in, most urgent first.
+    pub const OF_PRIORITIES: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// The band in which a job of this priority waits.
+    pub const fn of(priority: u8, express: bool) -> Self {
+        if express { Self::Express } else { Self::of_priority(priority) }
+    }
 
     /// The band of a priority from 0 to 9.
     pub const fn of_priority(priority: u8) -> Self {
@@ -30,12 +41,13 @@ impl Band {
         }
     }
 
-    /// The number in the store; higher is more urgent.
+    /// The number in the store; higher goes first where bands cannot take turns.
     pub const fn as_i16(self) -> i16 {
         match self {
             Self::Low => 0,
             Self::Normal => 1,
             Self::High => 2,
+            Self::Express => 3,
         }
     }
 
@@ -45,6 +57,7 @@ impl Band {
             0 => Some(Self::Low),
             1 => Some(Self::Normal),
             2 => Some(Self::High),
+            3 => Some(Self::Express),
             _ => None,
         }
     }
@@ -55,6 +68,7 @@ impl Band {
             Self::Low => "low",
             Self::Normal => "normal",
             Self::High => "high",
+            Self::Express => "express",
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::{FailedAttempt, Failure};
 use super::ids::{BatchId, JobId, Timestamp, Version, WorkerId};
-use super::names::{KindName, QueueName};
+use super::names::{KindName, QueueName, TenantName};
 use super::status::Status;
 
 /// How far a handler says it is.
@@ -48,6 +48,8 @@ pub struct JobResult {
 pub struct Job {
     /// Its id, which carries `created_at`.
     pub id: JobId,
+    /// Whose it is.
+    pub tenant: TenantName,
     /// What sort of work.
     pub kind: KindName,
     /// Where it waits or waited.

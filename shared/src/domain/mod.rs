@@ -18,7 +18,7 @@ pub use failure::{FailedAttempt, Failure, FailureCode};
 pub use idempotency_key::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey};
 pub use ids::{BatchId, Fence, JobId, LeaseId, Timestamp, Version, WorkerId};
 pub use job::{Cancel, Job, JobResult, Progress};
-pub use names::{InvalidName, KindName, QueueName};
+pub use names::{InvalidName, KindName, QueueName, TenantName};
 pub use new_job::{Idempotency, NewJob};
 pub use outcome::{Ended, Output};
 pub use payload::Payload;

@@ -57,6 +57,26 @@ name! {
     QueueName
 }
 
+name! {
+    /// Whose a job is. Tenants know nothing of one another; a caller with no key belongs to `default`.
+    TenantName
+}
+
+impl TenantName {
+    const DEFAULT: &str = "default";
+
+    /// Whether it is the tenant of whoever needs no other.
+    pub fn is_default(&self) -> bool {
+        self.as_str() == Self::DEFAULT
+    }
+}
+
+impl Default for TenantName {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

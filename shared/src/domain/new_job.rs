@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::dispatch::Band;
 use super::idempotency_key::{Fingerprint, IdempotencyKey};
 use super::ids::{BatchId, JobId, Timestamp};
-use super::names::{KindName, QueueName};
+use super::names::{KindName, QueueName, TenantName};
 use super::payload::Payload;
 
 /// A key and what it stands for.
@@ -22,12 +22,16 @@ pub struct Idempotency {
 pub struct NewJob {
     /// Made by the API, or by the client that puts it; its time is the job's `created_at`.
     pub id: JobId,
+    /// Whose it is.
+    pub tenant: TenantName,
     /// Selects the handler.
     pub kind: KindName,
     /// Where it will wait.
     pub queue: QueueName,
     /// 0 (lowest) to 9.
     pub priority: u8,
+    /// Whether it waits in [`Band::Express`], whatever its priority.
+    pub express: bool,
     /// The input.
     pub input: Payload,
     /// Not before then; `None` or a past instant: at once.
@@ -59,9 +63,9 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// The band its priority falls in.
+    /// The band that it waits in.
     pub fn band(&self) -> Band {
-        Band::of_priority(self.priority)
+        Band::of(self.priority, self.express)
     }
 
     /// The earlier of `start_by` and `deadline`: when an unstarted job expires.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::{Change, StoreError};
 use crate::domain::{
-    Dispatch, DispatchId, Ended, Fence, JobId, KindName, LeaseId, Payload, Progress, QueueName, Timestamp, WorkerId,
+    Dispatch, DispatchId, Ended, Fence, JobId, KindName, LeaseId, Payload, Progress, QueueName, TenantName, Timestamp,
+    WorkerId,
 };
 
 /// What a worker wants to take: messages it received, or (without any) what waits in the store.
@@ -27,6 +28,8 @@ pub struct ClaimedJob {
     pub fence: Fence,
     /// The claim's record.
     pub lease: LeaseId,
+    /// Whose it is.
+    pub tenant: TenantName,
     /// Selects the handler.
     pub kind: KindName,
     /// Where it waited.

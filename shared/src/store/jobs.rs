@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Change, StoreError};
-use crate::domain::{Dispatch, Fingerprint, Job, JobId, KindName, NewJob, Payload, QueueName, Status, Version};
+use crate::domain::{
+    Dispatch, Fingerprint, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, Version,
+};
 
 /// What became of one submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +67,11 @@ pub enum Canceled {
     Unknown,
 }
 
-/// Which jobs to list. An empty filter lists all.
+/// Which jobs to list. An empty filter lists all of the default tenant's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {
+    /// Only this tenant's.
+    pub tenant: TenantName,
     /// Only these statuses; empty: any.
     pub statuses: Vec<Status>,
     /// Only this kind.
@@ -123,7 +127,8 @@ pub trait Jobs: Send + Sync {
     /// [`Accepted::New`], the job survives any crash. A row that cannot be kept fails alone. Two equal keys in a
     /// batch: the first (in order) is kept, the second is [`Accepted::Known`].
     ///
-    /// Jobs of one kind, queue and band share dispatches of at most `dispatch_width` ids.
+    /// Jobs of one tenant, kind, queue and band share dispatches of at most `dispatch_width` ids. An idempotency key is its
+    /// tenant's: the same key of another is another.
     async fn accept(&self, batch: Vec<NewJob>) -> AcceptedBatch;
 
     /// Reads jobs by id, in any order, leaving out those that do not exist or whose `expires_at` has passed.
@@ -142,10 +147,11 @@ pub trait Jobs: Send + Sync {
     /// Lists jobs, newest first, `limit` at most, starting after `after`.
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError>;
 
-    /// Cancels a job that waits, or records that its running handler is to be asked. In the second case a timer
-    /// revokes the lease after `grace`.
+    /// Cancels a tenant's job that waits, or records that its running handler is to be asked. In the second case a timer
+    /// revokes the lease after `grace`. Another tenant's job is [`Canceled::Unknown`].
     async fn cancel_job(
         &self,
+        tenant: &TenantName,
         id: JobId,
         reason: Option<&str>,
         grace: std::time::Duration,

@@ -1,11 +1,13 @@
 //! What the relay asks of a store.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{Band, Dispatch, DispatchId, QueueName};
+use crate::domain::{Band, Dispatch, DispatchId, QueueName, TenantName};
 
 /// How much waits in one queue and band.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +18,34 @@ pub struct QueueDepth {
     pub band: Band,
     /// Jobs that wait.
     pub jobs: u64,
+    /// The same by whose they are, in no order.
+    pub of_tenants: Vec<(TenantName, u64)>,
     /// Dispatches that wait and were handed to the broker.
     pub published: u64,
     /// How long the oldest published dispatch has waited since it was last published; `None` without one.
     pub oldest_published: Option<Duration>,
+}
+
+impl QueueDepth {
+    /// One for each queue and band, from those of single tenants.
+    pub(super) fn of_queues(parts: Vec<Self>) -> Vec<Self> {
+        let mut whole: HashMap<(QueueName, Band), Self> = HashMap::new();
+        for part in parts {
+            match whole.entry((part.queue.clone(), part.band)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(part);
+                }
+                Entry::Occupied(mut entry) => {
+                    let sum = entry.get_mut();
+                    sum.jobs += part.jobs;
+                    sum.of_tenants.extend(part.of_tenants);
+                    sum.published += part.published;
+                    sum.oldest_published = sum.oldest_published.max(part.oldest_published);
+                }
+            }
+        }
+        whole.into_values().collect()
+    }
 }
 
 /// The relay's side of the store. A dispatch row exists until a claim clears it.

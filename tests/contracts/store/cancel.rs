@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{Ended, NewJob, Status};
+use raincheck_shared::domain::{Ended, NewJob, Status, TenantName};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Canceled, Change, Finished};
 
@@ -26,7 +26,7 @@ against_each_store! {
 const GRACE: Duration = Duration::from_secs(30);
 
 async fn cancel(on: &StoreFixture, id: raincheck_shared::domain::JobId) -> Canceled {
-    on.store.jobs.cancel_job(id, Some("no longer needed 🌧"), GRACE).await.expect("cancel")
+    on.store.jobs.cancel_job(&TenantName::default(), id, Some("no longer needed 🌧"), GRACE).await.expect("cancel")
 }
 
 async fn what_waits_is_canceled_at_once(on: &StoreFixture) {
@@ -68,7 +68,8 @@ async fn what_runs_is_asked_and_its_worker_told(on: &StoreFixture) {
     assert_eq!(orders.iter().map(|o| o.job).collect::<Vec<_>>(), [one.id]);
     assert_eq!(two.life.renew().await.expect("renew"), [], "only whom it concerns");
 
-    let again = on.store.jobs.cancel_job(one.id, Some("another reason"), GRACE).await.expect("cancel");
+    let again =
+        on.store.jobs.cancel_job(&TenantName::default(), one.id, Some("another reason"), GRACE).await.expect("cancel");
     assert!(matches!(again, Canceled::Asked(change) if change.id == one.id), "{again:?}");
     let cancel_of = find(on, one.id).await.cancel.expect("the cancel");
     assert_eq!(cancel_of, asked, "the first cancel counts");

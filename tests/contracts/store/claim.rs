@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use raincheck_shared::domain::{NewJob, Status};
+use raincheck_shared::domain::{NewJob, Status, TenantName};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Claim, StoreError};
 
@@ -81,7 +81,7 @@ async fn a_claim_clears_its_dispatches_and_nothing_else(on: &StoreFixture) {
 
 async fn a_claim_that_takes_nothing_leaves_no_lease(on: &StoreFixture) {
     let dispatches = accepted(on, vec![job()]).await;
-    on.store.jobs.cancel_job(dispatches[0].jobs[0], None, HOUR).await.expect("cancel");
+    on.store.jobs.cancel_job(&TenantName::default(), dispatches[0].jobs[0], None, HOUR).await.expect("cancel");
     let (worker, _life) = worker(on).await;
     assert_eq!(claim(on, worker, dispatches).await, []);
     assert_eq!(claim(on, worker, Vec::new()).await, []);

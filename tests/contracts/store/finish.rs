@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raincheck_shared::domain::{Ended, Fence, Output, Payload, Progress, Status};
+use raincheck_shared::domain::{Ended, Fence, Output, Payload, Progress, Status, TenantName};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Finish, Finished, ProgressReport, StoreError};
 
@@ -72,7 +72,7 @@ async fn an_ended_job_is_kept_for_its_retention_and_a_day_for_its_key(on: &Store
     // Whatever ends it: a cancel too.
     let new = raincheck_shared::domain::NewJob { retention: HOUR, ..keyed_job("c", 1) };
     accepted(on, vec![new.clone()]).await;
-    on.store.jobs.cancel_job(new.id, None, HOUR).await.expect("cancel");
+    on.store.jobs.cancel_job(&TenantName::default(), new.id, None, HOUR).await.expect("cancel");
     assert_eq!(kept_for(find(on, new.id).await), DAY);
 }
 
@@ -142,7 +142,7 @@ async fn the_end_of_an_attempt_that_was_to_be_canceled_is_the_cancel(on: &StoreF
     let ends = [succeeded(b"1"), retry(HOUR), Ended::Failed(failure(1)), Ended::Snoozed(HOUR), Ended::Released];
     for ended in ends {
         let running = running(on, job()).await;
-        on.store.jobs.cancel_job(running.id, Some("enough"), HOUR).await.expect("cancel");
+        on.store.jobs.cancel_job(&TenantName::default(), running.id, Some("enough"), HOUR).await.expect("cancel");
         let job = finished(on, &running, ended.clone()).await;
         assert_eq!((job.status, job.version), (Status::Canceled, 4), "{ended:?}");
         let cancel = job.cancel.expect("the cancel");

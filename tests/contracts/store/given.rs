@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raincheck_shared::domain::{
     Band, Dispatch, Ended, Failure, FailureCode, Fence, Idempotency, Job, JobId, KindName, LeaseId, NewJob, Output,
-    Payload, QueueName, Timestamp, WorkerId,
+    Payload, QueueName, TenantName, Timestamp, WorkerId,
 };
 use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
 use raincheck_shared::store::{Accepted, Claim, ClaimedJob, Finish, Finished, Lease};
@@ -35,9 +35,11 @@ pub(super) fn queue(name: &str) -> QueueName {
 pub(super) fn job() -> NewJob {
     NewJob {
         id: IdSource.job(),
+        tenant: TenantName::default(),
         kind: kind("test.echo"),
         queue: queue("default"),
         priority: 5,
+        express: false,
         input: Payload::json(&b"{\"a\":1}"[..]),
         run_at: None,
         start_by: None,

@@ -1,6 +1,6 @@
 //! Leases: how a worker lives, leaves, and tidies up after answers that never arrived.
 
-use raincheck_shared::domain::{Ended, NewJob, Status};
+use raincheck_shared::domain::{Ended, NewJob, Status, TenantName};
 use raincheck_shared::store::LeaseError;
 
 use super::against_each_store;
@@ -81,7 +81,7 @@ async fn stray_leases_are_dropped_and_their_jobs_given_back(on: &StoreFixture) {
 
 async fn a_stray_lease_to_be_canceled_ends_canceled(on: &StoreFixture) {
     let stray = running(on, job()).await;
-    on.store.jobs.cancel_job(stray.id, None, HOUR).await.expect("cancel");
+    on.store.jobs.cancel_job(&TenantName::default(), stray.id, None, HOUR).await.expect("cancel");
     let changes = on.store.attempts.drop_stray_leases(stray.worker, &[], &[]).await.expect("drop strays");
     assert_eq!(changes.len(), 1);
     assert_eq!(changes[0].status, Status::Canceled);

@@ -15,6 +15,7 @@ mod outbox;
 mod read;
 mod rescue;
 mod schema;
+mod tenants;
 mod timers;
 mod transitions;
 mod upkeep;

@@ -1,7 +1,7 @@
 //! The store agrees with the state machine: every state meets every command, and what is stored afterwards is what
 //! `domain::apply` says.
 
-use raincheck_shared::domain::{Command, Ended, Fence, Job, JobId, NewJob, State, Status, WorkerId, apply};
+use raincheck_shared::domain::{Command, Ended, Fence, Job, JobId, NewJob, State, Status, TenantName, WorkerId, apply};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::Finish;
 
@@ -163,7 +163,7 @@ async fn bring_to(on: &StoreFixture, start: Start) -> Actor {
         }
         Start::RunningAndToBeCanceled => {
             let running = running(on, new).await;
-            on.store.jobs.cancel_job(id, None, HOUR).await.expect("cancel");
+            on.store.jobs.cancel_job(&TenantName::default(), id, None, HOUR).await.expect("cancel");
             Actor { id, fence: running.fence, worker: running.worker }
         }
         Start::Retrying | Start::Succeeded | Start::Failed | Start::Canceled => {
@@ -173,7 +173,7 @@ async fn bring_to(on: &StoreFixture, start: Start) -> Actor {
                 Start::Succeeded => finished(on, &running, succeeded(b"1")).await,
                 Start::Failed => finished(on, &running, Ended::Failed(failure(1))).await,
                 _ => {
-                    on.store.jobs.cancel_job(id, None, HOUR).await.expect("cancel");
+                    on.store.jobs.cancel_job(&TenantName::default(), id, None, HOUR).await.expect("cancel");
                     finished(on, &running, succeeded(b"1")).await
                 }
             };
@@ -222,7 +222,7 @@ async fn give(on: &StoreFixture, actor: &Actor, command: Command) {
             rescue_all(on, max_crashes).await;
         }
         Command::Cancel => {
-            on.store.jobs.cancel_job(actor.id, None, HOUR).await.expect("cancel");
+            on.store.jobs.cancel_job(&TenantName::default(), actor.id, None, HOUR).await.expect("cancel");
         }
     }
 }

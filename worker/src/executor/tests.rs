@@ -53,6 +53,7 @@ impl Trial {
         let job = ClaimedJob {
             fence,
             lease: IdSource.lease(),
+            tenant: "acme".parse().unwrap(),
             kind: kind.name.clone(),
             queue: kind.queue.clone(),
             version: 2,

@@ -114,6 +114,7 @@ impl Command {
         command
             .envs(&self.env)
             .env("RAINCHECK_JOB_ID", context.job_id().to_string())
+            .env("RAINCHECK_TENANT", context.tenant().as_str())
             .env("RAINCHECK_KIND", context.kind().as_str())
             .env("RAINCHECK_ATTEMPT", context.attempt().to_string())
             .env("RAINCHECK_CONTENT_TYPE", &input.content_type);

@@ -93,6 +93,7 @@ impl Http {
         let own = [
             ("idempotency-key", Some(id.as_str())),
             ("raincheck-job-id", Some(id.as_str())),
+            ("raincheck-tenant", Some(context.tenant().as_str())),
             ("raincheck-attempt", Some(&*context.attempt().to_string())),
             ("traceparent", context.traceparent()),
         ];

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::database::{Database, Lane, Statement};
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal};
-use super::rows::{Cells, millis};
-use crate::domain::{BatchId, Dispatch, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
+use super::rows::{Cells, millis, stored_tenant};
+use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Status};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// How long a submit waits for the first one with its key to be decided.
@@ -77,10 +77,10 @@ fn unanswered() -> StoreError {
 impl Acceptance<'_> {
     /// The first job of each key and all without one; and the others, each with its first.
     fn split_repeats(&self) -> (Vec<usize>, Vec<(usize, usize)>) {
-        let mut first_of: HashMap<&IdempotencyKey, usize> = HashMap::new();
+        let mut first_of: HashMap<(&str, &str), usize> = HashMap::new();
         let (mut firsts, mut repeats) = (Vec::new(), Vec::new());
         for (i, job) in self.jobs.iter().enumerate() {
-            match job.idempotency.as_ref().map(|idempotency| *first_of.entry(&idempotency.key).or_insert(i)) {
+            match scoped_key(job).map(|key| *first_of.entry(key).or_insert(i)) {
                 Some(first) if first != i => repeats.push((i, first)),
                 _ => firsts.push(i),
             }
@@ -184,15 +184,13 @@ impl Acceptance<'_> {
     /// Answers for jobs whose keys others hold, and says whose keys turned out to be free: the job that held it is
     /// gone, or past its retention.
     async fn look_up(&self, lost: &[usize], outcome: &mut Outcome) -> Result<Vec<usize>, sqlx::Error> {
-        let by_key: HashMap<&str, usize> = lost
-            .iter()
-            .filter_map(|&i| self.jobs[i].idempotency.as_ref().map(|idempotency| (idempotency.key.as_str(), i)))
-            .collect();
+        let by_key: HashMap<(&str, &str), usize> =
+            lost.iter().filter_map(|&i| scoped_key(&self.jobs[i]).map(|key| (key, i))).collect();
         if by_key.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<&str> = by_key.keys().copied().collect();
-        let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(keys);
+        let (tenants, keys): (Vec<&str>, Vec<&str>) = by_key.keys().copied().unzip();
+        let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(keys).bind(tenants);
         // Not a replica's and not an older snapshot's view: the transaction that won has committed.
         let found = self.database.fetch_until(self.deadline, Lane::Relaxed, query).await?;
         let mut freed: HashSet<usize> = by_key.values().copied().collect();
@@ -200,14 +198,14 @@ impl Acceptance<'_> {
         for row in &found {
             let cells = Cells::of("idempotency_keys", row);
             let read = || {
-                let holder = (cells.get::<String>("key")?, cells.get::<Uuid>("job_id")?);
+                let holder = (cells.get::<&str>("tenant")?, cells.get::<&str>("key")?, cells.get::<Uuid>("job_id")?);
                 Ok::<_, StoreError>((holder, Fingerprint(cells.digest("fingerprint")?), cells.get::<bool>("stale")?))
             };
-            let ((key, holder), fingerprint, is_stale) =
+            let ((tenant, key, holder), fingerprint, is_stale) =
                 read().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-            let Some(&i) = by_key.get(key.as_str()) else { continue };
+            let Some(&i) = by_key.get(&(tenant, key)) else { continue };
             if is_stale {
-                stale.0.push(key);
+                stale.0.push(key.to_owned());
                 stale.1.push(holder);
             } else {
                 freed.remove(&i);
@@ -220,6 +218,11 @@ impl Acceptance<'_> {
         }
         Ok(freed.into_iter().collect())
     }
+}
+
+/// A key and whose it is: the same key of another tenant is another.
+fn scoped_key(job: &NewJob) -> Option<(&str, &str)> {
+    job.idempotency.as_ref().map(|idempotency| (job.tenant.as_str(), idempotency.key.as_str()))
 }
 
 fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statement<'q> {
@@ -253,9 +256,11 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(key_wait.to_owned())
         .bind(column(jobs, |job| job.retry_of.map(JobId::as_uuid)))
         .bind(column(jobs, |job| job.batch.map(BatchId::as_uuid)))
+        .bind(column(jobs, |job| stored_tenant(&job.tenant)))
+        .bind(column(jobs, |job| job.band().as_i16()))
 }
 
-/// Numbers the dispatches that the jobs will share: one queue, band and kind, no more jobs than any of them allows.
+/// Numbers the dispatches that the jobs will share: one tenant, queue, band and kind, no more jobs than any of them allows.
 fn chunks(jobs: &[&NewJob]) -> Vec<i32> {
     struct Open {
         chunk: i32,
@@ -267,7 +272,7 @@ fn chunks(jobs: &[&NewJob]) -> Vec<i32> {
     let mut chunks = Vec::with_capacity(jobs.len());
     for job in jobs {
         let width = job.dispatch_width.max(1);
-        let group = (&job.queue, job.band(), &job.kind, job.run_at.is_some());
+        let group = (&job.tenant, &job.queue, job.band(), &job.kind, job.run_at.is_some());
         let current = open.entry(group).or_insert(Open { chunk: -1, room: 0, used: 0 });
         if current.used >= current.room.min(width) {
             *current = Open { chunk: next, room: width, used: 0 };

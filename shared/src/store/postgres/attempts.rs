@@ -25,6 +25,7 @@ fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
     Ok(ClaimedJob {
         fence: Fence { job, attempt: cells.get("attempt")?, token: cells.get("token")? },
         lease,
+        tenant: cells.tenant()?,
         kind: cells.parse("kind")?,
         queue: cells.parse("queue")?,
         version: cells.get("version")?,

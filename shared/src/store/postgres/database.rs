@@ -36,7 +36,7 @@ pub(super) struct Database {
     options: PgConnectOptions,
     timeout: Duration,
     outage: Arc<Outage>,
-    keys_seen: Mutex<String>,
+    keys_seen: Mutex<(String, String)>,
 }
 
 /// When a connection was last found broken. Connections older than that are not trusted: after a restart of the server
@@ -168,12 +168,12 @@ impl Database {
         timeout_at(deadline.into(), PgConnection::connect_with(&options)).await.unwrap_or_else(|_| Err(timed_out()))
     }
 
-    /// Where retention's walk over the idempotency keys has come to.
-    pub(super) fn last_key_seen(&self) -> String {
+    /// Where retention's walk over the idempotency keys has come to: a key and its tenant.
+    pub(super) fn last_key_seen(&self) -> (String, String) {
         self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn see_keys_until(&self, key: String) {
+    pub(super) fn see_keys_until(&self, key: (String, String)) {
         *self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 

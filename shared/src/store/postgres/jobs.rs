@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
-use crate::domain::{Job, JobId, KindName, NewJob, Payload, QueueName, Status};
+use crate::domain::{Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName};
 use crate::store::jobs::metadata_text;
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -21,6 +21,14 @@ const SEEN_AT_ONCE: i64 = 2_000;
 
 /// No result is that short.
 const NO_RESULTS: i64 = -1;
+
+/// What one look for jobs has found.
+#[derive(Default)]
+struct Step {
+    ids: Vec<JobId>,
+    /// Where it stopped, unless there was nothing more.
+    more: Option<JobId>,
+}
 
 impl Database {
     async fn jobs_by_id(&self, ids: &[JobId], inline_limit: i64) -> Result<Vec<Job>, StoreError> {
@@ -33,9 +41,36 @@ impl Database {
         self.fetch(Lane::Relaxed, query).await?.iter().map(job).collect()
     }
 
+    /// Looks at `to_see` jobs for those that a list is about, `wanted` at most.
+    async fn look_for_jobs(
+        &self,
+        filter: &JobFilter,
+        after: Option<Cursor>,
+        to_see: i64,
+        wanted: i64,
+    ) -> Result<Step, StoreError> {
+        let statuses: Vec<&str> = filter.statuses.iter().map(|status| status.as_str()).collect();
+        let query = sqlx::query(include_str!("sql/list_job_ids.sql"))
+            .bind(after.map_or(Uuid::max(), JobId::as_uuid))
+            .bind(to_see)
+            .bind(wanted)
+            .bind(statuses)
+            .bind(filter.kind.as_ref().map(KindName::as_str))
+            .bind(filter.queue.as_ref().map(QueueName::as_str))
+            .bind(&filter.tags)
+            .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)))
+            .bind(filter.tenant.as_str());
+        let rows = self.fetch(Lane::Relaxed, query).await?;
+        let Some(row) = rows.first() else { return Ok(Step::default()) };
+        let cells = Cells::of("jobs", row);
+        let more = cells.get::<i64>("seen")? == to_see;
+        let last = cells.get::<Option<Uuid>>("last")?.map(JobId::new);
+        Ok(Step { ids: cells.job_ids("ids")?, more: last.filter(|_| more) })
+    }
+
     /// The page of the one job that holds a key.
     async fn job_of_key(&self, key: &str, filter: &JobFilter, after: Option<Cursor>) -> Result<JobPage, StoreError> {
-        let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(vec![key]);
+        let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(vec![key]).bind(vec![filter.tenant.as_str()]);
         let found = self.fetch(Lane::Relaxed, query).await?;
         let ids: Vec<JobId> = found
             .iter()
@@ -94,38 +129,38 @@ impl Jobs for Database {
         }
         // One more than the page holds tells whether there is another page.
         let wanted = i64::from(limit) + 1;
-        let to_see = if *filter == JobFilter::default() { wanted } else { SEEN_AT_ONCE.max(wanted) };
-        let statuses: Vec<&str> = filter.statuses.iter().map(|status| status.as_str()).collect();
-        let query = sqlx::query(include_str!("sql/list_job_ids.sql"))
-            .bind(after.map_or(Uuid::max(), JobId::as_uuid))
-            .bind(to_see)
-            .bind(wanted)
-            .bind(statuses)
-            .bind(filter.kind.as_ref().map(KindName::as_str))
-            .bind(filter.queue.as_ref().map(QueueName::as_str))
-            .bind(&filter.tags)
-            .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)));
-        let rows = self.fetch(Lane::Relaxed, query).await?;
-        let Some(row) = rows.first() else { return Ok(JobPage { jobs: Vec::new(), next: None }) };
-        let cells = Cells::of("jobs", row);
-        let mut ids = cells.job_ids("ids")?;
+        let everything = JobFilter { tenant: filter.tenant.clone(), ..JobFilter::default() };
+        let to_see = if *filter == everything { wanted } else { SEEN_AT_ONCE.max(wanted) };
         let page = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut step = self.look_for_jobs(filter, after, to_see, wanted).await?;
+        // Other tenants' jobs stand in between: look further than a page.
+        if to_see == wanted && step.more.is_some() && step.ids.len() <= page {
+            step = self.look_for_jobs(filter, after, SEEN_AT_ONCE.max(wanted), wanted).await?;
+        }
+        let Step { mut ids, more } = step;
         let next = if ids.len() > page {
             ids.truncate(page);
             ids.last().copied()
-        } else if cells.get::<i64>("seen")? == to_see {
-            cells.get::<Option<Uuid>>("last")?.map(JobId::new)
         } else {
-            None
+            more
         };
         let mut jobs = self.jobs_by_id(&ids, NO_RESULTS).await?;
         jobs.sort_unstable_by_key(|job| Reverse(job.id));
         Ok(JobPage { jobs, next })
     }
 
-    async fn cancel_job(&self, id: JobId, reason: Option<&str>, grace: Duration) -> Result<Canceled, StoreError> {
-        let query =
-            sqlx::query(include_str!("sql/cancel_job.sql")).bind(id.as_uuid()).bind(reason).bind(grace.as_secs_f64());
+    async fn cancel_job(
+        &self,
+        tenant: &TenantName,
+        id: JobId,
+        reason: Option<&str>,
+        grace: Duration,
+    ) -> Result<Canceled, StoreError> {
+        let query = sqlx::query(include_str!("sql/cancel_job.sql"))
+            .bind(id.as_uuid())
+            .bind(reason)
+            .bind(grace.as_secs_f64())
+            .bind(tenant.as_str());
         let rows = self.fetch(Lane::Durable, query).await?;
         let Some(row) = rows.first() else { return Ok(Canceled::Unknown) };
         let (cells, id) = Cells::of_job(row)?;

@@ -47,14 +47,16 @@ impl Outbox for Database {
         let depth = |row| {
             let cells = Cells::of("dispatches", row);
             let oldest: Option<i64> = cells.get("oldest_microseconds")?;
+            let jobs = cells.number("jobs")?;
             Ok(QueueDepth {
                 queue: cells.parse("queue")?,
                 band: cells.band()?,
-                jobs: cells.number("jobs")?,
+                jobs,
+                of_tenants: vec![(cells.tenant()?, jobs)],
                 published: cells.number("published")?,
                 oldest_published: oldest.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
             })
         };
-        rows.iter().map(depth).collect()
+        Ok(QueueDepth::of_queues(rows.iter().map(depth).collect::<Result<_, StoreError>>()?))
     }
 }

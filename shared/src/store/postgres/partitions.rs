@@ -176,12 +176,18 @@ pub(super) async fn remove_expired(database: &Database) -> Result<bool, StoreErr
 /// Frees keys of jobs that are forgotten although their partition is still there, a few at each run, in turn. Nothing
 /// depends on it: most keys go with their partition, and one that is asked for is freed on the spot.
 async fn free_some_keys(database: &Database, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let (key, tenant) = database.last_key_seen();
     let row = sqlx::query(include_str!("sql/delete_keys_of_gone_jobs.sql"))
-        .bind(database.last_key_seen())
+        .bind(key)
+        .bind(tenant)
         .bind(KEYS_AT_ONCE)
-        .fetch_one(connection)
+        .fetch_optional(connection)
         .await?;
-    database.see_keys_until(row.try_get::<Option<String>, _>("last")?.unwrap_or_default());
+    let last = match row {
+        Some(row) => (row.try_get("key")?, row.try_get("tenant")?),
+        None => Default::default(),
+    };
+    database.see_keys_until(last);
     Ok(())
 }
 

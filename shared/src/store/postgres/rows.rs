@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row, Type};
 use uuid::Uuid;
 
-use crate::domain::{Band, BatchId, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, WorkerId};
+use crate::domain::{Band, BatchId, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, TenantName, WorkerId};
 use crate::store::{Change, StoreError};
 
 /// The cells of one row of `table`.
@@ -83,6 +83,12 @@ impl<'r> Cells<'r> {
         Band::from_i16(number).ok_or_else(|| self.wrong("band", format!("there is no band {number}")))
     }
 
+    /// Whose it is: nothing is stored for the default tenant.
+    pub(super) fn tenant(&self) -> Result<TenantName, StoreError> {
+        let Some(name) = self.get::<Option<&str>>("tenant")? else { return Ok(TenantName::default()) };
+        name.parse().map_err(|error| self.wrong("tenant", error))
+    }
+
     fn job_result(&self) -> Result<Option<JobResult>, StoreError> {
         let Some(content_type) = self.get::<Option<String>>("result_type")? else { return Ok(None) };
         let size = self.get::<Option<i64>>("result_size")?.ok_or_else(|| self.wrong("result", "is missing"))?;
@@ -111,6 +117,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
     let attempts = cells.get::<Vec<String>>("attempts")?;
     Ok(Job {
         id,
+        tenant: cells.tenant()?,
         kind: cells.parse("kind")?,
         queue: cells.parse("queue")?,
         priority: u8::try_from(priority).map_err(|error| cells.wrong("priority", error))?,
@@ -167,6 +174,11 @@ pub(super) fn numbered_dispatch(cells: &Cells<'_>, id: DispatchId) -> Result<Dis
         kind: cells.parse("kind")?,
         jobs: cells.job_ids("jobs")?,
     })
+}
+
+/// A tenant as it is stored beside a job.
+pub(super) fn stored_tenant(tenant: &TenantName) -> Option<&str> {
+    (!tenant.is_default()).then_some(tenant.as_str())
 }
 
 /// The smallest and the largest of some ids: beside `id = ANY(…)` they tell which partitions can be left out.

@@ -9,7 +9,7 @@ use super::dispatches::{PUBLISH_WITHIN, Place, Waiting};
 use super::file::{failed, failed_or_rejected};
 use super::moves::set_timer;
 use super::rows::{self, Cell};
-use crate::domain::{BatchId, Fingerprint, IdempotencyKey, JobId, NewJob, Status};
+use crate::domain::{BatchId, Fingerprint, IdempotencyKey, JobId, NewJob, Status, TenantName};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// A text that Postgres could not keep either: both stores refuse the same.
@@ -65,7 +65,7 @@ async fn accept_job(connection: &mut SqliteConnection, new: &NewJob, now: i64) -
     let texts = new.tags.iter().chain(&new.metadata).chain(&new.traceparent).chain([&new.input.content_type]);
     check_texts(texts.map(String::as_str))?;
     if let Some(idempotency) = &new.idempotency
-        && let Some(known) = find_key(connection, &idempotency.key, now).await?
+        && let Some(known) = find_key(connection, &idempotency.key, &new.tenant, now).await?
     {
         return Ok(known);
     }
@@ -75,6 +75,7 @@ async fn accept_job(connection: &mut SqliteConnection, new: &NewJob, now: i64) -
     if let Some(idempotency) = &new.idempotency {
         let query = sqlx::query(include_str!("sql/accept_key.sql"))
             .bind(idempotency.key.as_str())
+            .bind(new.tenant.as_str())
             .bind(new.id.as_uuid())
             .bind(&idempotency.fingerprint.0[..]);
         query.execute(&mut *connection).await.map_err(failed)?;
@@ -108,16 +109,19 @@ async fn insert_job(connection: &mut SqliteConnection, new: &NewJob, status: Sta
         .bind(&new.traceparent)
         .bind(&new.input.bytes[..])
         .bind(new.retry_of.map(JobId::as_uuid))
-        .bind(new.batch.map(BatchId::as_uuid));
+        .bind(new.batch.map(BatchId::as_uuid))
+        .bind(rows::stored_tenant(&new.tenant))
+        .bind(new.express);
     query.execute(connection).await.map(drop).map_err(failed_or_rejected)
 }
 
 async fn find_key(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
+    tenant: &TenantName,
     now: i64,
 ) -> Result<Option<Accepted>, StoreError> {
-    let query = sqlx::query(include_str!("sql/find_key.sql")).bind(key.as_str()).bind(now);
+    let query = sqlx::query(include_str!("sql/find_key.sql")).bind(key.as_str()).bind(tenant.as_str()).bind(now);
     let Some(row) = query.fetch_optional(connection).await.map_err(failed)? else { return Ok(None) };
     let row = Cell::of("idempotency_keys", &row);
     let (first, fingerprint) = (JobId::new(row.get("job_id")?), Fingerprint(row.digest("fingerprint")?));

@@ -99,6 +99,7 @@ impl Sqlite {
         Ok(Some(ClaimedJob {
             fence: Fence { job: id, attempt: row.number("attempt")?, token },
             lease: claim.lease,
+            tenant: rows::tenant(&row)?,
             kind: row.parse("kind")?,
             queue: row.parse("queue")?,
             version: row.number("version")?,

@@ -1,4 +1,4 @@
-//! Dispatches: jobs of one kind, queue and band that wait together, in messages no wider than their kind allows.
+//! Dispatches: jobs of one tenant, kind, queue and band that wait together, in messages no wider than their kind allows.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::file::failed;
 use super::rows;
-use crate::domain::{Band, Dispatch, JobId, KindName, NewJob, QueueName};
+use crate::domain::{Band, Dispatch, JobId, KindName, NewJob, QueueName, TenantName};
 use crate::store::StoreError;
 
 /// How long whoever was handed a dispatch has to publish it before another does.
@@ -15,6 +15,7 @@ pub(super) const PUBLISH_WITHIN: Duration = Duration::from_secs(2);
 /// Where a job waits, and with how many others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
+    pub(super) tenant: TenantName,
     pub(super) queue: QueueName,
     pub(super) band: Band,
     pub(super) kind: KindName,
@@ -23,8 +24,8 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(new: &NewJob) -> Self {
-        let (queue, kind) = (new.queue.clone(), new.kind.clone());
-        Self { queue, band: new.band(), kind, width: new.dispatch_width.max(1) }
+        let (tenant, queue, kind) = (new.tenant.clone(), new.queue.clone(), new.kind.clone());
+        Self { tenant, queue, band: new.band(), kind, width: new.dispatch_width.max(1) }
     }
 }
 
@@ -56,7 +57,8 @@ impl Waiting {
                     .bind(place.kind.as_str())
                     .bind(rows::id_bytes(ids))
                     .bind(now)
-                    .bind(publish_after);
+                    .bind(publish_after)
+                    .bind(rows::stored_tenant(&place.tenant));
                 let id = query.execute(&mut *connection).await.map_err(failed)?.last_insert_rowid();
                 let (queue, kind) = (place.queue.clone(), place.kind.clone());
                 dispatches.push(Dispatch { id, queue, band: place.band, kind, jobs: ids.to_vec() });

@@ -11,7 +11,7 @@ use super::accept::check_texts;
 use super::file::failed;
 use super::moves::{Along, CancelRequest, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Job, JobId, KindName, NewJob, Payload, QueueName, Status, apply};
+use crate::domain::{Command, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, apply};
 use crate::store::jobs::metadata_text;
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -73,13 +73,19 @@ impl Jobs for Sqlite {
         self.list_page(filter, after, limit).await
     }
 
-    async fn cancel_job(&self, id: JobId, reason: Option<&str>, grace: Duration) -> Result<Canceled, StoreError> {
+    async fn cancel_job(
+        &self,
+        tenant: &TenantName,
+        id: JobId,
+        reason: Option<&str>,
+        grace: Duration,
+    ) -> Result<Canceled, StoreError> {
         check_texts(reason)?;
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
         let now = self.now();
         let mut found = lock_jobs(&mut write, [id]).await?;
-        let Some(job) = found.get_mut(&id) else { return Ok(Canceled::Unknown) };
+        let Some(job) = found.get_mut(&id).filter(|job| job.is_of(tenant)) else { return Ok(Canceled::Unknown) };
         if job.expires_at.is_some_and(|at| rows::micros(at) <= now) {
             return Ok(Canceled::Unknown);
         }
@@ -112,15 +118,17 @@ impl Sqlite {
         let before = after.map_or(Uuid::max(), JobId::as_uuid);
         let only = match &filter.idempotency_key {
             Some(key) => {
-                let query = sqlx::query_scalar::<_, Uuid>(include_str!("sql/find_key_holder.sql")).bind(key);
+                let query = sqlx::query_scalar::<_, Uuid>(include_str!("sql/find_key_holder.sql"))
+                    .bind(key)
+                    .bind(filter.tenant.as_str());
                 let holder = query.fetch_optional(&mut *reader).await.map_err(failed)?;
                 let Some(holder) = holder else { return Ok(JobPage { jobs: Vec::new(), next: None }) };
                 Some(holder)
             }
             None => None,
         };
-        // A rare filter is answered in bounded steps; without one, the limit bounds enough.
-        let floor: Option<Uuid> = if only.is_some() || *filter == JobFilter::default() {
+        // What is rare is answered in bounded steps.
+        let floor: Option<Uuid> = if only.is_some() {
             None
         } else {
             let query = sqlx::query_scalar(include_str!("sql/find_list_floor.sql")).bind(before).bind(LIST_STEP - 1);
@@ -137,7 +145,8 @@ impl Sqlite {
             .bind((!filter.tags.is_empty()).then(|| rows::text_list(filter.tags.iter().map(String::as_str))))
             .bind(self.now())
             .bind(i64::from(limit) + 1)
-            .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)));
+            .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)))
+            .bind(filter.tenant.as_str());
         let found = query.fetch_all(&mut *reader).await.map_err(failed)?;
         let mut jobs = found.iter().map(rows::job).collect::<Result<Vec<_>, _>>()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

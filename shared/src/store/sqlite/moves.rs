@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::dispatches::Place;
 use super::file::{failed, failed_or_rejected};
 use super::rows::{self, Cell};
-use crate::domain::{Band, FailedAttempt, Failure, JobId, Output, State, Status, Timestamp, WorkerId};
+use crate::domain::{Band, FailedAttempt, Failure, JobId, Output, State, Status, TenantName, Timestamp, WorkerId};
 use crate::store::{Change, StoreError};
 
 /// An idempotency key outlives its job's end by this much.
@@ -32,6 +32,11 @@ impl Movable {
     /// What there is to tell of it.
     pub(super) fn change(&self) -> Change {
         Change { id: self.id, version: self.version, status: self.state.status }
+    }
+
+    /// Whether it is this tenant's.
+    pub(super) fn is_of(&self, tenant: &TenantName) -> bool {
+        self.place.tenant == *tenant
     }
 
     /// Whether this incarnation runs it.
@@ -92,8 +97,9 @@ fn movable(row: &sqlx::sqlite::SqliteRow) -> Result<Movable, StoreError> {
         expires_at: row.instant("expires_at")?,
         started_at,
         place: Place {
+            tenant: rows::tenant(&row)?,
             queue: row.parse("queue")?,
-            band: Band::of_priority(row.number("priority")?),
+            band: Band::of(row.number("priority")?, row.get("express")?),
             kind: row.parse("kind")?,
             width: row.number::<usize>("dispatch_width")?.max(1),
         },

@@ -65,7 +65,7 @@ impl Outbox for Sqlite {
         let now = self.now();
         let query = sqlx::query(include_str!("sql/find_depths.sql"));
         let depths = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
-        depths.iter().map(|row| depth(row, now)).collect()
+        Ok(QueueDepth::of_queues(depths.iter().map(|row| depth(row, now)).collect::<Result<_, _>>()?))
     }
 }
 
@@ -85,10 +85,12 @@ impl Sqlite {
 fn depth(row: &SqliteRow, now: i64) -> Result<QueueDepth, StoreError> {
     let row = Cell::of("dispatches", row);
     let oldest: Option<i64> = row.get("oldest")?;
+    let jobs = row.number("jobs")?;
     Ok(QueueDepth {
         queue: row.parse("queue")?,
         band: rows::band(&row)?,
-        jobs: row.number("jobs")?,
+        jobs,
+        of_tenants: vec![(rows::tenant(&row)?, jobs)],
         published: row.number("published")?,
         oldest_published: oldest.map(|at| rows::until(at, now)),
     })

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::file::failed;
 use crate::domain::{
-    Band, BatchId, Cancel, Dispatch, Job, JobId, JobResult, Payload, Progress, Status, Timestamp, WorkerId,
+    Band, BatchId, Cancel, Dispatch, Job, JobId, JobResult, Payload, Progress, Status, TenantName, Timestamp, WorkerId,
 };
 use crate::store::StoreError;
 
@@ -166,6 +166,17 @@ pub(super) fn band(row: &Cell<'_>) -> Result<Band, StoreError> {
     Band::from_i16(row.number("band")?).ok_or_else(|| row.inconsistent("band", "no such band"))
 }
 
+/// Whose a job is: nothing is stored for the default tenant.
+pub(super) fn tenant(row: &Cell<'_>) -> Result<TenantName, StoreError> {
+    let Some(name) = row.get::<Option<&str>>("tenant")? else { return Ok(TenantName::default()) };
+    name.parse().map_err(|error| row.inconsistent("tenant", error))
+}
+
+/// The same as it is stored.
+pub(super) fn stored_tenant(tenant: &TenantName) -> Option<&str> {
+    (!tenant.is_default()).then_some(tenant.as_str())
+}
+
 /// A whole job.
 pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let id = id_of(row)?;
@@ -173,6 +184,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let status: Status = row.parse("status")?;
     Ok(Job {
         id,
+        tenant: tenant(&row)?,
         kind: row.parse("kind")?,
         queue: row.parse("queue")?,
         priority: row.number("priority")?,

@@ -7,17 +7,18 @@ WITH batch AS MATERIALIZED (
     FROM set_config('lock_timeout', $20, true), unnest(
         $1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::bigint[], $13::text[], $14::text[],
-        $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $21::uuid[], $22::uuid[]
+        $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $21::uuid[], $22::uuid[], $23::text[],
+        $24::smallint[]
     ) AS b (
         id, kind, queue, priority, input, input_type, run_at,
         expire_at, deadline, run_timeout_ms, max_attempts, retention_seconds, metadata, tags,
-        key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id
+        key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id, tenant, band
     )
 ),
 won AS (
-    INSERT INTO idempotency_keys (key, job_id, fingerprint)
+    INSERT INTO idempotency_keys (key, tenant, job_id, fingerprint)
     -- In order of the key: two batches with the same keys wait for one another, but never in a circle.
-    SELECT key, id, fingerprint FROM batch WHERE key IS NOT NULL ORDER BY key
+    SELECT key, COALESCE(tenant, 'default'), id, fingerprint FROM batch WHERE key IS NOT NULL ORDER BY key, tenant
     ON CONFLICT DO NOTHING
     RETURNING job_id
 ),
@@ -27,11 +28,13 @@ fresh AS MATERIALIZED (
 kept AS (
     INSERT INTO jobs (
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
-        retention_seconds, metadata, tags, idempotency_key, traceparent, dispatch_width, status, retry_of, batch_id
+        retention_seconds, metadata, tags, idempotency_key, traceparent, dispatch_width, status, retry_of, batch_id,
+        tenant, express
     )
     SELECT
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
-        retention_seconds, metadata, tags::text[], key, traceparent, dispatch_width, status, retry_of, batch_id
+        retention_seconds, metadata, tags::text[], key, traceparent, dispatch_width, status, retry_of, batch_id,
+        tenant, band = 3
     FROM fresh
 ),
 timed AS (
@@ -41,8 +44,8 @@ timed AS (
     SELECT id, 'expire', expire_at FROM fresh WHERE expire_at IS NOT NULL
 ),
 waiting AS (
-    INSERT INTO dispatches (queue, band, kind, jobs)
-    SELECT min(queue), band_of(min(priority)), min(kind), array_agg(id ORDER BY id)
+    INSERT INTO dispatches (queue, band, kind, tenant, jobs)
+    SELECT min(queue), min(band), min(kind), min(tenant), array_agg(id ORDER BY id)
     FROM fresh WHERE status = 'queued'
     GROUP BY chunk
     ORDER BY chunk

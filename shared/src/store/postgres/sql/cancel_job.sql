@@ -3,7 +3,7 @@
 WITH job AS MATERIALIZED (
     SELECT id, status, version, worker, cancel_requested_at
     FROM jobs
-    WHERE id = $1 AND (expires_at IS NULL OR expires_at > now())
+    WHERE id = $1 AND COALESCE(tenant, 'default') = $4 AND (expires_at IS NULL OR expires_at > now())
     FOR UPDATE
 ),
 canceled AS (

@@ -3,7 +3,7 @@ WITH near AS MATERIALIZED (
     SELECT d.id, d.band
     FROM unnest($1::text[]) AS q (queue)
     CROSS JOIN unnest($2::text[]) AS k (kind)
-    CROSS JOIN unnest('{2,1,0}'::smallint[]) AS b (band)
+    CROSS JOIN unnest('{3,2,1,0}'::smallint[]) AS b (band)
     CROSS JOIN LATERAL (
         SELECT id, band FROM dispatches
         WHERE queue = q.queue AND kind = k.kind AND band = b.band
@@ -59,4 +59,4 @@ WHERE id = ANY(ARRAY(SELECT id FROM locked))
     AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
     AND status = 'queued'
 RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
-    traceparent
+    traceparent, tenant

@@ -27,7 +27,7 @@ moved AS (
     WHERE id = ANY(ARRAY(SELECT id FROM locked))
         AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
         AND status = 'in_progress' AND worker = $1
-    RETURNING id, version, status, queue, kind, priority, dispatch_width
+    RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express
 ),
 untimed AS (
     DELETE FROM timers t
@@ -40,13 +40,14 @@ untimed AS (
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 ),
 waiting AS (
-    INSERT INTO dispatches (queue, band, kind, jobs, publish_after)
-    SELECT queue, band, kind, array_agg(id ORDER BY id), now()
+    INSERT INTO dispatches (queue, band, kind, tenant, jobs, publish_after)
+    SELECT queue, band, kind, tenant, array_agg(id ORDER BY id), now()
     FROM (
-        SELECT id, queue, band_of(priority) AS band, kind, dispatch_width, (row_number() OVER (
-            PARTITION BY queue, band_of(priority), kind, dispatch_width ORDER BY id) - 1) / dispatch_width AS chunk
+        SELECT id, queue, lane_of(priority, express) AS band, kind, tenant, dispatch_width, (row_number() OVER (
+            PARTITION BY queue, lane_of(priority, express), kind, tenant, dispatch_width ORDER BY id
+        ) - 1) / dispatch_width AS chunk
         FROM moved WHERE status = 'queued'
     ) w
-    GROUP BY queue, band, kind, dispatch_width, chunk
+    GROUP BY queue, band, kind, tenant, dispatch_width, chunk
 )
 SELECT id, version, status FROM moved

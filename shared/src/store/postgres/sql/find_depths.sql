@@ -1,9 +1,10 @@
 SELECT
     queue,
     band,
+    tenant,
     sum(jobs)::bigint AS jobs,
     count(published_at) AS published,
     (extract(epoch FROM clock_timestamp() - min(published_at)) * 1000000)::bigint AS oldest_microseconds
 -- OFFSET keeps the planner from reading the table in the order of an index.
-FROM (SELECT queue, band, cardinality(jobs) AS jobs, published_at FROM dispatches OFFSET 0) d
-GROUP BY queue, band
+FROM (SELECT queue, band, tenant, cardinality(jobs) AS jobs, published_at FROM dispatches OFFSET 0) d
+GROUP BY queue, band, tenant

@@ -9,6 +9,6 @@ SELECT
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE '%+json'
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE 'text/%'
     ) THEN result END AS result,
-    error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id
+    error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id, tenant
 FROM jobs
 WHERE id = ANY($1) AND id BETWEEN $2 AND $3 AND (expires_at IS NULL OR expires_at > now())

@@ -45,7 +45,8 @@ ended AS (
             THEN j.attempts || failed_attempt(j.started_at, now(), j.worker, d.error) ELSE j.attempts END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.next_attempt_at
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express,
+        j.next_attempt_at
 ),
 timed AS (
     INSERT INTO timers (job_id, purpose, due_at)
@@ -53,13 +54,14 @@ timed AS (
     ON CONFLICT (job_id, purpose) DO UPDATE SET due_at = excluded.due_at
 ),
 waiting AS (
-    INSERT INTO dispatches (queue, band, kind, jobs, publish_after)
-    SELECT queue, band, kind, array_agg(id ORDER BY id), now()
+    INSERT INTO dispatches (queue, band, kind, tenant, jobs, publish_after)
+    SELECT queue, band, kind, tenant, array_agg(id ORDER BY id), now()
     FROM (
-        SELECT id, queue, band_of(priority) AS band, kind, dispatch_width, (row_number() OVER (
-            PARTITION BY queue, band_of(priority), kind, dispatch_width ORDER BY id) - 1) / dispatch_width AS chunk
+        SELECT id, queue, lane_of(priority, express) AS band, kind, tenant, dispatch_width, (row_number() OVER (
+            PARTITION BY queue, lane_of(priority, express), kind, tenant, dispatch_width ORDER BY id
+        ) - 1) / dispatch_width AS chunk
         FROM ended WHERE status = 'queued'
     ) w
-    GROUP BY queue, band, kind, dispatch_width, chunk
+    GROUP BY queue, band, kind, tenant, dispatch_width, chunk
 )
 SELECT id, version, status FROM ended

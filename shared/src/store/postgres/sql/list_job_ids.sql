@@ -8,6 +8,7 @@ WITH seen AS MATERIALIZED (
         AND ($6::text IS NULL OR queue = $6)
         AND (cardinality($7::text[]) = 0 OR $7 <@ tags)
         AND ($8::text IS NULL OR metadata::jsonb @> $8::jsonb)
+        AND COALESCE(tenant, 'default') = $9
     ) AS matches
     FROM jobs
     WHERE id < $1

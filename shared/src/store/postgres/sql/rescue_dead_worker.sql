@@ -75,7 +75,7 @@ moved AS (
             THEN j.attempts || failed_attempt(j.started_at, now(), j.worker, d.error) ELSE j.attempts END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express
 ),
 untimed AS (
     DELETE FROM timers t
@@ -88,14 +88,15 @@ untimed AS (
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 ),
 waiting AS (
-    INSERT INTO dispatches (queue, band, kind, jobs)
-    SELECT queue, band, kind, array_agg(id ORDER BY id)
+    INSERT INTO dispatches (queue, band, kind, tenant, jobs)
+    SELECT queue, band, kind, tenant, array_agg(id ORDER BY id)
     FROM (
-        SELECT id, queue, band_of(priority) AS band, kind, dispatch_width, (row_number() OVER (
-            PARTITION BY queue, band_of(priority), kind, dispatch_width ORDER BY id) - 1) / dispatch_width AS chunk
+        SELECT id, queue, lane_of(priority, express) AS band, kind, tenant, dispatch_width, (row_number() OVER (
+            PARTITION BY queue, lane_of(priority, express), kind, tenant, dispatch_width ORDER BY id
+        ) - 1) / dispatch_width AS chunk
         FROM moved WHERE status = 'queued'
     ) w
-    GROUP BY queue, band, kind, dispatch_width, chunk
+    GROUP BY queue, band, kind, tenant, dispatch_width, chunk
     RETURNING id, queue, band, kind, jobs
 )
 SELECT id AS job, version, status, NULL::bigint AS dispatch, NULL::text AS queue, NULL::smallint AS band,

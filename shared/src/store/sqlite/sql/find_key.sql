@@ -2,4 +2,4 @@
 SELECT k.job_id, k.fingerprint
 FROM idempotency_keys k
 JOIN jobs j ON j.id = k.job_id
-WHERE k.key = ?1 AND (j.expires_at IS NULL OR j.expires_at > ?2)
+WHERE k.key = ?1 AND k.tenant = ?2 AND (j.expires_at IS NULL OR j.expires_at > ?3)

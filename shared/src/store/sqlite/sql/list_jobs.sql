@@ -1,8 +1,7 @@
 SELECT id, kind, queue, priority, status, version, attempt, max_attempts, worker, run_at, next_attempt_at, started_at,
     finished_at, expires_at, deadline, run_timeout_ms, retention_seconds, cancel_requested_at, cancel_reason,
     cancel_acknowledged_at, progress, error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id,
-    result_type,
-    result_digest, length(result) AS result_size, NULL AS inline
+    tenant, result_type, result_digest, length(result) AS result_size, NULL AS inline
 FROM jobs
 WHERE id < ?1 AND id >= ?2
     AND (?3 IS NULL OR id = ?3)
@@ -18,5 +17,6 @@ WHERE id < ?1 AND id >= ?2
             SELECT 1 FROM json_each(coalesce(jobs.metadata, '{}')) AS had
             WHERE had.key = wanted.key AND had.value = wanted.value)))
     AND (expires_at IS NULL OR expires_at > ?8)
+    AND COALESCE(tenant, 'default') = ?11
 ORDER BY id DESC
 LIMIT ?9
