@@ -115,6 +115,26 @@ fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[test]
+fn every_schema_of_the_document_is_one() {
+    let document = document();
+    let components = &document["components"];
+    let named = components["schemas"].as_object().unwrap().iter().map(|(name, schema)| (name.clone(), schema));
+    let parameters = components["parameters"].as_object().unwrap().iter();
+    let headers = components["headers"].as_object().unwrap().iter();
+    let inner = parameters.chain(headers).map(|(name, part)| (name.clone(), &part["schema"]));
+    let media = operations(&document).into_iter().flat_map(|(path, method, operation)| {
+        let bodies = operation["responses"].as_object().unwrap().values().chain(operation.get("requestBody"));
+        let schemas = bodies.filter_map(|body| body["content"].as_object()).flat_map(serde_json::Map::values);
+        schemas.map(|media| (format!("{method} {path}"), media["schema"].clone())).collect::<Vec<_>>()
+    });
+    for (name, schema) in named.chain(inner).map(|(name, schema)| (name, schema.clone())).chain(media) {
+        if let Err(error) = jsonschema::meta::validate(&schema) {
+            panic!("{name}: {error} in {schema}");
+        }
+    }
+}
+
+#[test]
 fn every_failure_code_of_a_job_is_in_the_document() {
     let document = document();
     let listed = document.pointer("/components/schemas/Failure/properties/code/enum").unwrap();

@@ -73,10 +73,10 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
             "query.tag",
             QUERY,
             "Only jobs with all of these tags.",
-            json!({ "type": "array", "items": { "type": "string" } }),
+            json!({ "type": "array", "items": schemas::kept_text() }),
         ),
-        ("idempotency_key", QUERY, "Only the job of this key.", text()),
-        ("cursor", QUERY, "`next_cursor` of the page before.", text()),
+        ("idempotency_key", QUERY, "Only the job of this key.", schemas::kept_text()),
+        ("cursor", QUERY, "`next_cursor` of the page before.", schemas::kept_text()),
         (
             "limit",
             QUERY,

@@ -9,7 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 /// `"30s"`
 pub(crate) fn read_duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|_| "must be a duration: a whole number and one of ms, s, m, h, d, such as 30s".into())
+    // In a file of settings, space around a duration is harmless; here, what the document does not say is refused.
+    let duration = parse_duration(text).ok().filter(|_| text.trim() == text);
+    duration.ok_or_else(|| "must be a duration: a whole number and one of ms, s, m, h, d, such as 30s".to_owned())
 }
 
 /// `"2026-12-01T12:00:00Z"`
@@ -36,6 +38,14 @@ pub(crate) fn read_flag(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit_and_nothing_around_it() {
+        assert_eq!(read_duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "5", " 5s", "5s ", "5 s", "5s\n", "+5s", "1.5s", "5S", "99999d"] {
+            assert!(read_duration(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn instants_are_taken_to_utc_and_nonsense_is_refused() {

@@ -5,7 +5,7 @@ use raincheck_shared::domain::{Failure, Status};
 use serde_json::{Value, json};
 
 use super::shapes::{
-    answer, count, described, duration, instant, job_id, kept_text, links, name, of, or_null, page, request, text,
+    answer, bounded_text, count, described, duration, instant, job_id, links, name, of, or_null, page, request, text,
 };
 
 /// Their schemas by name.
@@ -29,7 +29,7 @@ pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
 }
 
 pub(in super::super) fn tags(settings: &Settings) -> Value {
-    json!({ "type": "array", "items": kept_text(1, 128), "maxItems": settings.jobs.max_tags, "uniqueItems": true })
+    json!({ "type": "array", "items": bounded_text(1, 128), "maxItems": settings.jobs.max_tags, "uniqueItems": true })
 }
 
 fn submission(settings: &Settings) -> Value {
@@ -61,7 +61,7 @@ fn options(settings: &Settings) -> Value {
         "max_attempts": { "type": "integer", "minimum": 1, "maximum": 1000 },
         "metadata": {
             "type": "object", "maxProperties": settings.jobs.max_metadata,
-            "propertyNames": kept_text(1, 64), "additionalProperties": kept_text(0, 512),
+            "propertyNames": bounded_text(1, 64), "additionalProperties": bounded_text(0, 512),
         },
         "tags": tags(settings),
         "validate_only": { "type": "boolean", "description": "Only say whether it would be accepted; nothing is kept." },
@@ -190,5 +190,5 @@ fn failed_attempt() -> Value {
 }
 
 fn cancel_request() -> Value {
-    request(&json!({ "reason": kept_text(0, 512) }))
+    request(&json!({ "reason": bounded_text(0, 512) }))
 }

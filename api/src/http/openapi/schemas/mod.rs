@@ -4,19 +4,19 @@
 //! In an answer, fields that may be absent are those that `required` does not list; all others are there, if only as
 //! `null`.
 
+mod installation;
 mod jobs;
 mod kinds;
-mod service;
 mod shapes;
 
 use raincheck_shared::config::Settings;
 use serde_json::{Map, Value};
 
 pub(super) use jobs::tags;
-pub(super) use shapes::{duration, instant, job_id, name};
+pub(super) use shapes::{duration, instant, job_id, kept_text, name};
 
 /// Every schema by its name.
 pub(super) fn components(settings: &Settings) -> Map<String, Value> {
-    let all = [jobs::schemas(settings), kinds::schemas(), service::schemas()];
+    let all = [jobs::schemas(settings), kinds::schemas(), installation::schemas()];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

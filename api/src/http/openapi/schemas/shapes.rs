@@ -13,6 +13,7 @@ pub(in super::super) fn answer(properties: &Value) -> Value {
 /// The same, or `null`.
 pub(in super::super) fn or_null(schema: &Value) -> Value {
     match schema.get("type") {
+        Some(Value::String(one)) if one == "null" => schema.clone(),
         Some(Value::String(one)) => {
             let mut schema = schema.clone();
             schema["type"] = json!([one, "null"]);
@@ -53,8 +54,16 @@ pub(in super::super) fn instant() -> Value {
 }
 
 /// Text without NUL, which not every store can keep.
-pub(in super::super) fn kept_text(min: u32, max: u32) -> Value {
-    json!({ "type": "string", "minLength": min, "maxLength": max, "pattern": "^[^\\u0000]*$" })
+pub(in super::super) fn kept_text() -> Value {
+    json!({ "type": "string", "pattern": "^[^\\u0000]*$" })
+}
+
+/// The same of `min` to `max` characters.
+pub(in super::super) fn bounded_text(min: u32, max: u32) -> Value {
+    let mut schema = kept_text();
+    schema["minLength"] = json!(min);
+    schema["maxLength"] = json!(max);
+    schema
 }
 
 /// Links, each of which may be `null`.
