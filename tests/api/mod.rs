@@ -11,6 +11,7 @@ mod list;
 mod openapi;
 mod probes;
 mod put;
+mod queues;
 mod read;
 mod result;
 mod retry;

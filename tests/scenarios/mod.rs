@@ -4,6 +4,7 @@ mod api_killed;
 mod embedded_killed;
 mod events_followed;
 mod postgres_away;
+mod queue_paused;
 mod rabbitmq_away;
 mod replicas;
 mod runs;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raincheck_shared::broker::{Signal, Wakeups};
-use raincheck_shared::domain::{Ended, Failure, FailureCode};
+use raincheck_shared::domain::{Ended, EndsByOutcome, Failure, FailureCode, Status};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::store::{Attempts, Finish, Finished, StoreError};
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::counters::Counters;
+use super::tally::Tally;
 
 /// Ends of one batch at most.
 const BATCH: usize = 256;
@@ -28,6 +29,7 @@ pub(crate) struct Finisher {
     pub(crate) attempts: Arc<dyn Attempts>,
     pub(crate) wakeups: Arc<dyn Wakeups>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) ids: IdSource,
     /// Retries due sooner than this nudge the timers of the API.
     pub(crate) nudge_below: Duration,
@@ -91,6 +93,7 @@ impl Finisher {
             match answer {
                 Ok(Finished::Recorded(change)) => {
                     self.counters.finished();
+                    self.tally.came_to(|ends| count(ends, change.status));
                     changes.push(change);
                     if let Ended::Retry { delay, .. } | Ended::Snoozed(delay) = finish.ended {
                         soonest = Some(soonest.map_or(delay, |s| s.min(delay)));
@@ -98,6 +101,7 @@ impl Finisher {
                 }
                 Ok(Finished::Fenced) => {
                     let fenced = self.counters.fenced();
+                    self.tally.came_to(|ends| ends.fenced += 1);
                     tracing::debug!(
                         job.id = %finish.fence.job,
                         job.attempt = finish.fence.attempt,
@@ -124,6 +128,17 @@ impl Finisher {
             self.wakeups.announce(Signal::TimerSet(delay));
         }
         again
+    }
+}
+
+fn count(ends: &mut EndsByOutcome, status: Status) {
+    match status {
+        Status::Succeeded => ends.succeeded += 1,
+        Status::Failed => ends.failed += 1,
+        Status::Retrying => ends.retrying += 1,
+        Status::Canceled => ends.canceled += 1,
+        // Waits again, or by now somebody has it again.
+        Status::Queued | Status::InProgress | Status::Scheduled | Status::Expired => ends.released += 1,
     }
 }
 

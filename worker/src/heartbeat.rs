@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raincheck_shared::config::WorkerSettings;
-use raincheck_shared::domain::{JobId, WorkerId};
+use raincheck_shared::domain::{JobId, QueueName, WorkerId};
 use raincheck_shared::lifecycle::{Clock, IdSource};
-use raincheck_shared::store::{Lease, LeaseError, Leases};
+use raincheck_shared::store::{Lease, LeaseError, Leases, Renewal};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::tally::Tally;
 
 /// What the thread has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub(crate) enum Pulse {
     Registered(WorkerId),
     /// Handlers of these jobs are to be canceled.
     Cancel(Vec<JobId>),
+    /// Of these queues, and no others, nothing new is to be started. Said before the first registration and whenever it
+    /// changes.
+    Paused(Vec<QueueName>),
     /// The lease will end before it can be renewed: stop every handler now.
     Unsure,
     /// It was renewed after all.
@@ -42,12 +47,13 @@ impl Heartbeat {
         settings: WorkerSettings,
         clock: Arc<dyn Clock>,
         ids: IdSource,
+        tally: Arc<Tally>,
     ) -> std::io::Result<Self> {
         let (say, pulses) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("heartbeat".to_owned()).spawn(move || {
-            let beat = Beat { leases, settings, clock, ids, say };
+            let beat = Beat { leases, settings, clock, ids, tally, say, paused: None };
             runtime.block_on(beat.run(ended));
         })?;
         Ok(Self { pulses, end: Some(end) })
@@ -70,6 +76,9 @@ struct Beat {
     settings: WorkerSettings,
     clock: Arc<dyn Clock>,
     ids: IdSource,
+    tally: Arc<Tally>,
+    /// Which queues are paused, as it was told last.
+    paused: Option<Vec<QueueName>>,
     say: mpsc::UnboundedSender<Pulse>,
 }
 
@@ -82,7 +91,7 @@ enum Over {
 }
 
 impl Beat {
-    async fn run(self, mut ended: Ended) {
+    async fn run(mut self, mut ended: Ended) {
         loop {
             let over = match self.register(&mut ended).await {
                 Ok(mut lease) => match self.keep(lease.as_mut(), &mut ended).await {
@@ -106,18 +115,18 @@ impl Beat {
     }
 
     /// Registers a new incarnation, however long the store takes to answer.
-    async fn register(&self, ended: &mut Ended) -> Result<Box<dyn Lease>, Over> {
+    async fn register(&mut self, ended: &mut Ended) -> Result<Box<dyn Lease>, Over> {
         let mut failed = false;
         loop {
             let worker = self.ids.worker();
-            let WorkerSettings { name, lease, session_lock, .. } = &self.settings;
             let registered = tokio::select! {
                 biased;
                 asked = &mut *ended => return Err(Over::Ended(asked.ok())),
-                registered = self.leases.register(worker, name, *lease, *session_lock) => registered,
+                registered = self.first_renewal(worker) => registered,
             };
             match registered {
-                Ok(lease) => {
+                Ok((lease, renewal)) => {
+                    self.tell_paused(renewal.paused);
                     self.tell(Pulse::Registered(worker));
                     return Ok(lease);
                 }
@@ -134,8 +143,16 @@ impl Beat {
         }
     }
 
+    /// Registers an incarnation and renews it at once, since only a renewal tells which queues are paused.
+    async fn first_renewal(&self, worker: WorkerId) -> Result<(Box<dyn Lease>, Renewal), LeaseError> {
+        let WorkerSettings { name, lease, session_lock, .. } = &self.settings;
+        let mut lease = self.leases.register(worker, name, *lease, *session_lock).await?;
+        let renewal = lease.renew(&self.tally.report(self.clock.monotonic())).await?;
+        Ok((lease, renewal))
+    }
+
     /// Renews until the incarnation is over.
-    async fn keep(&self, lease: &mut dyn Lease, ended: &mut Ended) -> Over {
+    async fn keep(&mut self, lease: &mut dyn Lease, ended: &mut Ended) -> Over {
         // A lease counts from before the renewal was sent: the store's clock started no earlier.
         let mut renewed_at = self.clock.monotonic();
         let mut unsure = false;
@@ -148,7 +165,8 @@ impl Beat {
             }
             let sent_at = self.clock.monotonic();
             match self.renew(lease, renewed_at, &mut unsure).await {
-                Ok(orders) => {
+                Ok(Renewal { orders, paused }) => {
+                    self.tell_paused(paused);
                     renewed_at = sent_at;
                     wait = self.settings.heartbeat;
                     if std::mem::replace(&mut unsure, false) {
@@ -174,10 +192,11 @@ impl Beat {
         lease: &mut dyn Lease,
         renewed_at: Instant,
         unsure: &mut bool,
-    ) -> Result<Vec<raincheck_shared::store::CancelOrder>, LeaseError> {
+    ) -> Result<Renewal, LeaseError> {
         let age = self.clock.monotonic().saturating_duration_since(renewed_at);
         let left = self.settings.lease.mul_f64(STOP_AT).saturating_sub(age);
-        let renewal = lease.renew();
+        let report = self.tally.report(self.clock.monotonic());
+        let renewal = lease.renew(&report);
         tokio::pin!(renewal);
         if *unsure {
             return renewal.await;
@@ -190,6 +209,13 @@ impl Beat {
         tracing::warn!("the lease could not be renewed for most of its time: stopping all handlers");
         self.tell(Pulse::Unsure);
         renewal.await
+    }
+
+    fn tell_paused(&mut self, paused: Vec<QueueName>) {
+        if self.paused.as_ref() != Some(&paused) {
+            self.paused = Some(paused.clone());
+            self.tell(Pulse::Paused(paused));
+        }
     }
 
     fn tell(&self, pulse: Pulse) {

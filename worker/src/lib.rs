@@ -14,6 +14,7 @@ mod pipeline;
 pub mod registry;
 mod running;
 mod slots;
+mod tally;
 mod worker;
 
 pub use counters::Counters;

@@ -1,8 +1,9 @@
 //! The attempts that run: how each is told to stop, what it reports, and which claim it belongs to.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
-use raincheck_shared::domain::{Fence, JobId, KindName, LeaseId, Progress, WorkerId};
+use raincheck_shared::domain::{Fence, JobId, KindName, LeaseId, Progress, QueueName, WorkerId};
 use raincheck_shared::store::ProgressReport;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) worker: WorkerId,
     pub(crate) lease: LeaseId,
     pub(crate) kind: KindName,
+    pub(crate) queue: QueueName,
+    pub(crate) started: Instant,
     pub(crate) canceled: CancellationToken,
     pub(crate) stop: watch::Sender<Stop>,
     pub(crate) progress: watch::Receiver<Option<Progress>>,
@@ -128,7 +131,7 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
-    use raincheck_shared::lifecycle::IdSource;
+    use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
 
     use super::*;
 
@@ -142,6 +145,8 @@ mod tests {
             worker: ids.worker(),
             lease: ids.lease(),
             kind: "echo".parse().unwrap(),
+            queue: "default".parse().unwrap(),
+            started: SystemClock.monotonic(),
             canceled: CancellationToken::new(),
             stop,
             progress: watch::channel(None).1,

@@ -12,6 +12,7 @@ use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
+use crate::tally::Tally;
 
 /// What a worker works with. See [`Worker::start`].
 pub struct Parts {
@@ -47,10 +48,16 @@ impl Worker {
         let queues = subscribed(&settings);
         let prefetch = prefetch(settings.worker.concurrency);
         let counters = Arc::new(Counters::default());
-        let heartbeat =
-            Heartbeat::start(Arc::clone(&store.leases), settings.worker.clone(), Arc::clone(&clock), IdSource)?;
+        let tally = Arc::new(Tally::new(settings.worker.concurrency, &queues));
+        let heartbeat = Heartbeat::start(
+            Arc::clone(&store.leases),
+            settings.worker.clone(),
+            Arc::clone(&clock),
+            IdSource,
+            Arc::clone(&tally),
+        )?;
         let deliveries = broker.consumers.consume(&queues, prefetch).await;
-        let pipeline = Pipeline::new(settings, store, broker, registry, clock, Arc::clone(&counters), queues);
+        let pipeline = Pipeline::new(settings, store, broker, registry, clock, Arc::clone(&counters), tally);
         pipeline.start(heartbeat, deliveries, shutdown);
         Ok(Self { counters })
     }
@@ -61,7 +68,8 @@ impl Worker {
     }
 }
 
-fn subscribed(settings: &Settings) -> Vec<QueueName> {
+/// The queues that a worker with these settings serves.
+pub(crate) fn subscribed(settings: &Settings) -> Vec<QueueName> {
     if settings.worker.queues.is_empty() { settings.queues() } else { settings.worker.queues.clone() }
 }
 

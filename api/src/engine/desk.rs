@@ -15,6 +15,7 @@ use super::admission::Admission;
 use super::follower::{Followed, Follower, has_passed};
 use super::health::Health;
 use super::intake::Intake;
+use super::queues::QueueBoard;
 use super::reads::Reads;
 use super::store_calls::StoreCalls;
 use super::waits::Waits;
@@ -80,6 +81,7 @@ pub(crate) struct Desk {
     pub(super) waits: Waits,
     pub(super) admission: Admission,
     pub(super) health: Health,
+    pub(super) board: QueueBoard,
     pub(super) shutdown: Shutdown,
     /// The shortest retention of any kind.
     pub(super) soonest_forgotten: Duration,
@@ -124,6 +126,7 @@ impl Desk {
             ),
             calls: StoreCalls::start(store, 8, shutdown),
             admission,
+            board: QueueBoard::default(),
             shutdown: shutdown.clone(),
             soonest_forgotten: settings.kinds.values().map(|kind| kind.retention).min().unwrap_or_default(),
             settings,
@@ -140,6 +143,11 @@ impl Desk {
     /// The clock.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// Jobs that somebody waits for.
+    pub(crate) fn waited_for(&self) -> u64 {
+        self.waits.count()
     }
 
     /// How things stand.

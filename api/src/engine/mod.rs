@@ -4,6 +4,7 @@
 //! - `acceptance`: whether it can be accepted, and what is kept then
 //! - `retry`: an ended job once more
 //! - `intake`: keeps jobs, batched
+//! - `queues`: how queues stand, and pausing them
 //! - `reads`: reads jobs, batched
 //! - `waits`: wakes those who wait for a job to move
 //! - `follower`: one client's look at one job, as it moves
@@ -19,6 +20,7 @@ mod fingerprint;
 mod follower;
 mod health;
 mod intake;
+mod queues;
 mod reads;
 mod refusal;
 mod retry;
@@ -31,6 +33,7 @@ pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use health::Readiness;
+pub(crate) use queues::QueueState;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry::Retry;
 pub(crate) use submission::{Field, JobOptions, Submission};

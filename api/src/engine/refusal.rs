@@ -57,6 +57,9 @@ pub(crate) enum Refusal {
     /// The input is gone, though the job is still known.
     #[error("the input of job {0} is gone")]
     InputGone(JobId),
+    /// There is no such queue.
+    #[error("there is no queue {0}")]
+    UnknownQueue(QueueName),
     /// There is no such job, as far as anybody can tell.
     #[error("there is no job {0}")]
     UnknownJob(JobId),

@@ -120,6 +120,11 @@ impl Waits {
         Self(board)
     }
 
+    /// Jobs that somebody waits for.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().len() as u64
+    }
+
     /// Registers interest in a job. To be called before the job is read.
     pub(crate) fn interest(&self, id: JobId) -> Interest {
         let mut waited = self.0.lock();

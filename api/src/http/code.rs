@@ -44,6 +44,7 @@ codes! {
     InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of ours", retryable: false;
     JobNotFound = NOT_FOUND, "job-not-found", "There is no such job", retryable: false;
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;
+    QueueNotFound = NOT_FOUND, "queue-not-found", "There is no such queue", retryable: false;
     RouteNotFound = NOT_FOUND, "route-not-found", "There is nothing at this path", retryable: false;
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method", retryable: false;
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing here has a type that the request accepts", retryable: false;

@@ -45,6 +45,9 @@ pub(crate) async fn every_request(
     };
     let took = began.zip(now()).map(|(began, now)| now.saturating_duration_since(began)).unwrap_or_default();
     let log = |status: u16| {
+        if let Some(front) = &clock {
+            front.counts.answered(status);
+        }
         let took_ms = took.as_secs_f64() * 1_000.0;
         if status >= 500 && status != 503 {
             tracing::error!(request_id = id, %method, path, status, took_ms, "request failed");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raincheck_shared::domain::Timestamp;
 
+use super::metrics::Counts;
 use super::openapi::document;
 use super::wire::LinkBase;
 use crate::engine::Desk;
@@ -14,6 +15,8 @@ use crate::engine::Desk;
 pub(crate) struct Front {
     /// Does everything.
     pub(crate) desk: Desk,
+    /// What this process has done.
+    pub(crate) counts: Counts,
     /// What links start with.
     pub(crate) links: LinkBase,
     /// What `GET /openapi.json` answers.
@@ -24,7 +27,7 @@ impl Front {
     /// Around an engine.
     pub(crate) fn new(desk: Desk) -> Self {
         let openapi = document(desk.settings()).to_string().into();
-        Self { links: LinkBase::of(desk.settings()), openapi, desk }
+        Self { links: LinkBase::of(desk.settings()), openapi, desk, counts: Counts::default() }
     }
 
     /// The time of day.

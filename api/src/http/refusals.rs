@@ -25,6 +25,7 @@ impl From<Refusal> for Problem {
             Refusal::Succeeded(id) => Self::new(Code::JobSucceeded, told).about(id),
             Refusal::NotEnded(id) => Self::new(Code::JobNotFinished, told).about(id).retry_after(1),
             Refusal::InputGone(id) => Self::new(Code::InputExpired, told).about(id),
+            Refusal::UnknownQueue(_) => Self::new(Code::QueueNotFound, told),
             Refusal::UnknownJob(id) => Self::new(Code::JobNotFound, told).about(id),
             Refusal::ExpiredJob(id) => Self::new(Code::JobExpired, told).about(id),
         }

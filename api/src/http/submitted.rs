@@ -51,6 +51,7 @@ pub(crate) fn answer(
     waited: Option<Duration>,
 ) -> Result<HttpResponse, Problem> {
     let job = &*submitted.job;
+    front.counts.accepted(u64::from(!submitted.replayed));
     let status = if job.status.is_done() { StatusCode::OK } else { StatusCode::ACCEPTED };
     JobAnswer::new(front, job, status)
         .header("Location", front.links.job(job.id))

@@ -39,6 +39,10 @@ pub trait Deliveries: Send {
     /// Whether messages can arrive at all; while `Down`, the worker claims from the store.
     fn link(&self) -> watch::Receiver<Link>;
 
+    /// Takes nothing of these queues, until another call leaves them out. What was received of them and not handed out goes
+    /// back to the broker. It does not touch [`Deliveries::link`]: there is nothing that the store should deliver instead.
+    fn pause(&mut self, queues: &[QueueName]);
+
     /// Takes nothing more. What was received and not yet settled goes back to the broker; receipts already handed out
     /// still work.
     async fn stop(&mut self);

@@ -1,7 +1,7 @@
 //! The broker of embedded mode: queues in this process's memory. They hold ids only, and are filled again from the
 //! store after a restart, like any broker that lost what it held.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,6 +80,7 @@ impl Consumers for Takers {
             queues: Arc::clone(&self.0),
             from: queues.to_vec(),
             next_queue: 0,
+            paused: HashSet::new(),
             turns: Turns::default(),
             unsettled: Arc::new(Semaphore::new(usize::from(prefetch.max(1)))),
             stopped: false,
@@ -103,6 +104,7 @@ struct Taker {
     from: Vec<QueueName>,
     /// Which queue is asked first: they take turns within a band.
     next_queue: usize,
+    paused: HashSet<QueueName>,
     turns: Turns,
     unsettled: Arc<Semaphore>,
     stopped: bool,
@@ -110,15 +112,18 @@ struct Taker {
 
 impl Taker {
     fn take(&mut self) -> Option<Dispatch> {
-        let Self { queues, from, next_queue, turns, .. } = self;
+        let Self { queues, from, next_queue, paused, turns, .. } = self;
         let mut waiting = queues.lock();
         let first = *next_queue;
         turns.pick(|band| {
-            (0..from.len()).map(|offset| (first + offset) % from.len()).find_map(|at| {
-                let dispatch = waiting.get_mut(&from[at])?.get_mut(band).pop_front()?;
-                *next_queue = at + 1;
-                Some(dispatch)
-            })
+            (0..from.len())
+                .map(|offset| (first + offset) % from.len())
+                .filter(|at| !paused.contains(&from[*at]))
+                .find_map(|at| {
+                    let dispatch = waiting.get_mut(&from[at])?.get_mut(band).pop_front()?;
+                    *next_queue = at + 1;
+                    Some(dispatch)
+                })
         })
     }
 }
@@ -146,6 +151,10 @@ impl Deliveries for Taker {
 
     fn link(&self) -> watch::Receiver<Link> {
         self.queues.up.subscribe()
+    }
+
+    fn pause(&mut self, queues: &[QueueName]) {
+        self.paused = queues.iter().cloned().collect();
     }
 
     async fn stop(&mut self) {

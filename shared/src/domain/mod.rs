@@ -12,6 +12,7 @@ mod payload;
 mod retry_policy;
 mod status;
 mod transition;
+mod worker_report;
 
 pub use dispatch::{Band, Dispatch, DispatchId};
 pub use failure::{FailedAttempt, Failure, FailureCode};
@@ -25,3 +26,4 @@ pub use payload::Payload;
 pub use retry_policy::RetryPolicy;
 pub use status::{Status, UnknownStatus};
 pub use transition::{Command, Refused, State, apply};
+pub use worker_report::{EndsByOutcome, QueueReport, WorkerReport};

@@ -5,13 +5,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{JobId, WorkerId};
+use crate::domain::{JobId, QueueName, WorkerId, WorkerReport};
 
 /// A cancel that a worker is to pass on to a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CancelOrder {
     /// Which job.
     pub job: JobId,
+}
+
+/// What a renewal answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renewal {
+    /// Running jobs of this worker that are to be canceled.
+    pub orders: Vec<CancelOrder>,
+    /// Queues of which nothing new is to be started, in order.
+    pub paused: Vec<QueueName>,
 }
 
 /// Why a lease could not be renewed.
@@ -29,9 +38,9 @@ pub enum LeaseError {
 /// moment the process dies. Lives on a connection of its own and is driven from a thread of its own.
 #[async_trait]
 pub trait Lease: Send {
-    /// Renews the row; answers which running jobs of this worker are to be canceled. Takes the session lock again, on
-    /// a new connection, when the old one was lost.
-    async fn renew(&mut self) -> Result<Vec<CancelOrder>, LeaseError>;
+    /// Renews the row, which then says what `report` does. Takes the session lock again, on a new connection, when the
+    /// old one was lost.
+    async fn renew(&mut self, report: &WorkerReport) -> Result<Renewal, LeaseError>;
 
     /// Ends the incarnation, once it holds no job: the row and the lock go.
     async fn end(self: Box<Self>) -> Result<(), StoreError>;

@@ -9,6 +9,7 @@ mod jobs;
 mod leases;
 mod outbox;
 pub mod postgres;
+mod queues;
 mod schema;
 pub mod sqlite;
 mod store_clock;
@@ -21,8 +22,9 @@ pub use error::StoreError;
 pub use jobs::{
     Accepted, AcceptedBatch, Canceled, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoredResult, moved_past,
 };
-pub use leases::{CancelOrder, Lease, LeaseError, Leases};
+pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
 pub use outbox::{Outbox, QueueDepth};
+pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
 pub use schema::{Schema, SchemaVersion};
 pub use store_clock::StoreClock;
 pub use upkeep::{Moved, Upkeep};
@@ -51,6 +53,8 @@ pub struct Store {
     pub leases: Arc<dyn Leases>,
     /// What the relay asks.
     pub outbox: Arc<dyn Outbox>,
+    /// What operators ask about queues.
+    pub queues: Arc<dyn Queues>,
     /// What the repair loops ask.
     pub upkeep: Arc<dyn Upkeep>,
     /// Migrations and health.

@@ -1,5 +1,7 @@
 //! What raincheck says about itself.
 
+pub mod metrics;
+
 use std::fmt;
 
 /// An error with all its causes, on one line, for a log. Errors here never repeat their source in their own text.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use raincheck_shared::broker::Link;
 use raincheck_shared::domain::{Band, DispatchId};
 
 use super::for_both_brokers;
@@ -17,6 +18,7 @@ for_both_brokers!(
     stopping_gives_back_what_was_not_taken,
     receipts_still_work_after_a_stop,
     two_consumers_share_the_messages,
+    a_paused_queue_delivers_nothing_until_it_is_resumed,
     a_worker_that_asks_for_nothing_holds_nothing_back,
     ready_messages_are_counted_per_queue_and_band,
 );
@@ -196,4 +198,29 @@ async fn ready_messages_are_counted_per_queue_and_band(bench: &Bench) {
     let _held = next(&mut deliveries).await;
     let _too = next(&mut deliveries).await;
     bench.ready(&b, 0).await;
+}
+
+async fn a_paused_queue_delivers_nothing_until_it_is_resumed(bench: &Bench) {
+    let (a, b) = (queue("a"), queue("b"));
+    let mut deliveries = bench.consume(&[a.clone(), b.clone()], 8).await;
+    bench.publish(&dispatches(&a, 3)).await;
+    let held = next(&mut deliveries).await;
+    deliveries.pause(std::slice::from_ref(&a));
+    // What was received and not handed out goes back; what was handed out is its receiver's.
+    bench.ready(&a, 2).await;
+    held.receipt.give_back();
+    bench.ready(&a, 3).await;
+    nothing_arrives(&mut deliveries).await;
+    assert_eq!(*deliveries.link().borrow(), Link::Up, "the store has nothing to deliver in its place");
+    bench.publish(&dispatches(&b, 1)).await;
+    let other = next(&mut deliveries).await;
+    assert_eq!(other.dispatch.queue, b);
+    other.receipt.ack();
+    deliveries.pause(&[]);
+    for _ in 0..3 {
+        let received = next(&mut deliveries).await;
+        assert_eq!(received.dispatch.queue, a);
+        received.receipt.ack();
+    }
+    bench.ready(&a, 0).await;
 }

@@ -56,7 +56,7 @@ async fn what_waits_is_canceled_at_once(on: &StoreFixture) {
 
 async fn what_runs_is_asked_and_its_worker_told(on: &StoreFixture) {
     let (mut one, mut two) = (running(on, job()).await, running(on, job()).await);
-    assert_eq!(one.life.renew().await.expect("renew"), []);
+    assert_eq!(one.life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew").orders, []);
     let answer = cancel(on, one.id).await;
     assert_eq!(answer, Canceled::Asked(Change { id: one.id, version: 3, status: Status::InProgress }));
     let job = find(on, one.id).await;
@@ -64,9 +64,13 @@ async fn what_runs_is_asked_and_its_worker_told(on: &StoreFixture) {
     let asked = job.cancel.expect("the cancel");
     assert_eq!((asked.reason.as_deref(), asked.acknowledged_at), (Some("no longer needed 🌧"), None));
 
-    let orders = one.life.renew().await.expect("renew");
+    let orders = one.life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew").orders;
     assert_eq!(orders.iter().map(|o| o.job).collect::<Vec<_>>(), [one.id]);
-    assert_eq!(two.life.renew().await.expect("renew"), [], "only whom it concerns");
+    assert_eq!(
+        two.life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew").orders,
+        [],
+        "only whom it concerns"
+    );
 
     let again =
         on.store.jobs.cancel_job(&TenantName::default(), one.id, Some("another reason"), GRACE).await.expect("cancel");
@@ -75,7 +79,11 @@ async fn what_runs_is_asked_and_its_worker_told(on: &StoreFixture) {
     assert_eq!(cancel_of, asked, "the first cancel counts");
 
     finished(on, &one, Ended::Released).await;
-    assert_eq!(one.life.renew().await.expect("renew"), [], "nothing is left to tell");
+    assert_eq!(
+        one.life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew").orders,
+        [],
+        "nothing is left to tell"
+    );
 }
 
 async fn what_has_ended_cannot_be_canceled(on: &StoreFixture) {

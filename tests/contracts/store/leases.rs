@@ -28,10 +28,10 @@ async fn a_worker_that_has_ended_cannot_renew_or_be_rescued(on: &StoreFixture) {
     assert_ne!(one, two);
     life.end().await.expect("end");
     assert_eq!(on.count("workers").await, 1);
-    other.renew().await.expect("the other lives on");
+    other.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("the other lives on");
     on.age(HOUR).await;
     assert_eq!(rescue_all(on, 5).await.len(), 1);
-    assert!(matches!(other.renew().await, Err(LeaseError::Lost)));
+    assert!(matches!(other.renew(&raincheck_shared::domain::WorkerReport::default()).await, Err(LeaseError::Lost)));
 }
 
 async fn stray_leases_are_dropped_and_their_jobs_given_back(on: &StoreFixture) {

@@ -12,6 +12,7 @@ mod list;
 mod one_process;
 mod one_server;
 mod outbox;
+mod queues;
 mod read;
 mod rescue;
 mod schema;

@@ -102,7 +102,7 @@ async fn a_worker_whose_session_is_gone_is_dead_before_its_lease_ends() {
     let mut life = on.store.leases.register(worker, "locked", Duration::from_secs(10), true).await.expect("register");
     let dispatches = accepted(&on, vec![job()]).await;
     let held = claim(&on, worker, dispatches).await;
-    life.renew().await.expect("renew");
+    life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew");
     on.age(Duration::from_secs(4)).await;
     assert!(rescue_all(&on, 5).await.is_empty(), "late, but its lock is held");
 
@@ -143,7 +143,7 @@ async fn the_loss_of_all_connections_costs_one_answer_and_no_lease() {
         }
     }
     assert!(failed <= 1, "{failed} of 8 failed for one outage");
-    life.renew().await.expect("renew on a new connection");
+    life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew on a new connection");
     let locks = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
         WHERE locktype = 'advisory' AND datname = current_database() AND granted";
     assert_eq!(on.number(locks.to_owned()).await, 1, "and the lock is taken again");

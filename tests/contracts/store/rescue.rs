@@ -60,10 +60,12 @@ async fn a_worker_that_renews_is_not_dead(on: &StoreFixture) {
     let dispatches = accepted(on, vec![job()]).await;
     claim(on, worker, dispatches).await;
     on.age(9 * HOUR).await;
-    life.renew().await.expect("renew");
+    life.renew(&raincheck_shared::domain::WorkerReport::default()).await.expect("renew");
     on.age(9 * HOUR).await;
     assert!(rescue_all(on, 5).await.is_empty());
-    life.renew().await.expect("a lease that nobody has taken can be renewed");
+    life.renew(&raincheck_shared::domain::WorkerReport::default())
+        .await
+        .expect("a lease that nobody has taken can be renewed");
 }
 
 async fn a_job_that_crashed_too_often_fails_as_worker_lost(on: &StoreFixture) {
@@ -93,7 +95,7 @@ async fn a_rescued_worker_can_no_longer_renew(on: &StoreFixture) {
     let mut stale = running(on, job()).await;
     on.age(HOUR).await;
     rescue_all(on, 5).await;
-    let renewed = stale.life.renew().await;
+    let renewed = stale.life.renew(&raincheck_shared::domain::WorkerReport::default()).await;
     assert!(matches!(renewed, Err(LeaseError::Lost)), "{renewed:?}");
     stale.life.end().await.expect("whoever was declared dead may still leave");
 }
@@ -135,7 +137,7 @@ async fn a_worker_without_jobs_is_forgotten_when_it_dies(on: &StoreFixture) {
     on.age(HOUR).await;
     rescue_all(on, 5).await;
     assert_eq!(on.count("workers").await, 0);
-    assert!(matches!(life.renew().await, Err(LeaseError::Lost)));
+    assert!(matches!(life.renew(&raincheck_shared::domain::WorkerReport::default()).await, Err(LeaseError::Lost)));
 }
 
 async fn rescuers_at_the_same_time_count_one_crash(on: &StoreFixture) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::broker::Delivery;
-use raincheck_shared::domain::{Ended, WorkerId};
+use raincheck_shared::broker::{Deliveries, Delivery};
+use raincheck_shared::domain::{Ended, QueueName, WorkerId};
 use raincheck_shared::lifecycle::Shutdown;
 use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::store::{ClaimedJob, StoreError};
@@ -35,7 +35,20 @@ impl Pipeline {
         self.worker.filter(|_| self.sure && free)
     }
 
+    /// Nothing new of these queues. Messages that are here go back; claims under way and what runs go on.
+    pub(super) fn pause(&mut self, paused: Vec<QueueName>, deliveries: &mut dyn Deliveries) {
+        tracing::info!(paused = paused.len(), "the list of paused queues has changed");
+        deliveries.pause(&paused);
+        self.paused = paused;
+        let paused = &self.paused;
+        self.parked.retain(|parked| !paused.contains(&parked.delivery.dispatch.queue));
+    }
+
     pub(super) fn park(&mut self, delivery: Delivery) {
+        if self.paused.contains(&delivery.dispatch.queue) {
+            // It was on its way. Dropped, it goes back.
+            return;
+        }
         let kind = &delivery.dispatch.kind;
         if self.registry.get(kind).is_none() && self.unknown_kinds.insert(kind.clone()) {
             tracing::error!(
@@ -75,10 +88,11 @@ impl Pipeline {
     pub(super) fn claim_from_store(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
         let Some(worker) = self.claimant() else { return };
         let (kinds, limit) = self.slots.open_kinds();
-        if kinds.is_empty() || limit == 0 {
+        let queues: Vec<_> = self.queues.iter().filter(|queue| !self.paused.contains(queue)).cloned().collect();
+        if kinds.is_empty() || queues.is_empty() || limit == 0 {
             return;
         }
-        let source = Source::Store { queues: self.queues.clone(), kinds, limit };
+        let source = Source::Store { queues, kinds, limit };
         self.start_claim(worker, source, outbox, shutdown);
     }
 
@@ -118,6 +132,7 @@ impl Pipeline {
 
     fn run_attempt(&mut self, job: ClaimedJob, worker: WorkerId, outbox: &Outbox, shutdown: &Shutdown) {
         self.slots.take(&job.kind, 1);
+        self.tally.started(&job.queue);
         let canceled = CancellationToken::new();
         let (stop, stopped) = watch::channel(Stop::No);
         let (report, progress) = watch::channel(None);
@@ -127,6 +142,8 @@ impl Pipeline {
             worker,
             lease: job.lease,
             kind: job.kind.clone(),
+            queue: job.queue.clone(),
+            started: self.clock.monotonic(),
             canceled: canceled.clone(),
             stop,
             progress,

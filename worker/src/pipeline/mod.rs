@@ -25,6 +25,8 @@ use crate::heartbeat::{Heartbeat, Pulse};
 use crate::registry::Registry;
 use crate::running::{Running, Stop};
 use crate::slots::Slots;
+use crate::tally::Tally;
+use crate::worker::subscribed;
 
 /// How long handlers may take to stop when the drain time is over.
 const STOPPING: Duration = Duration::from_secs(2);
@@ -42,7 +44,10 @@ pub(crate) struct Pipeline {
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
+    tally: Arc<Tally>,
     queues: Vec<QueueName>,
+    /// Queues of which nothing new is started.
+    paused: Vec<QueueName>,
     ids: IdSource,
     slots: Slots,
     parked: Vec<Parked>,
@@ -85,8 +90,9 @@ impl Pipeline {
         registry: Registry,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
-        queues: Vec<QueueName>,
+        tally: Arc<Tally>,
     ) -> Self {
+        let queues = subscribed(&settings);
         let kinds = registry.entries().map(|entry| (entry.kind.name.clone(), entry.kind.concurrency));
         let slots = Slots::new(settings.worker.concurrency, kinds);
         Self {
@@ -96,7 +102,9 @@ impl Pipeline {
             registry: Arc::new(registry),
             clock,
             counters,
+            tally,
             queues,
+            paused: Vec::new(),
             ids: IdSource,
             slots,
             parked: Vec::new(),
@@ -121,6 +129,7 @@ impl Pipeline {
             attempts: Arc::clone(&self.store.attempts),
             wakeups: Arc::clone(&self.broker.wakeups),
             counters: Arc::clone(&self.counters),
+            tally: Arc::clone(&self.tally),
             ids: self.ids,
             nudge_below: self.settings.upkeep.timers,
         };
@@ -162,7 +171,10 @@ impl Pipeline {
                 () = sleep_until(drain_ends), if draining => {
                     drain_ends = self.drain_further(&mut asked_to_stop);
                 }
-                pulse = heartbeat.pulses.recv() => self.on_pulse(pulse, &shutdown),
+                pulse = heartbeat.pulses.recv() => match pulse {
+                    Some(Pulse::Paused(queues)) => self.pause(queues, &mut *deliveries),
+                    pulse => self.on_pulse(pulse, &shutdown),
+                },
                 delivery = deliveries.next(), if !draining && self.may_claim() => match delivery {
                     Some(delivery) => self.park(delivery),
                     None => shutdown.begin(),
@@ -232,6 +244,7 @@ impl Pipeline {
     fn forget(&mut self, token: &Uuid) {
         if let Some(run) = self.running.remove(token) {
             self.slots.free(&run.kind, 1);
+            self.tally.ended(&run.queue, self.clock.monotonic().saturating_duration_since(run.started));
         }
     }
 
@@ -250,6 +263,8 @@ impl Pipeline {
                 self.running.stop_all(Stop::GiveBack);
             }
             Some(Pulse::Sure) => self.sure = true,
+            // Heard where the deliveries are.
+            Some(Pulse::Paused(_)) => {}
             Some(Pulse::Lost) => {
                 tracing::warn!(
                     worker.running = self.running.len(),

@@ -42,6 +42,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
         "tags": [
             { "name": "jobs", "description": "Submit jobs, and see what comes of them." },
             { "name": "kinds", "description": "What can be asked for." },
+            { "name": "queues", "description": "How queues stand, and pausing them." },
             { "name": "service", "description": "The service itself." },
         ],
         "paths": paths,

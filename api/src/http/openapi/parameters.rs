@@ -25,6 +25,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
     let all = [
         ("id", PATH, "The job's id.", schemas::job_id()),
         ("kind", PATH, "What sort of work: one of the configured kinds.", name()),
+        ("path.queue", PATH, "One of the queues.", name()),
         (
             "wait",
             QUERY,

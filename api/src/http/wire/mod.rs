@@ -9,6 +9,7 @@ mod object;
 mod options;
 mod plan;
 mod polling;
+mod queue;
 mod submission;
 mod values;
 
@@ -21,5 +22,6 @@ pub(crate) use object::{Fields, pointer_token};
 pub(crate) use options::read_options;
 pub(crate) use plan::PlanView;
 pub(crate) use polling::{poll_after, retry_after};
+pub(crate) use queue::QueueView;
 pub(crate) use submission::{ReadSubmission, read_retry, read_submission};
 pub(crate) use values::{read_duration, read_number};

@@ -5,6 +5,7 @@
 //! more than `prefetch` when there are many queues; the worker never has more than `prefetch` unsettled. What it does not
 //! take within half a second goes back, and that subscription rests until it asks again: no worker hoards.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -49,6 +50,7 @@ impl Consumers for QueueConsumers {
         let connection = Arc::new(SupervisedConnection::start(settings.clone(), name, &self.shutdown));
         let inbox = Arc::new(Inbox::new(queues.len() * Band::ALL.len()));
         let stop = CancellationToken::new();
+        let (pauses, told) = watch::channel(HashSet::new());
         let (unreadable, found) = mpsc::unbounded_channel();
         let aside = set_aside(found, Arc::clone(&self.publisher), self.names.unreadable(), settings.max_backoff);
         self.shutdown.spawn_foundation(aside);
@@ -58,6 +60,8 @@ impl Consumers for QueueConsumers {
             .map(|(number, (queue, band))| {
                 let subscription = Subscription {
                     number,
+                    name: queue.clone(),
+                    paused: told.clone(),
                     queue: self.names.queue(queue, band),
                     band,
                     prefetch: share(prefetch, queues.len(), band),
@@ -75,6 +79,7 @@ impl Consumers for QueueConsumers {
             inbox,
             unsettled: Arc::new(Semaphore::new(usize::from(prefetch.max(1)))),
             subscriptions,
+            pauses,
             _end: stop.clone().drop_guard(),
             stop,
         })
@@ -86,6 +91,7 @@ struct QueueDeliveries {
     inbox: Arc<Inbox>,
     unsettled: Arc<Semaphore>,
     subscriptions: Vec<JoinHandle<Option<()>>>,
+    pauses: watch::Sender<HashSet<QueueName>>,
     stop: CancellationToken,
     _end: DropGuard,
 }
@@ -108,6 +114,10 @@ impl Deliveries for QueueDeliveries {
 
     fn link(&self) -> watch::Receiver<Link> {
         self.inbox.link()
+    }
+
+    fn pause(&mut self, queues: &[QueueName]) {
+        self.pauses.send_replace(queues.iter().cloned().collect());
     }
 
     async fn stop(&mut self) {

@@ -1,6 +1,7 @@
 //! One queue and band, consumed for one worker: subscribed again after whatever ended it, and unsubscribed while the
 //! worker has no use for messages, so that none waits here while another worker is idle.
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -22,7 +23,7 @@ use super::session::Session;
 use super::topology::short;
 use super::unreadable::Unreadable;
 use crate::broker::{BrokerError, Envelope};
-use crate::domain::Band;
+use crate::domain::{Band, QueueName};
 use crate::telemetry::Chain;
 
 /// How long a message may lie in the inbox of a worker that asks for none.
@@ -34,6 +35,8 @@ enum Ended {
     Stopped,
     /// The worker did not ask for a while: it had asked so often when the subscription was given up.
     Idle(u64),
+    /// Its queue is paused.
+    Paused,
     /// The connection, the channel or the queue is gone.
     Lost,
 }
@@ -41,6 +44,10 @@ enum Ended {
 /// One of a worker's subscriptions.
 pub(super) struct Subscription {
     pub(super) number: usize,
+    /// The queue as raincheck names it, and those that are paused.
+    pub(super) name: QueueName,
+    pub(super) paused: watch::Receiver<HashSet<QueueName>>,
+    /// The queue as the broker names it.
     pub(super) queue: String,
     pub(super) band: Band,
     pub(super) prefetch: u16,
@@ -84,6 +91,15 @@ impl Subscription {
         .await?;
         let origin = Arc::new(Origin { channel, _connection: Arc::clone(&self.connection) });
         loop {
+            if self.is_paused() {
+                // In order all the same: what waits there is not to be found in another way either.
+                let _in_order = self.inbox.subscribed();
+                tokio::select! {
+                    () = self.stop.cancelled() => return Ok(()),
+                    () = session.lost() => return Err(BrokerError::Unavailable("the connection was lost")),
+                    () = self.pause_turns(false) => {}
+                }
+            }
             let mut consumer = self
                 .answered(session, "a subscription was not made in time", self.subscribe(session, &origin.channel))
                 .await?;
@@ -103,12 +119,25 @@ impl Subscription {
                         () = self.inbox.asked_after(asked) => {}
                     }
                 }
+                Ended::Paused => self.unsubscribe(session, &origin.channel, consumer).await?,
                 Ended::Lost => {
                     // The queue may have been deleted: it is declared again.
                     session.declarations.forget(&self.queue);
                     return Err(BrokerError::Unavailable("the subscription ended"));
                 }
             }
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.borrow().contains(&self.name)
+    }
+
+    /// Resolves once the queue is paused, or is not. Never, when nobody is left to say so: then the stream ends too.
+    async fn pause_turns(&self, to: bool) {
+        let turned = self.paused.clone().wait_for(|paused| paused.contains(&self.name) == to).await.is_ok();
+        if !turned {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -123,11 +152,13 @@ impl Subscription {
         let mut look = tokio::time::interval(PATIENCE);
         let mut asked = None;
         let mut lost = pin!(session.lost());
+        let mut paused = pin!(self.pause_turns(true));
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ended::Stopped,
                 () = &mut lost => return Ended::Lost,
+                () = &mut paused => return Ended::Paused,
                 message = consumer.next() => match message {
                     Some(Ok(message)) => self.receive(message, origin),
                     Some(Err(_)) | None => return Ended::Lost,

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::time::timeout;
 
 use super::database::{Database, Lane};
 use super::refusal::{refusal, timed_out};
 use super::rows::Cells;
-use crate::domain::WorkerId;
-use crate::store::{CancelOrder, Lease, LeaseError, Leases, StoreError};
+use crate::domain::{WorkerId, WorkerReport};
+use crate::store::{CancelOrder, Lease, LeaseError, Leases, Renewal, StoreError};
 
 /// How long one try to reach the server may take: renewals come about once a second, and two tries must fit into the
 /// shortest lease with room to stop the handlers.
@@ -83,27 +84,40 @@ impl Incarnation {
         Ok(self.connection.insert(held))
     }
 
-    async fn renew_once(&mut self) -> Result<Vec<CancelOrder>, Renewal> {
+    async fn renew_once(&mut self, report: &str) -> Result<Renewal, Failed> {
         let patience = self.patience();
         let worker = self.worker;
         let held = self.held().await?;
         let renewal = sqlx::query(include_str!("sql/renew_worker.sql"))
             .bind(worker.as_uuid())
+            .bind(report)
             .fetch_optional(&mut held.connection);
         let row = timeout(patience, renewal).await.unwrap_or_else(|_| Err(timed_out()))?;
-        let row = row.ok_or(Renewal::Final(LeaseError::Lost))?;
-        let jobs = Cells::of("timers", &row).job_ids("revoked").map_err(|e| Renewal::Final(e.into()))?;
-        Ok(jobs.into_iter().map(|job| CancelOrder { job }).collect())
+        let row = row.ok_or(Failed::Final(LeaseError::Lost))?;
+        renewal_of(&row).map_err(|error| Failed::Final(error.into()))
     }
 }
 
+fn renewal_of(row: &PgRow) -> Result<Renewal, StoreError> {
+    let jobs = Cells::of("timers", row).job_ids("revoked")?;
+    let queues = Cells::of("paused_queues", row);
+    let paused = queues.get::<Vec<String>>("paused")?;
+    Ok(Renewal {
+        orders: jobs.into_iter().map(|job| CancelOrder { job }).collect(),
+        paused: paused
+            .iter()
+            .map(|name| name.parse().map_err(|error| queues.wrong("name", error)))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
 /// Why a renewal failed: because of the connection, which another one may mend, or for good.
-enum Renewal {
+enum Failed {
     Broken(sqlx::Error),
     Final(LeaseError),
 }
 
-impl From<sqlx::Error> for Renewal {
+impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Self {
         Self::Broken(error)
     }
@@ -111,14 +125,16 @@ impl From<sqlx::Error> for Renewal {
 
 #[async_trait]
 impl Lease for Incarnation {
-    async fn renew(&mut self) -> Result<Vec<CancelOrder>, LeaseError> {
+    async fn renew(&mut self, report: &WorkerReport) -> Result<Renewal, LeaseError> {
+        // Numbers and names: this cannot fail, and a worker that says nothing of itself lives all the same.
+        let report = serde_json::to_string(report).unwrap_or_else(|_| "{}".to_owned());
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.renew_once().await {
-                Ok(orders) => return Ok(orders),
-                Err(Renewal::Final(error)) => return Err(error),
-                Err(Renewal::Broken(error)) => {
+            match self.renew_once(&report).await {
+                Ok(renewal) => return Ok(renewal),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Broken(error)) => {
                     // Dropped without a goodbye: whoever would answer one has just not answered.
                     self.connection = None;
                     if tries == 2 {

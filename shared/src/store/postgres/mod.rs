@@ -13,6 +13,7 @@ mod jobs;
 mod leases;
 mod outbox;
 mod partitions;
+mod queues;
 mod refusal;
 mod rows;
 mod schema;
@@ -36,6 +37,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         attempts: Arc::clone(&database) as _,
         leases: Arc::new(Arc::clone(&database)),
         outbox: Arc::clone(&database) as _,
+        queues: Arc::clone(&database) as _,
         upkeep: Arc::clone(&database) as _,
         schema: database,
     })

@@ -64,7 +64,10 @@ impl<'r> Cells<'r> {
         serde_json::from_str(text).map_err(|error| self.wrong(column, error))
     }
 
-    fn optional_json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
+    pub(super) fn optional_json<T: serde::de::DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
         self.get::<Option<&str>>(column)?.map(|text| self.json(column, text)).transpose()
     }
 

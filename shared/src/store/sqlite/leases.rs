@@ -8,9 +8,9 @@ use async_trait::async_trait;
 
 use super::Sqlite;
 use super::file::failed;
-use super::rows;
-use crate::domain::{JobId, WorkerId};
-use crate::store::{CancelOrder, Lease, LeaseError, Leases, StoreError};
+use super::rows::{self, Cell};
+use crate::domain::{JobId, WorkerId, WorkerReport};
+use crate::store::{CancelOrder, Lease, LeaseError, Leases, Renewal, StoreError};
 
 /// The incarnations that live in this process: the only process there is, so whoever is on record and not in here is
 /// dead. What the session lock is to Postgres.
@@ -80,19 +80,31 @@ impl Drop for SqliteLease {
 
 #[async_trait]
 impl Lease for SqliteLease {
-    async fn renew(&mut self) -> Result<Vec<CancelOrder>, LeaseError> {
+    async fn renew(&mut self, report: &WorkerReport) -> Result<Renewal, LeaseError> {
+        // Numbers and names: this cannot fail, and a worker that says nothing of itself lives all the same.
+        let report = serde_json::to_string(report).unwrap_or_else(|_| "{}".to_owned());
         let mut writer = self.store.file.writer().await?;
         let mut write = writer.begin().await?;
-        let query =
-            sqlx::query(include_str!("sql/renew_worker.sql")).bind(self.worker.as_uuid()).bind(self.store.now());
+        let query = sqlx::query(include_str!("sql/renew_worker.sql"))
+            .bind(self.worker.as_uuid())
+            .bind(self.store.now())
+            .bind(report);
         let renewed = query.execute(&mut *write).await.map_err(failed)?.rows_affected();
         if renewed == 0 {
             return Err(LeaseError::Lost);
         }
         let query = sqlx::query_scalar(include_str!("sql/list_cancel_orders.sql")).bind(self.worker.as_uuid());
         let orders = query.fetch_all(&mut *write).await.map_err(failed)?;
+        let paused = sqlx::query(include_str!("sql/list_paused_queues.sql"));
+        let paused = paused.fetch_all(&mut *write).await.map_err(failed)?;
         write.commit().await?;
-        Ok(orders.into_iter().map(|job| CancelOrder { job: JobId::new(job) }).collect())
+        Ok(Renewal {
+            orders: orders.into_iter().map(|job| CancelOrder { job: JobId::new(job) }).collect(),
+            paused: paused
+                .iter()
+                .map(|row| Cell::of("paused_queues", row).parse("name"))
+                .collect::<Result<_, StoreError>>()?,
+        })
     }
 
     async fn end(self: Box<Self>) -> Result<(), StoreError> {

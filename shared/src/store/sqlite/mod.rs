@@ -13,6 +13,7 @@ mod jobs;
 mod leases;
 mod moves;
 mod outbox;
+mod queues;
 mod rows;
 mod schema;
 mod upkeep;
@@ -50,6 +51,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreErro
         attempts: Arc::<Sqlite>::clone(&store),
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         outbox: Arc::<Sqlite>::clone(&store),
+        queues: Arc::<Sqlite>::clone(&store),
         upkeep: Arc::<Sqlite>::clone(&store),
         schema: store,
     })

@@ -7,6 +7,7 @@
 mod installation;
 mod jobs;
 mod kinds;
+mod queues;
 mod shapes;
 
 use raincheck_shared::config::Settings;
@@ -17,6 +18,6 @@ pub(super) use shapes::{duration, instant, job_id, kept_text, name};
 
 /// Every schema by its name.
 pub(super) fn components(settings: &Settings) -> Map<String, Value> {
-    let all = [jobs::schemas(settings), kinds::schemas(), installation::schemas()];
+    let all = [jobs::schemas(settings), kinds::schemas(), queues::schemas(), installation::schemas()];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

@@ -1,1 +1,1 @@
-UPDATE workers SET heartbeat_at = ?2 WHERE id = ?1
+UPDATE workers SET heartbeat_at = ?2, report = ?3 WHERE id = ?1

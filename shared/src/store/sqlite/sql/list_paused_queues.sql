@@ -1,0 +1,1 @@
+SELECT name, paused_at FROM paused_queues ORDER BY name
