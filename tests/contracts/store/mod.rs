@@ -5,6 +5,7 @@ mod given;
 mod accept;
 mod cancel;
 mod claim;
+mod connections;
 mod finish;
 mod idempotency;
 mod leases;

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, Postgres};
 use tokio::time::timeout_at;
 
+use super::connections::{Connections, Outage};
 use super::refusal::{is_broken_connection, refusal, timed_out};
 use crate::config::Secret;
 use crate::lifecycle::{Clock, SystemClock};
@@ -29,45 +30,18 @@ pub(super) enum Lane {
     Relaxed,
 }
 
-/// The pools of one process.
+/// What is accepted must be on disk, whatever the database or the role has been set to.
+const ON: &str =
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+/// The connections of one process.
 pub(super) struct Database {
-    durable: PgPool,
-    relaxed: PgPool,
+    durable: Connections,
+    relaxed: Connections,
     options: PgConnectOptions,
     timeout: Duration,
     outage: Arc<Outage>,
     keys_seen: Mutex<(String, String)>,
-}
-
-/// When a connection was last found broken. Connections older than that are not trusted: after a restart of the server
-/// one statement fails for what is really one outage, and not one for each idle connection.
-#[derive(Default)]
-struct Outage(Mutex<Option<Instant>>);
-
-impl Outage {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemClock.monotonic());
-    }
-
-    fn survived_by(&self, age: Duration) -> bool {
-        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.is_none_or(|at| age < SystemClock.monotonic().saturating_duration_since(at))
-    }
-}
-
-/// A connection on loan. One that was abandoned in the middle of a statement, by a timeout or by a caller that went
-/// away, is closed instead of going back: nobody knows when its answer comes.
-struct Loan {
-    connection: sqlx::pool::PoolConnection<Postgres>,
-    settled: bool,
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.connection.close_on_drop();
-        }
-    }
 }
 
 impl Database {
@@ -89,28 +63,8 @@ impl Database {
             .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")]);
         let relaxed = options.clone().options([("synchronous_commit", "off")]);
         let outage = Arc::new(Outage::default());
-        let pool = |size: u32| {
-            let outage = Arc::clone(&outage);
-            PgPoolOptions::new()
-                .max_connections(size.max(1))
-                .acquire_timeout(timeout)
-                .test_before_acquire(false)
-                .before_acquire(move |_, connection| {
-                    let trusted = outage.survived_by(connection.age);
-                    Box::pin(async move { Ok(trusted) })
-                })
-        };
-        let durable = pool(connections - connections / 2)
-            // What is accepted must be on disk, whatever the database or the role has been set to.
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    let on = "SELECT set_config('synchronous_commit', 'on', false)
-                        WHERE current_setting('synchronous_commit') = 'off'";
-                    sqlx::query(on).execute(connection).await.map(|_| ())
-                })
-            })
-            .connect_lazy_with(options.clone());
-        let relaxed = pool(connections / 2).connect_lazy_with(relaxed);
+        let durable = Connections::new(options.clone(), connections - connections / 2, Some(ON), Arc::clone(&outage));
+        let relaxed = Connections::new(relaxed, connections / 2, None, Arc::clone(&outage));
         Ok(Self { durable, relaxed, options, timeout, outage, keys_seen: Mutex::default() })
     }
 
@@ -141,14 +95,16 @@ impl Database {
         lane: Lane,
         statement: Statement<'_>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        let pool = match lane {
+        let connections = match lane {
             Lane::Durable => &self.durable,
             Lane::Relaxed => &self.relaxed,
         };
         let work = async {
-            let mut loan = Loan { connection: pool.acquire().await?, settled: false };
-            let answer = statement.fetch_all(&mut *loan.connection).await;
-            loan.settled = answer.as_ref().err().is_none_or(|error| !is_broken_connection(error));
+            let mut loan = connections.lend().await?;
+            let answer = statement.fetch_all(&mut loan.connection).await;
+            if answer.as_ref().err().is_none_or(|error| !is_broken_connection(error)) {
+                loan.give_back();
+            }
             answer
         };
         let answer = timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(timed_out()));
@@ -177,7 +133,7 @@ impl Database {
         *self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
-    pub(super) async fn close_pools(&self) {
+    pub(super) async fn close_connections(&self) {
         tokio::join!(self.durable.close(), self.relaxed.close());
     }
 }

@@ -8,6 +8,7 @@
 
 mod accept;
 mod attempts;
+mod connections;
 mod database;
 mod jobs;
 mod leases;

@@ -52,6 +52,15 @@ pub(super) fn is_broken_connection(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the server does not take connections at this moment: it is not there, starting, or full.
+pub(super) fn is_not_there_yet(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) => code(error).is_some_and(|code| code == "57P03" || code == "53300"),
+        sqlx::Error::Io(e) => e.kind() == std::io::ErrorKind::ConnectionRefused,
+        _ => false,
+    }
+}
+
 /// The answer that never came.
 pub(super) fn timed_out() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in time"))

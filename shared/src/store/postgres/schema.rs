@@ -90,6 +90,6 @@ impl Schema for Database {
     }
 
     async fn close(&self) {
-        self.close_pools().await;
+        self.close_connections().await;
     }
 }
