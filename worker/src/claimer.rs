@@ -56,15 +56,13 @@ pub(crate) async fn claim(
     };
     if jobs.is_ok() {
         failpoint::passed(Step::Claimed).await;
-        for receipt in receipts {
-            receipt.ack();
-        }
     } else {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        for receipt in receipts {
-            receipt.give_back();
-        }
     }
-    // Without a pipeline the process ends, and the lease with it.
+    let claimed = jobs.is_ok();
+    // First the jobs: they wait for nothing but this. Without a pipeline the process ends, and the lease with it.
     let _ = say.send(Claimed { worker, lease, reserved, from_store, jobs });
+    for receipt in receipts {
+        if claimed { receipt.ack() } else { receipt.give_back() }
+    }
 }

@@ -11,6 +11,7 @@ use crate::harness::broker::{Bench, dispatch, dispatches, next, nothing_arrives,
 for_both_brokers!(
     a_dispatch_arrives_as_it_was_published,
     an_acknowledged_message_is_gone,
+    acknowledgements_go_out_although_nobody_asks_for_more,
     a_dropped_or_returned_message_goes_to_another_consumer,
     a_low_message_arrives_while_high_ones_keep_coming,
     all_queues_of_a_consumer_are_heard,
@@ -45,6 +46,23 @@ async fn an_acknowledged_message_is_gone(bench: &Bench) {
     let mut second = bench.consume(std::slice::from_ref(&a), 8).await;
     nothing_arrives(&mut second).await;
     bench.ready(&a, 0).await;
+}
+
+/// A broker that hands over no more than so many at once sees the acknowledgement of one before it hands over the next.
+async fn acknowledgements_go_out_although_nobody_asks_for_more(bench: &Bench) {
+    let a = queue("a");
+    // The share of the normal band is 32.
+    let mut deliveries = bench.consume(std::slice::from_ref(&a), 64).await;
+    bench.publish(&dispatches(&a, 33)).await;
+    let mut held = Vec::new();
+    for _ in 0..32 {
+        held.push(next(&mut deliveries).await);
+    }
+    held.remove(0).receipt.ack();
+    next(&mut deliveries).await.receipt.ack();
+    for delivery in held {
+        delivery.receipt.ack();
+    }
 }
 
 async fn a_dropped_or_returned_message_goes_to_another_consumer(bench: &Bench) {

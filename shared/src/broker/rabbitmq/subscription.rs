@@ -89,7 +89,7 @@ impl Subscription {
             channel.basic_qos(self.prefetch, BasicQosOptions { global: false }).await.map_err(refusal)
         })
         .await?;
-        let origin = Arc::new(Origin { channel, _connection: Arc::clone(&self.connection) });
+        let origin = Origin::new(channel, Arc::clone(&self.connection), self.prefetch);
         loop {
             if self.is_paused() {
                 // In order all the same: what waits there is not to be found in another way either.
@@ -101,25 +101,25 @@ impl Subscription {
                 }
             }
             let mut consumer = self
-                .answered(session, "a subscription was not made in time", self.subscribe(session, &origin.channel))
+                .answered(session, "a subscription was not made in time", self.subscribe(session, origin.channel()))
                 .await?;
             backoff.reset();
             *said_failed = false;
             let _in_order = self.inbox.subscribed();
             match self.pump(session, &mut consumer, &origin).await {
                 Ended::Stopped => {
-                    self.unsubscribe(session, &origin.channel, consumer).await?;
+                    self.unsubscribe(session, origin.channel(), consumer).await?;
                     return Ok(());
                 }
                 Ended::Idle(asked) => {
-                    self.unsubscribe(session, &origin.channel, consumer).await?;
+                    self.unsubscribe(session, origin.channel(), consumer).await?;
                     tokio::select! {
                         () = self.stop.cancelled() => return Ok(()),
                         () = session.lost() => return Err(BrokerError::Unavailable("the connection was lost")),
                         () = self.inbox.asked_after(asked) => {}
                     }
                 }
-                Ended::Paused => self.unsubscribe(session, &origin.channel, consumer).await?,
+                Ended::Paused => self.unsubscribe(session, origin.channel(), consumer).await?,
                 Ended::Lost => {
                     // The queue may have been deleted: it is declared again.
                     session.declarations.forget(&self.queue);
@@ -153,12 +153,15 @@ impl Subscription {
         let mut asked = None;
         let mut lost = pin!(session.lost());
         let mut paused = pin!(self.pause_turns(true));
+        let company = origin.keep_company();
+        let mut seen_to = pin!(company.see_to_it());
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ended::Stopped,
                 () = &mut lost => return Ended::Lost,
                 () = &mut paused => return Ended::Paused,
+                never = &mut seen_to => match never {},
                 message = consumer.next() => match message {
                     Some(Ok(message)) => self.receive(message, origin),
                     Some(Err(_)) | None => return Ended::Lost,
@@ -204,8 +207,7 @@ impl Subscription {
             channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await.map_err(refusal)?;
             // What was on its way while the cancel was; the stream ends behind it. A dropped message is given back.
             while let Some(Ok(message)) = consumer.next().await {
-                let on_its_way =
-                    Arc::new(Origin { channel: channel.clone(), _connection: Arc::clone(&self.connection) });
+                let on_its_way = Origin::new(channel.clone(), Arc::clone(&self.connection), self.prefetch);
                 drop(Unsettled::new(&message, on_its_way));
             }
             Ok(())
