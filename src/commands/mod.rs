@@ -77,7 +77,15 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // What runs here mostly waits. Half the machine is plenty, and the fewer threads there are the less often a job is
+    // handed from a busy one to one that has to be woken. TOKIO_WORKER_THREADS says otherwise.
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = std::env::var_os("TOKIO_WORKER_THREADS").is_none().then_some((cpus / 2).max(1));
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Failure::because("the async runtime could not be started", error))?;
