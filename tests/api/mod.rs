@@ -4,6 +4,7 @@ mod bad_bytes;
 mod bad_input;
 mod cancel;
 mod drain;
+mod estimates;
 mod events;
 mod idempotency;
 mod kinds;

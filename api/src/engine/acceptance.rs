@@ -320,6 +320,7 @@ pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
         deadline: new.deadline,
         run_timeout: new.run_timeout,
         retention: new.retention,
+        heartbeat_at: None,
         worker: None,
         progress: None,
         cancel: None,

@@ -15,6 +15,7 @@ use super::admission::Admission;
 use super::follower::{Followed, Follower, has_passed};
 use super::health::Health;
 use super::intake::Intake;
+use super::outlook::Outlook;
 use super::queues::QueueBoard;
 use super::reads::Reads;
 use super::store_calls::StoreCalls;
@@ -79,6 +80,7 @@ pub(crate) struct Desk {
     pub(super) reads: Reads,
     pub(super) calls: StoreCalls,
     pub(super) waits: Waits,
+    outlook: Outlook,
     pub(super) admission: Admission,
     pub(super) health: Health,
     pub(super) board: QueueBoard,
@@ -116,6 +118,7 @@ impl Desk {
                 shutdown,
             ),
             reads: Reads::start(Arc::clone(&store.jobs), settings.jobs.inline_result, shutdown),
+            outlook: Outlook::start(Arc::clone(&store.survey), shutdown),
             waits: Waits::start(Arc::clone(&store.jobs), &*wakeups, shutdown),
             health: Health::start(
                 Arc::clone(&store.schema),
@@ -148,6 +151,11 @@ impl Desk {
     /// Jobs that somebody waits for.
     pub(crate) fn waited_for(&self) -> u64 {
         self.waits.count()
+    }
+
+    /// What is likely to become of jobs.
+    pub(crate) fn outlook(&self) -> &Outlook {
+        &self.outlook
     }
 
     /// How things stand.

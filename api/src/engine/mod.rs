@@ -8,6 +8,7 @@
 //! - `reads`: reads jobs, batched
 //! - `waits`: wakes those who wait for a job to move
 //! - `follower`: one client's look at one job, as it moves
+//! - `outlook`: what is likely to become of a live job, and when
 //! - `admission`: refuses what a queue has no room for
 //! - `store_calls`: all other calls to the store
 //! - `health`: whether requests should come here
@@ -20,6 +21,7 @@ mod fingerprint;
 mod follower;
 mod health;
 mod intake;
+mod outlook;
 mod queues;
 mod reads;
 mod refusal;
@@ -33,6 +35,9 @@ pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use health::Readiness;
+#[cfg(test)]
+pub(crate) use outlook::{Estimate, job_for_tests};
+pub(crate) use outlook::{Forecast, RunTimes};
 pub(crate) use queues::QueueState;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry::Retry;

@@ -16,6 +16,7 @@ use super::code::Code;
 use super::extract::IfNoneMatch;
 use super::problem::Problem;
 use super::wire::{JobView, hex, poll_after, retry_after};
+use crate::engine::Forecast;
 
 /// What answers depend on besides their URL.
 const VARY: &str = "Authorization, Prefer, Accept";
@@ -66,6 +67,7 @@ pub(crate) struct JobAnswer<'a> {
     /// Drawn once, so that header and body say the same.
     random: f64,
     now: Timestamp,
+    forecast: Forecast,
     builder: HttpResponseBuilder,
 }
 
@@ -73,15 +75,16 @@ impl<'a> JobAnswer<'a> {
     /// Begins an answer.
     pub(crate) fn new(front: &'a Front, job: &'a Job, status: StatusCode) -> Self {
         let (now, random) = (front.now(), IdSource.fraction());
+        let forecast = front.desk.outlook().of(job, now);
         let mut builder = HttpResponse::build(status);
         builder.insert_header((header::ETAG, etag(job))).insert_header((header::VARY, VARY));
-        if let Some(wait) = poll_after(job, now, random) {
+        if let Some(wait) = poll_after(job, &forecast, now, random) {
             builder.insert_header((header::RETRY_AFTER, retry_after(wait)));
         }
         if let Some(at) = job.expires_at {
             builder.insert_header(("Sunset", http_date(at)));
         }
-        Self { front, job, random, now, builder }
+        Self { front, job, random, now, forecast, builder }
     }
 
     /// Adds a header.
@@ -100,7 +103,7 @@ impl<'a> JobAnswer<'a> {
 
     /// The answer with the whole job.
     pub(crate) fn with_job(mut self) -> Result<HttpResponse, Problem> {
-        let view = JobView::new(self.job, &self.front.links, self.now, self.random);
+        let view = JobView::new(self.job, &self.forecast, &self.front.links, self.now, self.random);
         json(&mut self.builder, &view)
     }
 

@@ -112,7 +112,9 @@ impl Events {
             Some(before) if before == now => "progress",
             Some(_) => "status",
         };
-        let view = JobView::new(job, &self.front.links, self.front.now(), IdSource.fraction());
+        let at = self.front.now();
+        let forecast = self.front.desk.outlook().of(job, at);
+        let view = JobView::new(job, &forecast, &self.front.links, at, IdSource.fraction());
         match serde_json::to_string(&view) {
             Ok(data) => event_stream::write_event(&mut self.pending, name, job.version, &data),
             Err(error) => {

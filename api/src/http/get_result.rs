@@ -35,7 +35,8 @@ pub(crate) async fn get_result(
 }
 
 fn without_result(front: &Front, job: &Job) -> Problem {
-    if let Some(wait) = poll_after(job, front.now(), IdSource.fraction()) {
+    let now = front.now();
+    if let Some(wait) = poll_after(job, &front.desk.outlook().of(job, now), now, IdSource.fraction()) {
         let problem = Problem::new(Code::JobNotFinished, format!("the job is {}", job.status));
         return problem.about(job.id).retry_after(whole_seconds(wait));
     }

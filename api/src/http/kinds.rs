@@ -10,7 +10,7 @@ use super::code::Code;
 use super::extract::Query;
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
-use super::wire::KindView;
+use super::wire::{KindView, RunTimeView};
 
 #[derive(Debug, Serialize)]
 struct Kinds<'a> {
@@ -38,7 +38,8 @@ pub(crate) async fn get_kind(request: HttpRequest, front: web::Data<Front>) -> R
 }
 
 fn view<'a>(front: &'a Front, kind: &'a Kind) -> KindView<'a> {
-    KindView::new(kind, front.desk.settings(), None, &front.links)
+    let run_time = front.desk.outlook().run_times(&kind.name).map(RunTimeView::from);
+    KindView::new(kind, front.desk.settings(), run_time, &front.links)
 }
 
 pub(crate) fn list_operation() -> Operation {

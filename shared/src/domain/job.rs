@@ -80,6 +80,8 @@ pub struct Job {
     pub run_timeout: Duration,
     /// How long the ended job is kept.
     pub retention: Duration,
+    /// When the worker that runs it last showed that it lives; `None` while none does.
+    pub heartbeat_at: Option<Timestamp>,
     /// The incarnation that runs it, or ran it last.
     pub worker: Option<WorkerId>,
     /// How far the handler says it is.

@@ -13,6 +13,7 @@ mod queues;
 mod schema;
 pub mod sqlite;
 mod store_clock;
+mod survey;
 mod upkeep;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use outbox::{Outbox, QueueDepth};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
 pub use schema::{Schema, SchemaVersion};
 pub use store_clock::StoreClock;
+pub use survey::{RecentRun, Survey, WaitingBatch};
 pub use upkeep::{Moved, Upkeep};
 
 use crate::domain::{JobId, Status, Version};
@@ -55,6 +57,8 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
     /// What operators ask about queues.
     pub queues: Arc<dyn Queues>,
+    /// What estimates are made of.
+    pub survey: Arc<dyn Survey>,
     /// What the repair loops ask.
     pub upkeep: Arc<dyn Upkeep>,
     /// Migrations and health.

@@ -17,6 +17,7 @@ mod queues;
 mod read;
 mod rescue;
 mod schema;
+mod survey;
 mod tenants;
 mod timers;
 mod transitions;

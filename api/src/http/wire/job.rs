@@ -7,6 +7,7 @@ use time::serde::rfc3339;
 
 use super::links::{JobLinks, LinkBase};
 use super::{digest_field, poll_after};
+use crate::engine::Forecast;
 
 /// A field of the contract that nothing fills yet.
 type NotYet = Option<()>;
@@ -28,13 +29,14 @@ pub(crate) struct JobView<'a> {
     started_at: Option<Timestamp>,
     #[serde(with = "rfc3339::option")]
     finished_at: Option<Timestamp>,
-    heartbeat_at: NotYet,
+    #[serde(with = "rfc3339::option")]
+    heartbeat_at: Option<Timestamp>,
     attempt: i32,
     max_attempts: i32,
     #[serde(with = "rfc3339::option")]
     next_attempt_at: Option<Timestamp>,
-    queue_position: NotYet,
-    estimate: NotYet,
+    queue_position: Option<u64>,
+    estimate: Option<EstimateView<'a>>,
     progress: Option<&'a Progress>,
     poll_after_ms: Option<u128>,
     cancel: Option<CancelView<'a>>,
@@ -53,6 +55,15 @@ pub(crate) struct JobView<'a> {
     tags: &'a [String],
     trace_id: Option<&'a str>,
     links: JobLinks,
+}
+
+#[derive(Debug, Serialize)]
+struct EstimateView<'a> {
+    #[serde(with = "rfc3339::option")]
+    start_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
+    finish_at: Option<Timestamp>,
+    basis: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,7 +104,7 @@ impl Serialize for InlineValue<'_> {
 
 impl<'a> JobView<'a> {
     /// A job as it stands at `now`. `random` in `0.0..1.0` spreads the polls.
-    pub(crate) fn new(job: &'a Job, links: &LinkBase, now: Timestamp, random: f64) -> Self {
+    pub(crate) fn new(job: &'a Job, forecast: &'a Forecast, links: &LinkBase, now: Timestamp, random: f64) -> Self {
         Self {
             id: job.id.to_string(),
             kind: job.kind.as_str(),
@@ -105,14 +116,18 @@ impl<'a> JobView<'a> {
             run_at: job.run_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
-            heartbeat_at: None,
+            heartbeat_at: job.heartbeat_at,
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             next_attempt_at: job.next_attempt_at,
-            queue_position: None,
-            estimate: None,
+            queue_position: forecast.queue_position,
+            estimate: forecast.estimate.as_ref().map(|estimate| EstimateView {
+                start_at: estimate.start_at,
+                finish_at: estimate.finish_at,
+                basis: &estimate.basis,
+            }),
             progress: job.progress.as_ref(),
-            poll_after_ms: poll_after(job, now, random).map(|wait| wait.as_millis()),
+            poll_after_ms: poll_after(job, forecast, now, random).map(|wait| wait.as_millis()),
             cancel: job.cancel.as_ref().map(|cancel| CancelView {
                 requested_at: cancel.requested_at,
                 reason: cancel.reason.as_deref(),

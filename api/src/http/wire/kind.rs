@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::links::LinkBase;
+use crate::engine::RunTimes;
 
 /// What clients may know of a kind.
 #[derive(Debug, Serialize)]
@@ -19,7 +20,7 @@ pub(crate) struct KindView<'a> {
     timeouts: Timeouts,
     retention: Retention,
     max_attempts: i32,
-    /// `null`: run times are not told yet
+    /// `null`: too few have run lately
     run_time: Option<RunTimeView>,
     links: KindLinks,
 }
@@ -53,6 +54,13 @@ pub(crate) struct RunTimeView {
     pub(crate) p95_ms: u64,
     /// How many were looked at.
     pub(crate) sample: u64,
+}
+
+impl From<RunTimes> for RunTimeView {
+    fn from(times: RunTimes) -> Self {
+        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self { p50_ms: millis(times.p50), p95_ms: millis(times.p95), sample: times.sample as u64 }
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -16,7 +16,7 @@ mod values;
 pub(crate) use cursor::{read_cursor, write_cursor};
 pub(crate) use digest::{digest_field, hex};
 pub(crate) use job::{JobSummary, JobView};
-pub(crate) use kind::KindView;
+pub(crate) use kind::{KindView, RunTimeView};
 pub(crate) use links::LinkBase;
 pub(crate) use object::{Fields, pointer_token};
 pub(crate) use options::read_options;

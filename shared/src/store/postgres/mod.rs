@@ -18,6 +18,7 @@ mod queues;
 mod refusal;
 mod rows;
 mod schema;
+mod survey;
 mod upkeep;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         leases: Arc::new(Arc::clone(&database)),
         outbox: Arc::clone(&database) as _,
         queues: Arc::clone(&database) as _,
+        survey: Arc::clone(&database) as _,
         upkeep: Arc::clone(&database) as _,
         schema: database,
     })

@@ -136,6 +136,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
         deadline: cells.get("deadline")?,
         run_timeout: Duration::from_millis(cells.number("run_timeout_ms")?),
         retention: Duration::from_secs(cells.number("retention_seconds")?),
+        heartbeat_at: cells.get("heartbeat_at")?,
         worker: cells.get::<Option<Uuid>>("worker")?.map(WorkerId::new),
         progress: cells.optional_json("progress")?,
         cancel: cells.cancel()?,

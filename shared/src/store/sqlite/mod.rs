@@ -16,6 +16,7 @@ mod outbox;
 mod queues;
 mod rows;
 mod schema;
+mod survey;
 mod upkeep;
 
 use std::path::Path;
@@ -52,6 +53,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreErro
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         outbox: Arc::<Sqlite>::clone(&store),
         queues: Arc::<Sqlite>::clone(&store),
+        survey: Arc::<Sqlite>::clone(&store),
         upkeep: Arc::<Sqlite>::clone(&store),
         schema: store,
     })

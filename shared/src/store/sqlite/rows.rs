@@ -200,6 +200,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         deadline: row.instant("deadline")?,
         run_timeout: Duration::from_millis(row.number("run_timeout_ms")?),
         retention: Duration::from_secs(row.number("retention_seconds")?),
+        heartbeat_at: row.instant("heartbeat_at")?,
         worker: row.get::<Option<Uuid>>("worker")?.map(WorkerId::new),
         progress: row.json::<Progress>("progress")?,
         cancel: cancel(&row)?,

@@ -19,6 +19,7 @@ pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
         ("JobPage", page("jobs", "JobSummary")),
         ("JobLinks", links(&["self", "result", "events", "cancel", "retry"])),
         ("Status", json!({ "type": "string", "enum": Status::ALL.map(Status::as_str) })),
+        ("Estimate", estimate()),
         ("Progress", progress()),
         ("Cancel", cancel()),
         ("Result", result()),
@@ -117,10 +118,10 @@ fn job_summary() -> Value {
 fn job() -> Value {
     let mut schema = job_summary();
     let more = json!({
-        "heartbeat_at": { "type": "null", "description": "Reserved." },
+        "heartbeat_at": or_null(&described(&instant(), "When the worker that runs it last showed that it lives.")),
         "next_attempt_at": or_null(&described(&instant(), "When the next attempt is due, while `retrying`.")),
-        "queue_position": { "type": "null", "description": "Reserved." },
-        "estimate": { "type": "null", "description": "Reserved." },
+        "queue_position": { "type": ["integer", "null"], "minimum": 1, "description": "About how many go before it, itself included, while it is queued." },
+        "estimate": or_null(&of("Estimate")),
         "poll_after_ms": { "type": ["integer", "null"], "minimum": 1000, "description": "How long to wait before reading again; `null` once it has ended." },
         "cancel": or_null(&of("Cancel")),
         "result": or_null(&of("Result")),
@@ -133,6 +134,14 @@ fn job() -> Value {
         schema["properties"][name] = field.clone();
     }
     answer(&schema["properties"])
+}
+
+fn estimate() -> Value {
+    answer(&json!({
+        "start_at": or_null(&described(&instant(), "`null`: it has started, or nobody can tell.")),
+        "finish_at": or_null(&described(&instant(), "`null`: nobody can tell.")),
+        "basis": described(&text(), "What this goes by, in words."),
+    }))
 }
 
 fn progress() -> Value {

@@ -1,5 +1,6 @@
 -- Jobs without their inputs; results come along when they are JSON or text and short enough.
 SELECT
+    CASE WHEN status = 'in_progress' THEN (SELECT w.heartbeat_at FROM workers w WHERE w.id = jobs.worker) END AS heartbeat_at,
     id, kind, queue, priority, version, status, attempt, max_attempts, run_at, started_at, finished_at,
     next_attempt_at, expires_at, deadline, run_timeout_ms, retention_seconds, worker, progress,
     cancel_requested_at, cancel_reason, cancel_acknowledged_at,
