@@ -4,6 +4,7 @@ mod bad_bytes;
 mod bad_input;
 mod cancel;
 mod drain;
+mod erase;
 mod estimates;
 mod events;
 mod idempotency;

@@ -61,6 +61,7 @@ async fn a_job_has_the_shape_of_the_contract() {
         "poll_after_ms",
         "cancel",
         "result",
+        "erased_at",
         "error",
         "attempts",
         "expires_at",

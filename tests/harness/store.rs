@@ -87,7 +87,8 @@ impl StoreFixture {
 
     /// Lets everything that is stored be older by so much, as if the time had passed.
     pub(crate) async fn age(&self, by: Duration) {
-        const TIMES: [(&str, &[&str]); 4] = [
+        const TIMES: [(&str, &[&str]); 5] = [
+            ("erasures", &["look_at"]),
             ("timers", &["due_at"]),
             ("dispatches", &["created_at", "publish_after", "published_at"]),
             ("workers", &["started_at", "heartbeat_at"]),

@@ -153,8 +153,8 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         }
         earliest.saturating_add(signed(timeout))
     });
-    if options.input_retention.is_some() {
-        faults.add(Field::InputRetention, "not supported yet: an input is kept as long as its job");
+    if options.input_retention.is_some_and(|retention| retention > settings.jobs.max_retention) {
+        faults.add(Field::InputRetention, at_most(settings.jobs.max_retention));
     }
     check_metadata(options, settings, faults);
     check_tags(options, settings, faults);
@@ -174,6 +174,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         run_timeout: run_timeout(options, kind, settings, faults),
         max_attempts: options.max_attempts.unwrap_or(kind.retry.max_attempts),
         retention: retention(options, kind, settings, faults),
+        input_retention: options.input_retention,
         metadata,
         tags: options.tags.clone(),
         idempotency: submission.key.clone().map(|key| Idempotency { key, fingerprint: fingerprint(submission) }),
@@ -317,6 +318,7 @@ pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
         finished_at: None,
         next_attempt_at: None,
         expires_at: None,
+        erased_at: None,
         deadline: new.deadline,
         run_timeout: new.run_timeout,
         retention: new.retention,

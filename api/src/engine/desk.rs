@@ -247,7 +247,7 @@ impl Desk {
 
     /// Tells a job that was forgotten from one that never was, without keeping anything of either: its id carries its
     /// time. Only a job that its client wanted forgotten sooner than any kind does is taken for one that never was.
-    fn missing(&self, id: JobId) -> Refusal {
+    pub(super) fn missing(&self, id: JobId) -> Refusal {
         let age = self.clock.now() - id.created_at();
         let forgotten = id.is_v7() && age > self.soonest_forgotten;
         if forgotten { Refusal::ExpiredJob(id) } else { Refusal::UnknownJob(id) }

@@ -8,6 +8,7 @@
 //! - `reads`: reads jobs, batched
 //! - `waits`: wakes those who wait for a job to move
 //! - `follower`: one client's look at one job, as it moves
+//! - `erasure`: erases what a job was given and made
 //! - `outlook`: what is likely to become of a live job, and when
 //! - `admission`: refuses what a queue has no room for
 //! - `store_calls`: all other calls to the store
@@ -17,6 +18,7 @@
 mod acceptance;
 mod admission;
 mod desk;
+mod erasure;
 mod fingerprint;
 mod follower;
 mod health;
@@ -33,6 +35,7 @@ mod waits;
 pub(crate) use acceptance::{Fault, FaultKind, Rejection};
 pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
+pub(crate) use erasure::Erasure;
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use health::Readiness;
 #[cfg(test)]

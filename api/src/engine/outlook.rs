@@ -276,6 +276,7 @@ pub(crate) fn job_for_tests(id: JobId) -> Job {
         finished_at: None,
         next_attempt_at: None,
         expires_at: None,
+        erased_at: None,
         deadline: None,
         run_timeout: Duration::from_mins(1),
         retention: Duration::from_hours(1),
@@ -292,6 +293,7 @@ pub(crate) fn job_for_tests(id: JobId) -> Job {
         traceparent: None,
         retry_of: None,
         batch: None,
+        tenant: raincheck_shared::domain::TenantName::default(),
     }
 }
 

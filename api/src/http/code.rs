@@ -60,6 +60,7 @@ codes! {
     JobExpired = GONE, "job-expired", "The job is past its retention", retryable: false;
     InputExpired = GONE, "input-expired", "The job's input is gone", retryable: false;
     ResultExpired = GONE, "result-expired", "The result is past its retention", retryable: false;
+    ResultErased = GONE, "result-erased", "The result was erased", retryable: false;
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload-too-large", "The body is too large", retryable: false;
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The result has no such range",
         retryable: false;

@@ -28,6 +28,9 @@ pub(crate) async fn get_result(
     if job.status != Status::Succeeded {
         return Err(without_result(&front, &job));
     }
+    if job.erased_at.is_some() {
+        return Err(Problem::new(Code::ResultErased, "the result was erased").about(id));
+    }
     let Some(result) = front.desk.result(&job).await? else {
         return Err(Problem::new(Code::ResultExpired, "the result is past its retention").about(id));
     };
@@ -121,6 +124,6 @@ pub(crate) fn operation() -> Operation {
         )
         .answers(Answer::new(304, "`If-None-Match` names it.").headers(&["ETag", "Accept-Ranges", "Sunset?"]))
         .reads()
-        .fails(&[Code::JobNotFound, Code::JobExpired, Code::ResultExpired])
+        .fails(&[Code::JobNotFound, Code::JobExpired, Code::ResultExpired, Code::ResultErased])
         .fails(&[Code::JobNotFinished, Code::JobFailed, Code::RangeNotSatisfiable])
 }

@@ -14,6 +14,7 @@ mod bare_errors;
 mod caller;
 mod cancel_job;
 mod code;
+mod erase_job;
 mod event_stream;
 mod every_request;
 mod extract;

@@ -7,8 +7,8 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    cancel_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, metrics, put_job,
-    queues, readyz, retry_job, submit_job, submit_raw,
+    cancel_job, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, metrics,
+    put_job, queues, readyz, retry_job, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -28,9 +28,10 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/kinds", "GET, HEAD").route(read().to(kinds::list_kinds)))
         .service(at("/v1/kinds/{kind}", "GET, HEAD").route(read().to(kinds::get_kind)))
         .service(
-            at("/v1/jobs/{id}", "GET, HEAD, PUT")
+            at("/v1/jobs/{id}", "GET, HEAD, PUT, DELETE")
                 .route(read().to(get_job::get_job))
-                .route(web::put().to(put_job::put_job)),
+                .route(web::put().to(put_job::put_job))
+                .route(web::delete().to(erase_job::erase_job)),
         )
         .service(at("/v1/jobs/{id}/result", "GET, HEAD").route(read().to(get_result::get_result)))
         .service(at("/v1/jobs/{id}/events", "GET, HEAD").route(read().to(get_job_events::get_job_events)))

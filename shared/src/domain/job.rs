@@ -74,6 +74,8 @@ pub struct Job {
     pub next_attempt_at: Option<Timestamp>,
     /// When it will be forgotten, once it has ended.
     pub expires_at: Option<Timestamp>,
+    /// When somebody had its input, output and logs erased.
+    pub erased_at: Option<Timestamp>,
     /// No attempt starts after this.
     pub deadline: Option<Timestamp>,
     /// How long one attempt may run.

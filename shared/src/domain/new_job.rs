@@ -46,6 +46,8 @@ pub struct NewJob {
     pub max_attempts: i32,
     /// How long the ended job is kept.
     pub retention: Duration,
+    /// How long the input is kept after the end; `None`: as long as the job.
+    pub input_retention: Option<Duration>,
     /// The client's labels, a JSON object of strings as text; `None` when empty.
     pub metadata: Option<String>,
     /// The client's tags.
@@ -63,6 +65,11 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// How long the input is kept after the end, where it is to go before its job.
+    pub fn input_goes_after(&self) -> Option<Duration> {
+        self.input_retention.filter(|kept| *kept < self.retention)
+    }
+
     /// The band that it waits in.
     pub fn band(&self) -> Band {
         Band::of(self.priority, self.express)

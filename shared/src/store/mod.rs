@@ -4,6 +4,7 @@
 //! [`postgres`] and [`sqlite`], and pass one contract suite (`tests/contracts/store`).
 
 mod attempts;
+mod erasures;
 mod error;
 mod jobs;
 mod leases;
@@ -19,6 +20,7 @@ mod upkeep;
 use std::sync::Arc;
 
 pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, ProgressReport};
+pub use erasures::{Erased, Erasures};
 pub use error::StoreError;
 pub use jobs::{
     Accepted, AcceptedBatch, Canceled, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoredResult, moved_past,
@@ -57,6 +59,8 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
     /// What operators ask about queues.
     pub queues: Arc<dyn Queues>,
+    /// What lets data go before its job.
+    pub erasures: Arc<dyn Erasures>,
     /// What estimates are made of.
     pub survey: Arc<dyn Survey>,
     /// What the repair loops ask.

@@ -47,6 +47,7 @@ pub(super) fn job() -> NewJob {
         run_timeout: Duration::from_mins(1),
         max_attempts: 3,
         retention: 7 * DAY,
+        input_retention: None,
         metadata: None,
         tags: Vec::new(),
         idempotency: None,

@@ -6,6 +6,7 @@ mod accept;
 mod cancel;
 mod claim;
 mod connections;
+mod erase;
 mod finish;
 mod idempotency;
 mod leases;

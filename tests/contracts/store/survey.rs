@@ -1,12 +1,11 @@
 //! The samples that estimates are made of.
 
-use raincheck_shared::domain::{JobId, KindName};
+use raincheck_shared::domain::{Ended, JobId, KindName, NewJob, WorkerReport};
 use raincheck_shared::store::RecentRun;
 
 use super::against_each_store;
 use super::given::{HOUR, accepted, failure, finished, job, kind, running, succeeded};
 use crate::harness::store::StoreFixture;
-use raincheck_shared::domain::{Ended, NewJob};
 
 against_each_store! {
     runs_that_succeeded_are_listed_each_once_and_no_other,
@@ -57,7 +56,7 @@ async fn a_running_job_tells_when_its_worker_was_last_heard_of(on: &StoreFixture
     let mut run = running(on, job()).await;
     let before = super::given::find(on, run.id).await.heartbeat_at.expect("a heartbeat");
     on.age(HOUR).await;
-    run.life.renew().await.expect("renew");
+    run.life.renew(&WorkerReport::default()).await.expect("renew");
     let after = super::given::find(on, run.id).await.heartbeat_at.expect("a heartbeat");
     assert!(after >= before, "{before} {after}");
     let end = finished(on, &run, succeeded(b"1")).await;

@@ -42,6 +42,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("If-None-Match", HEADER, "The entity tags that the client has.", text()),
         ("Range", HEADER, "One range of bytes; anything else is ignored (RFC 9110).", text()),
         ("If-Range", HEADER, "The entity tag that the range is for.", text()),
+        ("cancel", QUERY, "`true`: cancel it first, if it is live.", json!({ "type": "boolean" })),
         (
             "Last-Event-ID",
             HEADER,
@@ -92,7 +93,12 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("start_timeout", QUERY, "It expires if it has not started so long after it may.", duration()),
         ("run_timeout", QUERY, "How long one attempt may run.", duration()),
         ("deadline", QUERY, "No attempt starts after this.", instant()),
-        ("input_retention", QUERY, "How long the input is kept; not supported yet.", duration()),
+        (
+            "input_retention",
+            QUERY,
+            "How long the input is kept after the end; as long as the job without it.",
+            duration(),
+        ),
         ("result_retention", QUERY, "How long the ended job is kept.", duration()),
         ("max_attempts", QUERY, "How often it is tried.", json!({ "type": "integer", "minimum": 1, "maximum": 1000 })),
         ("tags", QUERY, "Labels to find it by; may be repeated.", schemas::tags(settings)),

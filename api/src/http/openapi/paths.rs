@@ -2,8 +2,8 @@
 
 use super::Operation;
 use crate::http::{
-    cancel_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, metrics, put_job,
-    queues, readyz, retry_job, submit_job, submit_raw,
+    cancel_job, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, metrics,
+    put_job, queues, readyz, retry_job, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -14,6 +14,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/kinds/{kind}/jobs", "put", submit_raw::operation("putRaw")),
         ("/v1/jobs/{id}", "get", get_job::operation()),
         ("/v1/jobs/{id}", "put", put_job::operation()),
+        ("/v1/jobs/{id}", "delete", erase_job::operation()),
         ("/v1/jobs/{id}/result", "get", get_result::operation()),
         ("/v1/jobs/{id}/events", "get", get_job_events::operation()),
         ("/v1/jobs/{id}/cancel", "post", cancel_job::operation()),

@@ -46,6 +46,8 @@ pub(crate) struct JobView<'a> {
     #[serde(with = "rfc3339::option")]
     expires_at: Option<Timestamp>,
     #[serde(with = "rfc3339::option")]
+    erased_at: Option<Timestamp>,
+    #[serde(with = "rfc3339::option")]
     deadline: Option<Timestamp>,
     webhook: NotYet,
     idempotency_key: Option<&'a str>,
@@ -137,6 +139,7 @@ impl<'a> JobView<'a> {
             error: job.error.as_ref(),
             attempts: &job.attempts,
             expires_at: job.expires_at,
+            erased_at: job.erased_at,
             deadline: job.deadline,
             webhook: None,
             idempotency_key: shown_key(job),

@@ -24,4 +24,4 @@ pub(crate) use plan::PlanView;
 pub(crate) use polling::{poll_after, retry_after};
 pub(crate) use queue::QueueView;
 pub(crate) use submission::{ReadSubmission, read_retry, read_submission};
-pub(crate) use values::{read_duration, read_number};
+pub(crate) use values::{read_duration, read_flag, read_number};

@@ -258,6 +258,7 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(column(jobs, |job| job.batch.map(BatchId::as_uuid)))
         .bind(column(jobs, |job| stored_tenant(&job.tenant)))
         .bind(column(jobs, |job| job.band().as_i16()))
+        .bind(column(jobs, |job| job.input_goes_after().map(|kept| seconds(kept).cast_signed())))
 }
 
 /// Numbers the dispatches that the jobs will share: one tenant, queue, band and kind, no more jobs than any of them allows.

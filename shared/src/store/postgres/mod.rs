@@ -10,6 +10,7 @@ mod accept;
 mod attempts;
 mod connections;
 mod database;
+mod erasures;
 mod jobs;
 mod leases;
 mod outbox;
@@ -40,6 +41,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         leases: Arc::new(Arc::clone(&database)),
         outbox: Arc::clone(&database) as _,
         queues: Arc::clone(&database) as _,
+        erasures: Arc::clone(&database) as _,
         survey: Arc::clone(&database) as _,
         upkeep: Arc::clone(&database) as _,
         schema: database,

@@ -218,7 +218,7 @@ async fn retire(connection: &mut PgConnection, day: Date, live: Vec<Uuid>) -> Re
 /// Ends with a detached partition: moves on what was added to it at the last moment, frees its keys, drops it.
 async fn drop_retired(connection: &mut PgConnection, day: Date) -> Result<(), sqlx::Error> {
     let Some(mut transaction) = begin(connection).await? else { return Ok(()) };
-    let name = retired(day);
+    let (name, from, to) = (retired(day), first_id(day), first_id(day_after(day)));
     let exists = sqlx::query("SELECT to_regclass($1) IS NOT NULL AS found").bind(&name);
     if !exists.fetch_one(&mut *transaction).await?.try_get::<bool, _>("found")? {
         return Ok(());
@@ -229,6 +229,8 @@ async fn drop_retired(connection: &mut PgConnection, day: Date) -> Result<(), sq
             "WITH moving AS (DELETE FROM {name} WHERE expires_at IS NULL OR expires_at > now() RETURNING *)
                  INSERT INTO jobs SELECT * FROM moving;
              DELETE FROM idempotency_keys k USING {name} gone WHERE k.key = gone.idempotency_key AND k.job_id = gone.id;
+             DELETE FROM job_logs l WHERE l.job_id >= '{from}' AND l.job_id < '{to}'
+                 AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = l.job_id);
              DROP TABLE {name};"
         ),
     )

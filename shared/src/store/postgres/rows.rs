@@ -118,6 +118,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
     let (cells, id) = Cells::of_job(row)?;
     let priority: i16 = cells.get("priority")?;
     let attempts = cells.get::<Vec<String>>("attempts")?;
+    let erased_at = cells.get("erased_at")?;
     Ok(Job {
         id,
         tenant: cells.tenant()?,
@@ -140,7 +141,8 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
         worker: cells.get::<Option<Uuid>>("worker")?.map(WorkerId::new),
         progress: cells.optional_json("progress")?,
         cancel: cells.cancel()?,
-        result: cells.job_result()?,
+        erased_at,
+        result: if erased_at.is_none() { cells.job_result()? } else { None },
         error: cells.optional_json("error")?,
         attempts: attempts.iter().map(|text| cells.json("attempts", text)).collect::<Result<_, _>>()?,
         metadata: cells.get("metadata")?,

@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "create jobs and what waits",
@@ -27,6 +27,7 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         "add retries, queues and batches",
         include_str!("../../../../migrations/postgres/0004_add_retries_queues_and_batches.sql"),
     ),
+    (5, "add erasure and logs", include_str!("../../../../migrations/postgres/0005_add_erasure_and_logs.sql")),
 ];
 
 /// A migration may have to rewrite what is there.

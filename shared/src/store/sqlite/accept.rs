@@ -86,6 +86,13 @@ async fn accept_job(connection: &mut SqliteConnection, new: &NewJob, now: i64) -
     if let Some(expires) = new.expires_unstarted_at() {
         set_timer(connection, new.id, "expire", rows::micros(expires), None).await?;
     }
+    if let Some(kept) = new.input_goes_after() {
+        let query = sqlx::query(include_str!("sql/accept_erasure.sql"))
+            .bind(new.id.as_uuid())
+            .bind(rows::whole(kept.as_secs()))
+            .bind(rows::later(now, kept));
+        query.execute(&mut *connection).await.map_err(failed)?;
+    }
     Ok(Accepted::New { id: new.id, status })
 }
 

@@ -7,6 +7,7 @@ mod accept;
 mod attempts;
 mod claim;
 mod dispatches;
+mod erasures;
 mod file;
 mod finish;
 mod jobs;
@@ -53,6 +54,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreErro
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         outbox: Arc::<Sqlite>::clone(&store),
         queues: Arc::<Sqlite>::clone(&store),
+        erasures: Arc::<Sqlite>::clone(&store),
         survey: Arc::<Sqlite>::clone(&store),
         upkeep: Arc::<Sqlite>::clone(&store),
         schema: store,

@@ -182,6 +182,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let id = id_of(row)?;
     let row = Cell::of_job(row, id);
     let status: Status = row.parse("status")?;
+    let erased_at = row.instant("erased_at")?;
     Ok(Job {
         id,
         tenant: tenant(&row)?,
@@ -204,7 +205,8 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         worker: row.get::<Option<Uuid>>("worker")?.map(WorkerId::new),
         progress: row.json::<Progress>("progress")?,
         cancel: cancel(&row)?,
-        result: if status == Status::Succeeded { Some(result(&row)?) } else { None },
+        erased_at,
+        result: if status == Status::Succeeded && erased_at.is_none() { Some(result(&row)?) } else { None },
         error: row.json("error")?,
         attempts: row.json("attempts")?.unwrap_or_default(),
         metadata: row.get("metadata")?,

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "create jobs and what waits",
@@ -22,6 +22,7 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         "add retries, queues and batches",
         include_str!("../../../../migrations/sqlite/0004_add_retries_queues_and_batches.sql"),
     ),
+    (5, "add erasure and logs", include_str!("../../../../migrations/sqlite/0005_add_erasure_and_logs.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -101,6 +101,9 @@ impl Upkeep for Sqlite {
                 query.execute(&mut *write).await.map_err(failed)?;
             }
         }
+        let gone = removed.iter().map(rows::id_of).collect::<Result<Vec<_>, _>>()?;
+        let query = sqlx::query(include_str!("sql/delete_logs_of_gone_jobs.sql")).bind(rows::id_list(gone));
+        query.execute(&mut *write).await.map_err(failed)?;
         write.commit().await?;
         Ok(rows::whole(removed.len()) == REMOVED_AT_ONCE)
     }

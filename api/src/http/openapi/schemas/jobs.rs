@@ -56,7 +56,7 @@ fn options(settings: &Settings) -> Value {
         })),
         "deadline": { "type": "string", "format": "date-time", "description": "No attempt starts after this." },
         "retention": request(&json!({
-            "input": described(&duration(), "How long the input is kept; not supported yet."),
+            "input": described(&duration(), "How long the input is kept after the end; as long as the job without it."),
             "result": described(&duration(), "How long the ended job is kept."),
         })),
         "max_attempts": { "type": "integer", "minimum": 1, "maximum": 1000 },
@@ -126,6 +126,7 @@ fn job() -> Value {
         "cancel": or_null(&of("Cancel")),
         "result": or_null(&of("Result")),
         "attempts": { "type": "array", "items": of("FailedAttempt"), "description": "Attempts that failed, oldest first." },
+        "erased_at": or_null(&described(&instant(), "When its input, output and logs were erased.")),
         "deadline": or_null(&instant()),
         "webhook": { "type": "null", "description": "Reserved." },
         "trace_id": { "type": ["string", "null"], "pattern": "^[0-9a-f]{32}$" },

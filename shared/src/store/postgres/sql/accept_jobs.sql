@@ -8,11 +8,12 @@ WITH batch AS MATERIALIZED (
         $1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::bigint[], $13::text[], $14::text[],
         $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $21::uuid[], $22::uuid[], $23::text[],
-        $24::smallint[]
+        $24::smallint[], $25::bigint[]
     ) AS b (
         id, kind, queue, priority, input, input_type, run_at,
         expire_at, deadline, run_timeout_ms, max_attempts, retention_seconds, metadata, tags,
-        key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id, tenant, band
+        key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id, tenant, band,
+        input_kept_seconds
     )
 ),
 won AS (
@@ -42,6 +43,12 @@ timed AS (
     SELECT id, 'enqueue', run_at FROM fresh WHERE status = 'scheduled'
     UNION ALL
     SELECT id, 'expire', expire_at FROM fresh WHERE expire_at IS NOT NULL
+),
+-- inputs that are to go before their jobs
+erased_later AS (
+    INSERT INTO erasures (job_id, keep_seconds, look_at)
+    SELECT id, input_kept_seconds, now() + make_interval(secs => input_kept_seconds)
+    FROM fresh WHERE input_kept_seconds IS NOT NULL
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs)

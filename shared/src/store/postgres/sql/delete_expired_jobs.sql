@@ -6,5 +6,8 @@ WITH gone AS (
 ),
 keyless AS (
     DELETE FROM idempotency_keys k USING gone WHERE k.key = gone.idempotency_key AND k.job_id = gone.id
+),
+unlogged AS (
+    DELETE FROM job_logs WHERE job_id = ANY(ARRAY(SELECT id FROM gone))
 )
 SELECT count(*) AS removed FROM gone

@@ -2,7 +2,7 @@
 SELECT
     CASE WHEN status = 'in_progress' THEN (SELECT w.heartbeat_at FROM workers w WHERE w.id = jobs.worker) END AS heartbeat_at,
     id, kind, queue, priority, version, status, attempt, max_attempts, run_at, started_at, finished_at,
-    next_attempt_at, expires_at, deadline, run_timeout_ms, retention_seconds, worker, progress,
+    next_attempt_at, expires_at, erased_at, deadline, run_timeout_ms, retention_seconds, worker, progress,
     cancel_requested_at, cancel_reason, cancel_acknowledged_at,
     result_type, result_digest, octet_length(result)::bigint AS result_size,
     CASE WHEN octet_length(result) <= $4::bigint AND (

@@ -1,3 +1,3 @@
 SELECT id, result_type, result_digest, result
 FROM jobs
-WHERE id = $1 AND status = 'succeeded' AND expires_at > now()
+WHERE id = $1 AND status = 'succeeded' AND erased_at IS NULL AND expires_at > now()

@@ -1,7 +1,7 @@
 SELECT
     NULL AS heartbeat_at,
     id, kind, queue, priority, status, version, attempt, max_attempts, worker, run_at, next_attempt_at, started_at,
-    finished_at, expires_at, deadline, run_timeout_ms, retention_seconds, cancel_requested_at, cancel_reason,
+    finished_at, expires_at, erased_at, deadline, run_timeout_ms, retention_seconds, cancel_requested_at, cancel_reason,
     cancel_acknowledged_at, progress, error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id,
     tenant, result_type, result_digest, length(result) AS result_size, NULL AS inline
 FROM jobs

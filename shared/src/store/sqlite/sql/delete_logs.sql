@@ -1,0 +1,1 @@
+DELETE FROM job_logs WHERE job_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM erasures WHERE job_id = ?1

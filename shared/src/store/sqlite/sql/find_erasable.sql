@@ -1,0 +1,1 @@
+SELECT status, version, erased_at FROM jobs WHERE id = ?1 AND (expires_at IS NULL OR expires_at > ?2)
