@@ -1,8 +1,12 @@
 //! What HTTP answers: the contract with clients, one file for each part of it.
 
+mod accept;
+mod access_log;
 mod bad_bytes;
 mod bad_input;
 mod cancel;
+mod cross_origin;
+mod docs;
 mod drain;
 mod erase;
 mod estimates;

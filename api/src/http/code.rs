@@ -42,6 +42,7 @@ codes! {
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request cannot be read", retryable: false;
     IdempotencyKeyInvalid = BAD_REQUEST, "idempotency-key-invalid", "The idempotency key is not valid", retryable: false;
     InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of ours", retryable: false;
+    OriginNotAllowed = FORBIDDEN, "origin-not-allowed", "Web pages of this origin may not do this", retryable: false;
     JobNotFound = NOT_FOUND, "job-not-found", "There is no such job", retryable: false;
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;
     QueueNotFound = NOT_FOUND, "queue-not-found", "There is no such queue", retryable: false;

@@ -1,19 +1,23 @@
-//! What happens around each request: its id, problems in one form, headers on every answer, one line in the log.
+//! What happens around each request: its id, what is refused whatever the path, problems in one form, headers on every
+//! answer, one line in the log.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpResponse, web};
 use futures_util::FutureExt;
 use raincheck_shared::lifecycle::IdSource;
 
 use super::Front;
+use super::access_log::Line;
 use super::code::Code;
+use super::extract::Accept;
 use super::openapi::header_names;
 use super::problem::Problem;
 
@@ -32,41 +36,70 @@ pub(crate) async fn every_request(
     let id = request_id(request.headers());
     let path = request.path().to_owned();
     let method = request.method().clone();
-    let clock = request.app_data::<web::Data<Front>>().cloned();
-    let now = || clock.as_ref().map(|front| front.desk.clock().monotonic());
-    let began = now();
+    let Some(front) = request.app_data::<web::Data<Front>>().cloned() else {
+        return Err(problem_of(None, StatusCode::INTERNAL_SERVER_ERROR).into());
+    };
+    let began = front.desk.clock().monotonic();
+    let line = front.logs_access.then(|| Line::new(front.clone(), began, &id, &method, request.match_pattern(), &path));
+    let origin = front.cross_origin.admitted(request.headers());
 
-    // A panic costs this request, not the thread with all its connections.
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-    let failed = match outcome {
-        Ok(Ok(response)) => Ok(in_one_form(response.map_into_boxed_body(), &path, &id)),
-        Ok(Err(error)) => Err(problem_of(Some(&error), error.as_response_error().status_code())),
-        Err(_) => Err(Problem::new(Code::InternalError, "the request could not be answered")),
-    };
-    let took = began.zip(now()).map(|(began, now)| now.saturating_duration_since(began)).unwrap_or_default();
-    let log = |status: u16| {
-        if let Some(front) = &clock {
-            front.counts.answered(status);
+    let outcome = match checked(&request, &front) {
+        Ok(None) => {
+            // A panic costs this request, not the thread with all its connections.
+            match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+                Ok(Ok(response)) => Ok(in_one_form(response.map_into_boxed_body(), &path, &id)),
+                Ok(Err(error)) => Err(problem_of(Some(&error), error.as_response_error().status_code())),
+                Err(_) => Err(Problem::new(Code::InternalError, "the request could not be answered")),
+            }
         }
-        let took_ms = took.as_secs_f64() * 1_000.0;
-        if status >= 500 && status != 503 {
-            tracing::error!(request_id = id, %method, path, status, took_ms, "request failed");
-        } else {
-            tracing::debug!(request_id = id, %method, path, status, took_ms, "request answered");
+        Ok(Some(answer)) => Ok(request.into_response(answer)),
+        Err(problem) => Err(problem),
+    };
+    let told = |status: StatusCode| {
+        front.counts.answered(status.as_u16());
+        if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+            tracing::error!(request_id = id, %method, path, status = status.as_u16(), "request failed");
         }
     };
-    match failed {
+    match outcome {
         Ok(mut response) => {
-            log(response.status().as_u16());
+            told(response.status());
             on_every_answer(response.headers_mut(), &id);
-            Ok(response)
+            vary(response.headers_mut(), origin, front.cross_origin.is_on());
+            let Some(line) = line else { return Ok(response) };
+            let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+            let line = line.answered(response.status().as_u16(), location);
+            Ok(response.map_body(|_, body| line.around(body)))
         }
         Err(problem) => {
             let mut response = problem.respond(&path, &id);
-            log(response.status().as_u16());
+            told(response.status());
             on_every_answer(response.headers_mut(), &id);
+            vary(response.headers_mut(), origin, front.cross_origin.is_on());
+            if let Some(line) = line {
+                let bytes = if let BodySize::Sized(bytes) = response.body().size() { bytes } else { 0 };
+                line.answered(response.status().as_u16(), None).with_bytes(bytes);
+            }
             Err(InternalError::from_response(problem, response).into())
         }
+    }
+}
+
+/// What is decided before any endpoint is asked: preflights, pages that may not, types that nobody can send.
+fn checked(request: &ServiceRequest, front: &Front) -> Result<Option<HttpResponse>, Problem> {
+    if let Some(answer) = front.cross_origin.preflight(request, &front.offers) {
+        return Ok(Some(answer));
+    }
+    front.cross_origin.check(request)?;
+    // Most clients take anything, and need not be looked up.
+    if request.headers().get(header::ACCEPT).is_none_or(|accept| accept == "*/*") {
+        return Ok(None);
+    }
+    let offer = request.match_pattern().and_then(|pattern| front.offers.at(&pattern));
+    let types = offer.and_then(|offer| offer.unacceptable(request.method(), &Accept::of(request.request())));
+    match types {
+        Some(types) => Err(Problem::new(Code::NotAcceptable, format!("this is answered as {types}"))),
+        None => Ok(None),
     }
 }
 
@@ -80,6 +113,19 @@ pub(crate) fn on_every_answer(headers: &mut HeaderMap, id: &str) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// What the answer depends on, and who may see it.
+fn vary(headers: &mut HeaderMap, origin: Option<HeaderValue>, by_origin: bool) {
+    if !headers.contains_key(header::VARY) {
+        headers.insert(header::VARY, HeaderValue::from_static("Authorization, Accept"));
+    }
+    if by_origin {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
 }
 
 /// The client's id, if it can be shown and logged as it is; else a new one.
@@ -102,7 +148,7 @@ fn in_one_form(response: ServiceResponse<BoxBody>, path: &str, id: &str) -> Serv
 }
 
 /// Our own problem, or what the framework's bare status amounts to.
-fn problem_of(error: Option<&Error>, status: actix_web::http::StatusCode) -> Problem {
+fn problem_of(error: Option<&Error>, status: StatusCode) -> Problem {
     if let Some(problem) = error.and_then(|error| error.as_error::<Problem>()) {
         return problem.clone();
     }

@@ -1,12 +1,14 @@
 //! What every endpoint has at hand.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use raincheck_shared::domain::Timestamp;
 
+use super::cross_origin::CrossOrigin;
 use super::metrics::Counts;
-use super::openapi::document;
+use super::openapi::{Offers, document};
 use super::wire::LinkBase;
 use crate::engine::Desk;
 
@@ -21,13 +23,28 @@ pub(crate) struct Front {
     pub(crate) links: LinkBase,
     /// What `GET /openapi.json` answers.
     pub(crate) openapi: Bytes,
+    /// What each path takes and answers.
+    pub(crate) offers: Arc<Offers>,
+    /// Which web pages may use it.
+    pub(crate) cross_origin: CrossOrigin,
+    /// Whether each request is a line in the log.
+    pub(crate) logs_access: bool,
 }
 
 impl Front {
     /// Around an engine.
     pub(crate) fn new(desk: Desk) -> Self {
-        let openapi = document(desk.settings()).to_string().into();
-        Self { links: LinkBase::of(desk.settings()), openapi, desk, counts: Counts::default() }
+        let settings = desk.settings();
+        let openapi = document(settings);
+        Self {
+            links: LinkBase::of(settings),
+            offers: Arc::new(Offers::of(&openapi)),
+            cross_origin: CrossOrigin::of(&settings.http),
+            logs_access: settings.log.access,
+            openapi: openapi.to_string().into(),
+            counts: Counts::default(),
+            desk,
+        }
     }
 
     /// The time of day.

@@ -15,6 +15,6 @@ pub(crate) async fn get_openapi(front: web::Data<Front>) -> HttpResponse {
 
 pub(crate) fn operation() -> Operation {
     let any = serde_json::json!({ "schema": { "type": "object" } });
-    Operation::new("getOpenapi", "service", "This document")
+    Operation::new("getOpenapi", "installation", "This document")
         .answers(Answer::new(200, "OpenAPI 3.1.").content("application/json", any))
 }

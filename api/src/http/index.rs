@@ -19,12 +19,13 @@ pub(crate) async fn index(front: web::Data<Front>) -> Result<HttpResponse, Probl
             "livez": to("/livez"),
             "readyz": to("/readyz"),
             "openapi": to("/openapi.json"),
+            "docs": to("/docs"),
         },
     });
     json(&mut HttpResponse::Ok(), &body)
 }
 
 pub(crate) fn operation() -> Operation {
-    Operation::new("getIndex", "service", "Where to go from here")
+    Operation::new("getIndex", "installation", "Where to go from here")
         .answers(Answer::new(200, "Links to everything.").json("Index", &["index"]))
 }

@@ -13,7 +13,7 @@ pub(crate) async fn livez() -> HttpResponse {
 }
 
 pub(crate) fn operation() -> Operation {
-    Operation::new("getLivez", "service", "Whether the process runs")
+    Operation::new("getLivez", "installation", "Whether the process runs")
         .says("Says nothing of store or broker: a restart would mend neither.")
         .answers(Answer::new(200, "It does.").json("Alive", &["livez"]))
 }

@@ -144,7 +144,7 @@ fn escaped(label: &str) -> String {
 
 pub(crate) fn operation() -> Operation {
     let text = json!({ "schema": { "type": "string" } });
-    Operation::new("getMetrics", "service", "Numbers for Prometheus")
+    Operation::new("getMetrics", "installation", "Numbers for Prometheus")
         .says("What this process did, how every queue stands, and how each worker does.")
         .answers(Answer::new(200, "In the text format of Prometheus.").content("text/plain", text))
 }

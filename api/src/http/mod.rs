@@ -6,14 +6,17 @@
 //! - `extract`: what requests carry; `wire`: the JSON shapes
 //! - `problem`, `code`, `refusals`: everything that is not a success
 //! - `openapi`: what all of it takes and answers, for programs
-//! - `every_request`: what happens around each request; `bare_errors`: what happens before there is one
+//! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one
 //! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on
 
+mod access_log;
 mod answer;
 mod bare_errors;
 mod caller;
 mod cancel_job;
 mod code;
+mod cross_origin;
+mod docs_page;
 mod erase_job;
 mod event_stream;
 mod every_request;

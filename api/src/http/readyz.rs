@@ -35,7 +35,7 @@ pub(crate) async fn readyz(front: web::Data<Front>) -> Result<HttpResponse, Prob
 }
 
 pub(crate) fn operation() -> Operation {
-    Operation::new("getReadyz", "service", "Whether requests should come here")
+    Operation::new("getReadyz", "installation", "Whether requests should come here")
         .says(
             "`degraded` is ready: the broker or a loop is in trouble, which costs latency, never a job. 503 without a \
              store, and as soon as draining begins.",

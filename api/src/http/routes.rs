@@ -7,8 +7,8 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    cancel_job, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, metrics,
-    put_job, queues, readyz, retry_job, submit_job, submit_raw,
+    cancel_job, docs_page, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez,
+    metrics, put_job, queues, readyz, retry_job, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -45,6 +45,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/livez", "GET, HEAD").route(read().to(livez::livez)))
         .service(at("/readyz", "GET, HEAD").route(read().to(readyz::readyz)))
         .service(at("/openapi.json", "GET, HEAD").route(read().to(get_openapi::get_openapi)))
+        .service(at("/docs", "GET, HEAD").route(read().to(docs_page::docs_page)))
         .default_service(web::to(route_not_found));
 }
 

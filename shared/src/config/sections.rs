@@ -27,6 +27,7 @@ pub(super) fn http(s: &mut Section) -> Read<HttpSettings> {
     let listen = s.required("listen", address);
     let listen_without_keys = s.required("listen_without_keys", boolean);
     let public_url = s.required("public_url", |value| text_or_nothing(value)?.as_deref().map(url::public).transpose());
+    let allowed_origins = s.required("allowed_origins", list(|value| url::origin(&text(value)?)));
     let workers = s.required("workers", whole(0, 1_024));
     let max_wait = s.required("max_wait", duration(Duration::ZERO, HOUR));
     let drain_timeout = s.required("drain_timeout", duration(Duration::ZERO, HOUR));
@@ -51,6 +52,7 @@ pub(super) fn http(s: &mut Section) -> Read<HttpSettings> {
         listen: listen?,
         listen_without_keys: listen_without_keys?,
         public_url: public_url?,
+        allowed_origins: allowed_origins?,
         workers,
         max_wait: max_wait?,
         drain_timeout: drain_timeout?,
@@ -222,5 +224,6 @@ pub(super) fn log(s: &mut Section) -> Read<LogSettings> {
         "json" => Ok(LogFormat::Json),
         other => Err(format!("{other:?} is neither \"text\" nor \"json\"")),
     });
-    Ok(LogSettings { filter: filter?, format: format? })
+    let access = s.required("access", boolean);
+    Ok(LogSettings { filter: filter?, format: format?, access: access? })
 }

@@ -51,6 +51,8 @@ pub struct HttpSettings {
     pub listen_without_keys: bool,
     /// `public_url`: what absolute links are built from; links are relative without it
     pub public_url: Option<String>,
+    /// `allowed_origins`: whose web pages may use the API; `*`: all
+    pub allowed_origins: Vec<String>,
     /// `workers`: threads that parse requests
     pub workers: usize,
     /// `max_wait`: the longest a request is held open for `Prefer: wait`
@@ -178,6 +180,8 @@ pub struct LogSettings {
     pub filter: String,
     /// `format`
     pub format: LogFormat,
+    /// `access`: a line for each request
+    pub access: bool,
 }
 
 /// How log lines look.

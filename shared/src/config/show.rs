@@ -75,6 +75,7 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.text("listen", &http.listen.to_string());
     page.plain("listen_without_keys", http.listen_without_keys);
     page.text("public_url", http.public_url.as_deref().unwrap_or_default());
+    page.list("allowed_origins", &http.allowed_origins, |origin| quoted(origin));
     page.plain("workers", http.workers);
     page.duration("max_wait", http.max_wait);
     page.duration("drain_timeout", http.drain_timeout);
@@ -146,6 +147,7 @@ fn sections(page: &mut Page, settings: &Settings) {
             LogFormat::Json => "json",
         },
     );
+    page.plain("access", settings.log.access);
 }
 
 fn show_kind(page: &mut Page, kind: &Kind) {

@@ -78,6 +78,21 @@ pub(crate) fn public(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// An origin as browsers say it, `https://HOST` or with a port, or `*`.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let origin = public(text)?;
+    let url = read(&origin)?;
+    let exact = url.origin().ascii_serialization();
+    if exact == text {
+        Ok(exact)
+    } else {
+        Err(format!("{} is not an origin as browsers say it: write {exact:?}", Secret::new(text)))
+    }
+}
+
 fn with_host(text: &str) -> Result<(), String> {
     match read(text)?.host_str() {
         Some(host) if !host.is_empty() => Ok(()),

@@ -26,6 +26,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
     for (path, method, operation) in operations() {
         let item =
             paths.entry(path).or_insert_with(|| json!({ "parameters": [parameters::reference("X-Request-Id")] }));
+        let operation = if method == "get" { operation } else { operation.fails(&[Code::OriginNotAllowed]) };
         item[method] = operation.into_value();
     }
     let servers = settings.http.public_url.as_deref().unwrap_or("/");
@@ -43,7 +44,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
             { "name": "jobs", "description": "Submit jobs, and see what comes of them." },
             { "name": "kinds", "description": "What can be asked for." },
             { "name": "queues", "description": "How queues stand, and pausing them." },
-            { "name": "service", "description": "The service itself." },
+            { "name": "installation", "description": "The service itself." },
         ],
         "paths": paths,
         "components": {

@@ -9,14 +9,21 @@ use crate::http::code::Code;
 struct Header(&'static str, &'static str, fn() -> Value);
 
 /// What every answer has.
-const ALWAYS: [&str; 5] =
-    ["X-Request-Id", "X-Content-Type-Options", "Cache-Control", "Access-Control-Expose-Headers?", "Vary?"];
+const ALWAYS: [&str; 6] = [
+    "X-Request-Id",
+    "X-Content-Type-Options",
+    "Cache-Control",
+    "Vary",
+    "Access-Control-Expose-Headers",
+    "Access-Control-Allow-Origin?",
+];
 
 const ALL: &[Header] = &[
     Header("X-Request-Id", "The request's id: the client's own if it was harmless, else a new one.", request_id),
     Header("X-Content-Type-Options", "Always `nosniff`.", || json!({ "const": "nosniff" })),
     Header("Cache-Control", "Whether the answer may be kept.", text),
     Header("Access-Control-Expose-Headers", "The headers that scripts in browsers see.", text),
+    Header("Access-Control-Allow-Origin", "The origin, if pages of it may see the answer.", text),
     Header("Vary", "What the answer depends on besides its URL.", text),
     Header("ETag", "Changes with the answer: a job's version, a result's digest.", entity_tag),
     Header(
@@ -43,7 +50,8 @@ const ALL: &[Header] = &[
     Header("Repr-Digest", "SHA-256 of the whole of which this is a part (RFC 9530).", digest),
     Header("Content-Disposition", "`attachment` for what a browser would run.", || json!({ "const": "attachment" })),
     Header("X-Accel-Buffering", "Always `no`: proxies pass each event on as it comes.", || json!({ "const": "no" })),
-    Header("Content-Security-Policy", "Keeps a browser from running what is inside.", text),
+    Header("Content-Security-Policy", "Keeps a browser from running what is not meant to be run.", text),
+    Header("Referrer-Policy", "Always `no-referrer`.", || json!({ "const": "no-referrer" })),
 ];
 
 fn text() -> Value {

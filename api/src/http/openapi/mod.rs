@@ -7,11 +7,12 @@
 //! - `parameters`, `headers`: what goes in and out besides bodies
 //! - `schemas`: the JSON shapes
 //! - `examples`: answers that the service really gave; a test gives them again
-//! - `document`: all of it put together
+//! - `document`: all of it put together; `offers`: what of it is looked up for each request
 
 mod document;
 mod examples;
 mod headers;
+mod offers;
 mod operation;
 mod parameters;
 mod paths;
@@ -19,4 +20,5 @@ mod schemas;
 
 pub(crate) use document::document;
 pub(crate) use headers::names as header_names;
+pub(crate) use offers::Offers;
 pub(crate) use operation::{Answer, Operation};

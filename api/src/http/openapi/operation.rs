@@ -9,7 +9,7 @@ use super::{headers, parameters};
 use crate::http::code::Code;
 
 /// What can befall any request.
-const ALWAYS: [Code; 3] = [Code::MalformedRequest, Code::RequestTimeout, Code::InternalError];
+const ALWAYS: [Code; 4] = [Code::MalformedRequest, Code::NotAcceptable, Code::RequestTimeout, Code::InternalError];
 
 /// One method of one path.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use super::Operation;
 use crate::http::{
-    cancel_job, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez, metrics,
-    put_job, queues, readyz, retry_job, submit_job, submit_raw,
+    cancel_job, docs_page, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez,
+    metrics, put_job, queues, readyz, retry_job, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -31,5 +31,6 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/livez", "get", livez::operation()),
         ("/readyz", "get", readyz::operation()),
         ("/openapi.json", "get", get_openapi::operation()),
+        ("/docs", "get", docs_page::operation()),
     ]
 }
