@@ -15,6 +15,7 @@ mod idempotency;
 mod kinds;
 mod list;
 mod openapi;
+mod pitfalls;
 mod probes;
 mod put;
 mod queues;

@@ -23,7 +23,8 @@ use super::cluster::{new_database, required};
 use super::store::POSTGRES_URL;
 use super::temp::TempFolder;
 
-/// Besides the built-in kinds: one with a schema, one for pictures, one that fails, one in a queue of its own.
+/// Besides the built-in kinds: one with a schema, one for pictures, one that fails, one that leaves a line in the file it
+/// is given, one that does not stop when it is told to, one in a queue of its own.
 const KINDS: &str = r#"
 [kinds.typed]
 builtin = "echo"
@@ -36,6 +37,10 @@ command = ["sh", "-c", "echo it said no >&2; exit 3"]
 max_attempts = 1
 [kinds.noting]
 command = ["sh", "-c", 'echo ran >> "$(cat)"']
+[kinds.counted]
+command = ["sh", "-c", "echo run >> $(tr -d '\"')"]
+[kinds.stubborn]
+command = ["sh", "-c", "trap '' TERM; for n in 1 2 3 4 5 6; do sleep 0.5; done; echo late"]
 [kinds.apart]
 builtin = "echo"
 queue = "apart"

@@ -2,6 +2,7 @@
 
 mod checker;
 mod coverage;
+mod examples;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,200 @@
+//! The examples of the document are what the service answers. `RAINCHECK_WRITE_DOCS=1` writes them anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::document;
+use crate::api::{JSON, get, post_job, post_text};
+use crate::harness::client::Answer;
+use crate::harness::served::{Served, Work};
+use crate::harness::wait::until;
+use crate::tidy::tree;
+
+const FOLDER: &str = "api/src/http/openapi/examples";
+
+/// Answers by the names of their files. What differs each time is made the same.
+#[derive(Default)]
+struct Examples {
+    taken: BTreeMap<String, Value>,
+    ids: Vec<String>,
+}
+
+impl Examples {
+    fn keep(&mut self, name: &str, answer: &Answer) {
+        assert!((200..300).contains(&answer.status), "{name}: {} {:?}", answer.status, answer.body);
+        self.add(name, answer.json());
+    }
+
+    fn refused(&mut self, code: &str, answer: &Answer) {
+        let problem = answer.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        self.add(&format!("problem-{code}"), problem);
+    }
+
+    fn add(&mut self, name: &str, mut value: Value) {
+        self.settle(&mut value);
+        assert!(self.taken.insert(name.to_owned(), value).is_none(), "{name} was taken twice");
+    }
+
+    fn settle(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    match name.as_str() {
+                        "poll_after_ms" if field.is_number() => *field = json!(1000),
+                        "estimate" | "queue_position" => *field = Value::Null,
+                        _ => self.settle(field),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.settle(item)),
+            Value::String(text) => *text = self.settled(text),
+            _ => {}
+        }
+    }
+
+    /// Ids are numbered as they come, instants are one and the same.
+    fn settled(&mut self, text: &str) -> String {
+        let is_instant =
+            text.len() >= 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z') && text.starts_with("20");
+        if is_instant {
+            return "2026-12-01T12:00:00Z".to_owned();
+        }
+        let mut settled = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.char_indices().map(|(at, _)| at).find(|at| is_uuid(rest.get(*at..at + 36))) {
+            let id = &rest[at..at + 36];
+            let number = self.ids.iter().position(|known| known == id).unwrap_or_else(|| {
+                self.ids.push(id.to_owned());
+                self.ids.len() - 1
+            });
+            settled.push_str(&rest[..at]);
+            write!(settled, "0192f0c1-2345-7abc-8def-{number:012}").unwrap();
+            rest = &rest[at + 36..];
+        }
+        settled + rest
+    }
+}
+
+fn is_uuid(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.is_ascii() && text.parse::<uuid::Uuid>().is_ok())
+}
+
+async fn jobs(examples: &mut Examples) {
+    let served = Served::working().await;
+    let client = &served.client;
+    let submission = json!({
+        "kind": "echo", "input": {"month": 3}, "priority": 7, "timeouts": {"run": "5m"}, "retention": {"result": "7d"},
+        "max_attempts": 3, "metadata": {"order": "42"}, "tags": ["march"],
+    });
+    examples.add("submission", submission.clone());
+    let key = ("idempotency-key", "order-42");
+    let ended = post_job(client, &submission, &[("prefer", "wait=15"), key]).await;
+    examples.keep("job-succeeded", &ended);
+    examples.keep("job-failed", &post_job(client, &json!({"kind": "failing"}), &[("prefer", "wait=15")]).await);
+    let mut look = submission.clone();
+    look["validate_only"] = json!(true);
+    examples.keep("valid", &post_job(client, &look, &[]).await);
+    let running = client.submit("sleep", &json!({"seconds": 60})).await;
+    until("it to run", std::time::Duration::from_secs(10), async || {
+        client.job(&running).await["status"] == "in_progress"
+    })
+    .await;
+    let cancel = |id: &str| (Method::POST, format!("/v1/jobs/{id}/cancel"));
+    let reason = r#"{"reason": "no longer needed"}"#;
+    let (method, path) = cancel(&running);
+    examples.keep("job-asked-to-stop", &client.send(method, &path, &[JSON], reason).await);
+
+    let result = format!("/v1/jobs/{}/result", ended.job_id());
+    examples.refused("range-not-satisfiable", &get(client, &result, &[("range", "bytes=99-")]).await);
+    let (method, path) = cancel(&ended.job_id());
+    examples.refused("job-already-finished", &client.send(method, &path, &[], "").await);
+    let other = json!({"kind": "echo", "input": {"month": 4}});
+    examples.refused("idempotency-key-reused", &post_job(client, &other, &[key]).await);
+    assert!(served.stop().await);
+}
+
+async fn waiting(examples: &mut Examples) {
+    let served = Served::with(Work::Nobody, &[("jobs.max_queued", "2")]).await;
+    let client = &served.client;
+    let queued = post_job(client, &json!({"kind": "echo", "tags": ["march"]}), &[]).await;
+    examples.keep("job-queued", &queued);
+    examples.keep("job-scheduled", &post_job(client, &json!({"kind": "echo", "delay": "1h"}), &[]).await);
+    examples.keep("page", &get(client, "/v1/jobs?tag=march", &[]).await);
+    let result = format!("/v1/jobs/{}/result", queued.job_id());
+    let unfinished = get(client, &result, &[]).await;
+    examples.refused("job-not-finished", &unfinished);
+    let cancel = format!("/v1/jobs/{}/cancel", queued.job_id());
+    examples.keep("job-canceled", &client.send(Method::POST, &cancel, &[JSON], r#"{"reason": "rain"}"#).await);
+    examples.refused("job-failed", &get(client, &result, &[]).await);
+    for _ in 0..2 {
+        client.try_submit("echo", &json!(1)).await.unwrap();
+    }
+    examples.refused("queue-full", &client.try_submit("echo", &json!(1)).await.unwrap());
+    assert!(served.stop().await);
+}
+
+async fn mistakes(examples: &mut Examples) {
+    let served = Served::idle().await;
+    let client = &served.client;
+    let past = json!({"kind": "echo", "deadline": "2001-01-01T00:00:00Z"});
+    let wrong = json!({"kind": "typed", "input": {"dish": 7}, "priority": 99, "dealine": "2099-01-01T00:00:00Z"});
+    let fresh = format!("/v1/jobs/{}", raincheck_shared::lifecycle::IdSource.job());
+    let page = [JSON, ("origin", "https://elsewhere.example")];
+    let large = vec![7_u8; 64 * 1024 + 1];
+    let kinds = "/v1/kinds/echo/jobs";
+    for (code, answer) in [
+        ("malformed-request", post_text(client, "{", &[]).await),
+        ("idempotency-key-invalid", post_job(client, &json!({"kind": "echo"}), &[("idempotency-key", "\"open")]).await),
+        ("invalid-cursor", get(client, "/v1/jobs?cursor=x", &[]).await),
+        ("job-not-found", get(client, &fresh, &[]).await),
+        ("job-expired", get(client, "/v1/jobs/014b1f5c-7c00-7000-8000-000000000000", &[]).await),
+        ("kind-not-found", post_job(client, &json!({"kind": "nope"}), &[]).await),
+        ("route-not-found", get(client, "/v2/jobs", &[]).await),
+        ("method-not-allowed", client.send(Method::DELETE, "/v1/jobs", &[], "").await),
+        ("not-acceptable", get(client, "/v1/jobs", &[("accept", "text/csv")]).await),
+        ("origin-not-allowed", client.send(Method::POST, kinds, &page, "1").await),
+        ("unsupported-media-type", client.send(Method::POST, "/v1/jobs", &[], "{}").await),
+        ("input-invalid", post_job(client, &wrong, &[]).await),
+        ("deadline-in-past", post_job(client, &past, &[]).await),
+        ("payload-too-large", client.send(Method::POST, kinds, &[], large).await),
+    ] {
+        examples.refused(code, &answer);
+    }
+    examples.keep("index", &get(client, "/", &[]).await);
+    examples.keep("livez", &get(client, "/livez", &[]).await);
+    examples.keep("readyz", &get(client, "/readyz", &[]).await);
+    served.store.schema.close().await;
+    examples.refused("store-unavailable", &get(client, &fresh, &[]).await);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_examples_of_the_document_are_what_the_service_answers() {
+    let mut examples = Examples::default();
+    jobs(&mut examples).await;
+    waiting(&mut examples).await;
+    mistakes(&mut examples).await;
+    let folder = tree::root().join(FOLDER);
+    let text = |value: &Value| format!("{}\n", serde_json::to_string_pretty(value).unwrap());
+    if std::env::var_os("RAINCHECK_WRITE_DOCS").is_some() {
+        for (name, value) in &examples.taken {
+            std::fs::write(folder.join(format!("{name}.json")), text(value)).unwrap();
+        }
+        // They are part of the next build.
+        return;
+    }
+    let document = document().to_string();
+    let mut kept: Vec<String> = Vec::new();
+    for file in tree::sources(&["json"]).into_iter().filter(|file| file.is_in(&[FOLDER])) {
+        let name = file.path.trim_start_matches(FOLDER).trim_matches('/').trim_end_matches(".json").to_owned();
+        let taken = examples.taken.get(&name).unwrap_or_else(|| panic!("{name}: nobody answers this"));
+        assert_eq!(file.text, text(taken), "{name} has drifted: RAINCHECK_WRITE_DOCS=1 writes it anew");
+        assert!(document.contains(&taken.to_string()), "{name} is not in the document");
+        kept.push(name);
+    }
+    assert_eq!(kept, examples.taken.keys().cloned().collect::<Vec<_>>());
+}
