@@ -45,7 +45,7 @@ impl Examples {
                 for (name, field) in fields {
                     match name.as_str() {
                         "poll_after_ms" if field.is_number() => *field = json!(1000),
-                        "estimate" | "queue_position" => *field = Value::Null,
+                        "estimate" | "queue_position" | "heartbeat_at" => *field = Value::Null,
                         _ => self.settle(field),
                     }
                 }
