@@ -104,6 +104,24 @@ async fn a_retry_with_a_key_is_one_job_however_often_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_job_without_its_input_is_not_tried_again_but_a_repeated_request_is_still_answered() {
+    for served in Served::on_each_store(Work::Nobody).await {
+        let old = canceled(&served.client, &json!({"kind": "echo", "input": 1})).await;
+        let id = old["id"].as_str().unwrap();
+        let key = [("idempotency-key", "again")];
+        let kept = retry(&served.client, id, &json!({}), &key).await;
+        assert_eq!(kept.status, 202);
+        let erased = served.client.send(Method::DELETE, &format!("/v1/jobs/{id}"), &[], "").await;
+        assert_eq!(erased.status, 204);
+        assert_problem(&retry(&served.client, id, &json!({}), &[]).await, 410, "input-expired");
+        let again = retry(&served.client, id, &json!({}), &key).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (202, "true"));
+        assert_eq!(again.job_id(), kept.job_id());
+        assert!(served.stop().await);
+    }
+}
+
+#[tokio::test]
 async fn a_retry_of_a_job_that_is_being_removed_is_whole_or_refused() {
     for served in Served::on_each_store(Work::Worker).await {
         let body = json!({"kind": "failing", "input": "whole", "retention": {"result": "1s"}});

@@ -1,6 +1,7 @@
 //! Whole stories: real processes over real services, broken in the ways that services break.
 
 mod api_killed;
+mod batch_counted;
 mod embedded_killed;
 mod events_followed;
 mod postgres_away;

@@ -41,9 +41,14 @@ impl Admission {
 
     /// Refuses when `max` jobs wait in `queue`.
     pub(super) fn admit(&self, queue: &QueueName, max: u64) -> Result<(), Refusal> {
+        self.admit_behind(queue, 0, max)
+    }
+
+    /// The same for one that comes with others, `ahead` of which go before it into the same queue.
+    pub(super) fn admit_behind(&self, queue: &QueueName, ahead: u64, max: u64) -> Result<(), Refusal> {
         let waiting = self.with_counts(|counts| {
             let counted = counts.counted.borrow().get(queue).copied().unwrap_or_default();
-            counted + counts.accepted.get(queue).copied().unwrap_or_default()
+            ahead + counted + counts.accepted.get(queue).copied().unwrap_or_default()
         });
         if waiting < max { Ok(()) } else { Err(Refusal::QueueFull { queue: queue.clone(), waiting }) }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::config::StoreSettings;
-use raincheck_shared::domain::{Dispatch, NewJob, Status, Timestamp};
+use raincheck_shared::domain::{Dispatch, NewJob, QueueName, Status, Timestamp};
 use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
 use raincheck_shared::store::{Accepted, Jobs, StoreError};
@@ -23,8 +23,8 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The writers. Cloning shares them.
-#[derive(Debug, Clone)]
-pub(crate) struct Intake(Batcher<NewJob, Result<Accepted, StoreError>>);
+#[derive(Clone)]
+pub(crate) struct Intake(Batcher<NewJob, Result<Accepted, StoreError>>, Arc<Intaker>);
 
 /// What a batch needs besides itself.
 struct Intaker {
@@ -52,10 +52,24 @@ impl Intake {
         };
         let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000, patience: PATIENCE };
         let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, clock });
-        Self(Batcher::start(limits, shutdown, move |batch| {
-            let intaker = Arc::clone(&intaker);
+        let accepting = Arc::clone(&intaker);
+        let batcher = Batcher::start(limits, shutdown, move |batch| {
+            let intaker = Arc::clone(&accepting);
             async move { intaker.accept(batch).await }
-        }))
+        });
+        Self(batcher, intaker)
+    }
+
+    /// Does for jobs that were kept in another way what is done for all that are: hands their dispatches to the relay, counts
+    /// them, and sees that their timers are heard of.
+    pub(crate) fn kept<'j>(
+        &self,
+        jobs: impl Iterator<Item = &'j NewJob>,
+        answers: &[Result<Accepted, StoreError>],
+        dispatches: Vec<Dispatch>,
+    ) {
+        let facts: Vec<_> = jobs.map(|job| (job.queue.clone(), first_timer(job))).collect();
+        self.1.spread(&facts, answers, dispatches);
     }
 
     /// Keeps one job. After [`Refusal::StoreSilent`] nobody knows whether it was kept.
@@ -87,12 +101,22 @@ impl Intaker {
         let facts: Vec<_> = batch.iter().map(|job| (job.queue.clone(), first_timer(job))).collect();
         let accepted = self.jobs.accept(batch).await;
         failpoint::passed(Step::Committed).await;
+        self.spread(&facts, &accepted.answers, accepted.dispatches);
+        accepted.answers
+    }
+
+    fn spread(
+        &self,
+        facts: &[(QueueName, Option<Timestamp>)],
+        answers: &[Result<Accepted, StoreError>],
+        dispatches: Vec<Dispatch>,
+    ) {
         // A full channel is no loss: the relay finds what nobody handed to it in the store.
-        if !accepted.dispatches.is_empty() && self.relay.try_send(accepted.dispatches).is_err() {
+        if !dispatches.is_empty() && self.relay.try_send(dispatches).is_err() {
             tracing::debug!("the relay is busy, it will find these dispatches in the store");
         }
         let mut first_due: Option<Timestamp> = None;
-        for (answer, (queue, timer)) in accepted.answers.iter().zip(&facts) {
+        for (answer, (queue, timer)) in answers.iter().zip(facts) {
             if let Ok(Accepted::New { status, .. }) = answer {
                 if *status == Status::Queued {
                     self.admission.accepted(queue);
@@ -104,7 +128,6 @@ impl Intaker {
             let within = Duration::try_from(due - self.clock.now()).unwrap_or_default();
             self.wakeups.announce(Signal::TimerSet(within));
         }
-        accepted.answers
     }
 }
 

@@ -3,6 +3,7 @@
 //! - `submission`: what a client asked for
 //! - `acceptance`: whether it can be accepted, and what is kept then
 //! - `retry`: an ended job once more
+//! - `batches`: jobs that are submitted together
 //! - `intake`: keeps jobs, batched
 //! - `queues`: how queues stand, and pausing them
 //! - `reads`: reads jobs, batched
@@ -17,6 +18,7 @@
 
 mod acceptance;
 mod admission;
+mod batches;
 mod desk;
 mod erasure;
 mod fingerprint;
@@ -33,6 +35,7 @@ mod submission;
 mod waits;
 
 pub(crate) use acceptance::{Fault, FaultKind, Rejection};
+pub(crate) use batches::{BatchAnswer, ItemAnswer};
 pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
 pub(crate) use erasure::Erasure;

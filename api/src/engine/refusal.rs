@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{JobId, QueueName};
+use raincheck_shared::domain::{BatchId, JobId, QueueName};
 use raincheck_shared::lifecycle::Overloaded;
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
@@ -57,6 +57,21 @@ pub(crate) enum Refusal {
     /// The input is gone, though the job is still known.
     #[error("the input of job {0} is gone")]
     InputGone(JobId),
+    /// The key belongs to another batch.
+    #[error("the idempotency key was first used for batch {first}, with another request")]
+    BatchKeyReused {
+        /// The batch that holds the key.
+        first: BatchId,
+    },
+    /// An item of a batch that was not kept when the batch was, and that is not kept now either.
+    #[error("this was not kept when the batch was first sent: send it in another batch")]
+    LeftOut,
+    /// There is no such batch, as far as anybody can tell.
+    #[error("there is no batch {0}")]
+    UnknownBatch(BatchId),
+    /// There was such a batch, or can have been, and it has outlived its retention.
+    #[error("batch {0} is past its retention")]
+    ExpiredBatch(BatchId),
     /// There is no such queue.
     #[error("there is no queue {0}")]
     UnknownQueue(QueueName),

@@ -43,7 +43,8 @@ pub(crate) async fn cancel_job(
     JobAnswer::new(&front, &job, status).header("Cache-Control", "no-store").with_job()
 }
 
-fn read_reason(body: &[u8]) -> Result<Option<String>, Problem> {
+/// Reads why, if the body says it.
+pub(super) fn read_reason(body: &[u8]) -> Result<Option<String>, Problem> {
     let mut fields = Fields::of_body(body)?;
     let reason = fields.text("reason");
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {

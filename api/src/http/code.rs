@@ -44,6 +44,7 @@ codes! {
     InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of ours", retryable: false;
     OriginNotAllowed = FORBIDDEN, "origin-not-allowed", "Web pages of this origin may not do this", retryable: false;
     JobNotFound = NOT_FOUND, "job-not-found", "There is no such job", retryable: false;
+    BatchNotFound = NOT_FOUND, "batch-not-found", "There is no such batch", retryable: false;
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;
     QueueNotFound = NOT_FOUND, "queue-not-found", "There is no such queue", retryable: false;
     RouteNotFound = NOT_FOUND, "route-not-found", "There is nothing at this path", retryable: false;
@@ -59,6 +60,7 @@ codes! {
     IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request with this key is not decided yet",
         retryable: true;
     JobExpired = GONE, "job-expired", "The job is past its retention", retryable: false;
+    BatchExpired = GONE, "batch-expired", "The batch is past its retention", retryable: false;
     InputExpired = GONE, "input-expired", "The job's input is gone", retryable: false;
     ResultExpired = GONE, "result-expired", "The result is past its retention", retryable: false;
     ResultErased = GONE, "result-erased", "The result was erased", retryable: false;

@@ -1,7 +1,7 @@
 //! `GET /v1/jobs`: a page of summaries, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use raincheck_shared::domain::{KindName, QueueName, Status, TenantName};
+use raincheck_shared::domain::{BatchId, KindName, QueueName, Status, TenantName};
 use serde::Serialize;
 
 use super::answer::json;
@@ -73,6 +73,8 @@ fn read_filter(query: &mut Query, tenant: TenantName) -> JobFilter {
         statuses,
         kind: query.parsed("kind", |text| text.parse::<KindName>().map_err(|e| e.to_string())),
         queue: query.parsed("queue", |text| text.parse::<QueueName>().map_err(|e| e.to_string())),
+        batch: query
+            .parsed("batch", |text| text.parse::<BatchId>().map_err(|_| "must be the id of a batch".to_owned())),
         tags: query.many("tag"),
         metadata: query.prefixed("metadata."),
         idempotency_key: query.one("idempotency_key"),
@@ -86,6 +88,9 @@ fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
     };
     for status in &filter.statuses {
         add("status", status.as_str());
+    }
+    if let Some(batch) = filter.batch {
+        add("batch", &batch.to_string());
     }
     for tag in &filter.tags {
         add("tag", tag);
@@ -114,7 +119,7 @@ pub(crate) fn operation() -> Operation {
              bounded steps, never by one endless scan. `metadata.NAME=VALUE` asks for a pair of metadata; several must all \
              be met.",
         )
-        .takes(&["status", "query.kind", "query.queue", "query.tag", "idempotency_key", "cursor", "limit"])
+        .takes(&["status", "query.kind", "query.queue", "query.batch", "query.tag", "idempotency_key", "cursor", "limit"])
         .answers(Answer::new(200, "The page.").json("JobPage", &["page"]).leads_to_job("$response.body#/jobs/0/id"))
         .reads()
         .fails(&[Code::InvalidCursor])

@@ -12,6 +12,7 @@
 mod access_log;
 mod answer;
 mod bare_errors;
+mod batches;
 mod caller;
 mod cancel_job;
 mod code;
@@ -43,6 +44,7 @@ mod refusals;
 mod retry_job;
 mod routes;
 mod server;
+mod submit_batch;
 mod submit_job;
 mod submit_raw;
 mod submitted;

@@ -102,6 +102,30 @@ impl Problem {
         self
     }
 
+    /// Its status code.
+    pub(crate) fn status(&self) -> u16 {
+        self.code.status().as_u16()
+    }
+
+    /// The same about one item of several, without what only a whole answer has.
+    pub(crate) fn of_item(&self) -> serde_json::Value {
+        let mut item = serde_json::json!({
+            "type": format!("/docs/errors/{}", self.code.as_str()),
+            "title": self.code.title(),
+            "status": self.status(),
+            "detail": self.detail,
+            "code": self.code.as_str(),
+            "retryable": self.code.is_retryable(),
+        });
+        if let Some(job) = self.job {
+            item["job_id"] = job.to_string().into();
+        }
+        if !self.findings.is_empty() {
+            item["errors"] = serde_json::json!(self.findings);
+        }
+        item
+    }
+
     /// The answer to the request with this path and id.
     pub(crate) fn respond(&self, instance: &str, request_id: &str) -> HttpResponse {
         let status = self.code.status();

@@ -172,6 +172,7 @@ pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
     let cancel_grace = s.required("cancel_grace", duration(Duration::ZERO, DAY));
     let max_metadata = s.required("max_metadata", whole(0, 1_000));
     let max_tags = s.required("max_tags", whole(0, 1_000));
+    let batch = s.required("batch", whole(1, 10_000));
     let page = s.required("page", whole(1, 1_000));
     if let (Ok(retention), Ok(most)) = (retention, max_retention)
         && retention > most
@@ -197,6 +198,7 @@ pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
         cancel_grace: cancel_grace?,
         max_metadata: max_metadata?,
         max_tags: max_tags?,
+        batch: batch?,
         page: page?,
     })
 }

@@ -154,6 +154,8 @@ pub struct JobSettings {
     pub max_metadata: usize,
     /// `max_tags`
     pub max_tags: usize,
+    /// `batch`: jobs that may be submitted in one request
+    pub batch: usize,
     /// `page`: jobs of one page of a list at most
     pub page: u32,
 }

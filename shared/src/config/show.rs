@@ -128,6 +128,7 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.duration("cancel_grace", jobs.cancel_grace);
     page.plain("max_metadata", jobs.max_metadata);
     page.plain("max_tags", jobs.max_tags);
+    page.plain("batch", jobs.batch);
     page.plain("page", jobs.page);
 
     let upkeep = &settings.upkeep;

@@ -1,5 +1,6 @@
 //! What a job is. Pure: nothing here reads a clock, opens a socket or knows a database.
 
+mod batch;
 mod dispatch;
 mod failure;
 mod idempotency_key;
@@ -14,6 +15,7 @@ mod status;
 mod transition;
 mod worker_report;
 
+pub use batch::{Batch, BatchCounts, NewBatch};
 pub use dispatch::{Band, Dispatch, DispatchId};
 pub use failure::{FailedAttempt, Failure, FailureCode};
 pub use idempotency_key::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Change, StoreError};
+use super::{Batches, Change, StoreError};
 use crate::domain::{
-    Dispatch, Fingerprint, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, Version,
+    BatchId, Dispatch, Fingerprint, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, Version,
 };
 
 /// What became of one submission.
@@ -82,6 +82,8 @@ pub struct JobFilter {
     pub tags: Vec<String>,
     /// Only with all of these pairs of metadata.
     pub metadata: BTreeMap<String, String>,
+    /// Only jobs of this batch.
+    pub batch: Option<BatchId>,
     /// Only the job that holds this key.
     pub idempotency_key: Option<String>,
 }
@@ -90,7 +92,9 @@ impl JobFilter {
     /// Whether a job that was found in another way belongs to the list.
     pub(crate) fn takes(&self, job: &Job) -> bool {
         let pairs = || job.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        (self.statuses.is_empty() || self.statuses.contains(&job.status))
+        job.tenant == self.tenant
+            && self.batch.is_none_or(|batch| job.batch == Some(batch))
+            && (self.statuses.is_empty() || self.statuses.contains(&job.status))
             && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
             && self.queue.as_ref().is_none_or(|queue| *queue == job.queue)
             && self.idempotency_key.as_deref().is_none_or(|key| job.idempotency_key.as_deref() == Some(key))
@@ -100,6 +104,37 @@ impl JobFilter {
                 self.metadata.iter().all(|(name, value)| pairs.get(name) == Some(value))
             })
     }
+}
+
+/// Ids of a batch that are read at once.
+const STEP_OF_BATCH: usize = 200;
+
+/// A page of the jobs of a batch, which knows them: nobody has to look for them.
+pub(crate) async fn page_of_batch<S: Jobs + Batches>(
+    store: &S,
+    batch: BatchId,
+    filter: &JobFilter,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<JobPage, StoreError> {
+    let items = store.find_batch_items(batch).await?;
+    let mut ids: Vec<JobId> = items.into_iter().flatten().filter(|id| after.is_none_or(|after| *id < after)).collect();
+    ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+    ids.dedup();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut jobs: Vec<Job> = Vec::new();
+    for step in ids.chunks(STEP_OF_BATCH) {
+        let mut found = store.find_jobs(step, 0).await?;
+        found.retain(|job| filter.takes(job));
+        found.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+        jobs.extend(found);
+        if jobs.len() > limit {
+            break;
+        }
+    }
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    Ok(JobPage { next: jobs.last().filter(|_| more).map(|job| job.id), jobs })
 }
 
 /// Pairs of metadata as a JSON object, which is how they are kept.

@@ -4,6 +4,7 @@
 //! [`postgres`] and [`sqlite`], and pass one contract suite (`tests/contracts/store`).
 
 mod attempts;
+mod batches;
 mod erasures;
 mod error;
 mod jobs;
@@ -20,6 +21,7 @@ mod upkeep;
 use std::sync::Arc;
 
 pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, ProgressReport};
+pub use batches::{AcceptedWhole, Batches, CanceledWhole};
 pub use erasures::{Erased, Erasures};
 pub use error::StoreError;
 pub use jobs::{
@@ -51,6 +53,8 @@ pub struct Change {
 pub struct Store {
     /// What the HTTP API asks.
     pub jobs: Arc<dyn Jobs>,
+    /// What the HTTP API asks about batches.
+    pub batches: Arc<dyn Batches>,
     /// What a worker asks on a job's way.
     pub attempts: Arc<dyn Attempts>,
     /// How a worker shows that it lives.

@@ -3,6 +3,7 @@
 mod given;
 
 mod accept;
+mod batches;
 mod cancel;
 mod claim;
 mod connections;

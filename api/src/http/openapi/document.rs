@@ -42,6 +42,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
         "servers": [{ "url": servers }],
         "tags": [
             { "name": "jobs", "description": "Submit jobs, and see what comes of them." },
+            { "name": "batches", "description": "Jobs that are submitted together." },
             { "name": "kinds", "description": "What can be asked for." },
             { "name": "queues", "description": "How queues stand, and pausing them." },
             { "name": "installation", "description": "The service itself." },

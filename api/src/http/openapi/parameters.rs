@@ -25,6 +25,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
     let all = [
         ("id", PATH, "The job's id.", schemas::job_id()),
         ("kind", PATH, "What sort of work: one of the configured kinds.", name()),
+        ("path.batch", PATH, "The batch's id.", schemas::job_id()),
         ("path.queue", PATH, "One of the queues.", name()),
         (
             "wait",
@@ -70,6 +71,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
             json!({ "type": "array", "items": { "enum": Status::ALL.map(Status::as_str) } }),
         ),
         ("query.kind", QUERY, "Only jobs of this kind.", name()),
+        ("query.batch", QUERY, "Only jobs of this batch.", schemas::job_id()),
         ("query.queue", QUERY, "Only jobs in this queue.", name()),
         (
             "query.tag",

@@ -2,8 +2,8 @@
 
 use super::Operation;
 use crate::http::{
-    cancel_job, docs_page, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds, list_jobs, livez,
-    metrics, put_job, queues, readyz, retry_job, submit_job, submit_raw,
+    batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds,
+    list_jobs, livez, metrics, put_job, queues, readyz, retry_job, submit_batch, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -22,6 +22,9 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/kinds", "get", kinds::list_operation()),
         ("/v1/kinds/{kind}", "get", kinds::operation()),
         ("/v1/jobs", "get", list_jobs::operation()),
+        ("/v1/batches", "post", submit_batch::operation()),
+        ("/v1/batches/{batch}", "get", batches::operation()),
+        ("/v1/batches/{batch}/cancel", "post", batches::cancel_operation()),
         ("/v1/queues", "get", queues::list_operation()),
         ("/v1/queues/{queue}", "get", queues::operation()),
         ("/v1/queues/{queue}/pause", "post", queues::pause_operation()),

@@ -1,5 +1,6 @@
 //! The shapes on the wire. `docs/http-api.md` describes them; nothing else in raincheck depends on them.
 
+mod batch;
 mod cursor;
 mod digest;
 mod job;
@@ -13,6 +14,7 @@ mod queue;
 mod submission;
 mod values;
 
+pub(crate) use batch::{BatchLinks, BatchView, ReadItem, key_finding, read_batch};
 pub(crate) use cursor::{read_cursor, write_cursor};
 pub(crate) use digest::{digest_field, hex};
 pub(crate) use job::{JobSummary, JobView};

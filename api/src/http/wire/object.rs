@@ -116,6 +116,11 @@ impl<'a> Fields<'a> {
         self.typed(name, "a list of strings").unwrap_or_default()
     }
 
+    /// A list of values as they stand in the text; `None` when it is absent, `null`, or (which is noted) no list.
+    pub(crate) fn list(&mut self, name: &str) -> Option<Vec<&'a RawValue>> {
+        self.typed(name, "a list")
+    }
+
     /// A whole number from `min` to `max`.
     pub(crate) fn number(&mut self, name: &str, min: i64, max: i64) -> Option<i64> {
         let what = format!("a whole number from {min} to {max}");

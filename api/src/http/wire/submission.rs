@@ -19,7 +19,17 @@ pub(crate) struct ReadSubmission {
 
 /// Reads the body. The input is cut out of it as it stands, byte for byte.
 pub(crate) fn read_submission(body: &Bytes) -> Result<ReadSubmission, Problem> {
-    let mut fields = Fields::of_body(body)?;
+    Ok(read_fields(body, Fields::of_body(body)?))
+}
+
+/// Reads one of several in a batch, which may have a key of its own.
+pub(crate) fn read_item(item: &Bytes) -> Result<(ReadSubmission, Option<String>), Problem> {
+    let mut fields = Fields::of_body(item)?;
+    let key = fields.text("idempotency_key");
+    Ok((read_fields(item, fields), key))
+}
+
+fn read_fields(body: &Bytes, mut fields: Fields<'_>) -> ReadSubmission {
     let kind = fields.text("kind");
     if kind.is_none() && fields.findings.iter().all(|finding| finding.pointer != "/kind") {
         fields.fault("kind", "is required");
@@ -30,7 +40,7 @@ pub(crate) fn read_submission(body: &Bytes) -> Result<ReadSubmission, Problem> {
     if fields.raw("webhook").is_some_and(|webhook| webhook.get() != "null") {
         fields.fault("webhook", "not supported yet");
     }
-    Ok(ReadSubmission { kind, input: Payload::json(input), options, findings: fields.finish() })
+    ReadSubmission { kind, input: Payload::json(input), options, findings: fields.finish() }
 }
 
 /// Reads a body that holds options only, for a job whose kind and input are known; nothing means none.

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::database::{Database, Lane, Statement};
@@ -17,16 +20,19 @@ use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Status};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// How long a submit waits for the first one with its key to be decided.
-const KEY_WAIT: Duration = Duration::from_secs(2);
+pub(super) const KEY_WAIT: Duration = Duration::from_secs(2);
 
 /// The same within a batch: its neighbours have not asked for the wait.
-const BATCH_KEY_WAIT: Duration = Duration::from_millis(200);
+pub(super) const BATCH_KEY_WAIT: Duration = Duration::from_millis(200);
+
+/// The same for each of many jobs that go one after the other.
+const APART_KEY_WAIT: Duration = Duration::from_millis(20);
 
 /// Rows of a failed batch that are tried at the same time.
 const ALONE_AT_ONCE: usize = 4;
 
 /// Centuries are for ever.
-const LONGEST_RETENTION: u64 = 100 * 366 * 86_400;
+pub(super) const LONGEST_RETENTION: u64 = 100 * 366 * 86_400;
 
 type Answer = Result<Accepted, StoreError>;
 
@@ -37,15 +43,24 @@ struct Outcome {
     dispatches: Vec<Dispatch>,
 }
 
-/// One batch on its way.
-struct Acceptance<'a> {
-    database: &'a Database,
+/// Where statements go.
+enum Road<'a> {
+    /// Each on a connection of the pool, and a commit of its own.
+    Pool(&'a Database, Instant),
+    /// Into a transaction that the caller ends, one after the other.
+    Transaction(Mutex<&'a mut PgConnection>),
+}
+
+/// Some jobs on their way.
+pub(super) struct Acceptance<'a> {
+    road: Road<'a>,
     jobs: &'a [NewJob],
-    deadline: Instant,
+    timeout: Duration,
 }
 
 pub(super) async fn accept(database: &Database, jobs: &[NewJob]) -> AcceptedBatch {
-    let acceptance = Acceptance { database, jobs, deadline: database.deadline() };
+    let road = Road::Pool(database, database.deadline());
+    let acceptance = Acceptance { road, jobs, timeout: database.timeout() };
     let (firsts, repeats) = acceptance.split_repeats();
     let (keyed, plain): (Vec<usize>, Vec<usize>) = firsts.into_iter().partition(|&i| jobs[i].idempotency.is_some());
     let (keyed, plain) = tokio::join!(acceptance.keep(keyed), acceptance.keep(plain));
@@ -74,7 +89,67 @@ fn unanswered() -> StoreError {
     StoreError::unavailable(sqlx::Error::RowNotFound)
 }
 
-impl Acceptance<'_> {
+impl<'a> Acceptance<'a> {
+    /// Jobs that are kept in a transaction of the caller's.
+    pub(super) fn within(connection: &'a mut PgConnection, jobs: &'a [NewJob], timeout: Duration) -> Self {
+        Self { road: Road::Transaction(Mutex::new(connection)), jobs, timeout }
+    }
+
+    async fn fetch(&self, lane: Lane, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
+        match &self.road {
+            Road::Pool(database, deadline) => database.fetch_until(*deadline, lane, statement).await,
+            Road::Transaction(connection) => statement.fetch_all(&mut **connection.lock().await).await,
+        }
+    }
+
+    /// Keeps all jobs in the caller's transaction; on an error nothing more can be done in it.
+    pub(super) async fn keep_in_transaction(&self, key_wait: Duration) -> Result<AcceptedBatch, sqlx::Error> {
+        let (firsts, repeats) = self.split_repeats();
+        let outcome = if firsts.is_empty() { Outcome::default() } else { self.insert(&firsts, key_wait).await? };
+        Ok(self.answered(outcome, repeats))
+    }
+
+    /// Keeps each job that can be in the caller's transaction. One that cannot leaves nothing behind.
+    pub(super) async fn keep_apart(&self) -> Result<AcceptedBatch, sqlx::Error> {
+        let (firsts, repeats) = self.split_repeats();
+        let mut all = Outcome::default();
+        for row in firsts {
+            self.fetch(Lane::Durable, sqlx::query("SAVEPOINT one")).await?;
+            match self.insert(&[row], APART_KEY_WAIT).await {
+                Ok(one) => {
+                    self.fetch(Lane::Durable, sqlx::query("RELEASE SAVEPOINT one")).await?;
+                    all.answers.extend(one.answers);
+                    all.dispatches.extend(one.dispatches);
+                }
+                // Of a connection that is gone this fails as well, and the whole with it.
+                Err(error) => {
+                    self.fetch(Lane::Durable, sqlx::query("ROLLBACK TO SAVEPOINT one")).await?;
+                    all.answers.push((row, Err(self.refused(row, error))));
+                }
+            }
+        }
+        Ok(self.answered(all, repeats))
+    }
+
+    fn answered(&self, outcome: Outcome, repeats: Vec<(usize, usize)>) -> AcceptedBatch {
+        let mut answers: HashMap<usize, Answer> = outcome.answers.into_iter().collect();
+        for (repeat, first) in repeats {
+            let answer = match answers.get(&first) {
+                Some(Ok(accepted)) => Ok(self.known_through(first, accepted)),
+                Some(Err(error)) => Err(error.clone()),
+                None => Err(unanswered()),
+            };
+            answers.insert(repeat, answer);
+        }
+        let answers = (0..self.jobs.len()).map(|i| answers.remove(&i).unwrap_or_else(|| Err(unanswered()))).collect();
+        AcceptedBatch { answers, dispatches: outcome.dispatches }
+    }
+
+    fn refused(&self, row: usize, error: sqlx::Error) -> StoreError {
+        let in_flight = self.jobs[row].idempotency.is_some() && is_lock_timeout(&error);
+        if in_flight { StoreError::KeyInFlight } else { refusal(error) }
+    }
+
     /// The first job of each key and all without one; and the others, each with its first.
     fn split_repeats(&self) -> (Vec<usize>, Vec<(usize, usize)>) {
         let mut first_of: HashMap<(&str, &str), usize> = HashMap::new();
@@ -126,10 +201,9 @@ impl Acceptance<'_> {
     }
 
     async fn keep_alone(&self, row: usize) -> Outcome {
-        self.insert(&[row], KEY_WAIT).await.unwrap_or_else(|error| {
-            let in_flight = self.jobs[row].idempotency.is_some() && is_lock_timeout(&error);
-            let error = if in_flight { StoreError::KeyInFlight } else { refusal(error) };
-            Outcome { answers: vec![(row, Err(error))], ..Outcome::default() }
+        self.insert(&[row], KEY_WAIT).await.unwrap_or_else(|error| Outcome {
+            answers: vec![(row, Err(self.refused(row, error)))],
+            ..Outcome::default()
         })
     }
 
@@ -153,9 +227,9 @@ impl Acceptance<'_> {
     /// Inserts what can be; answers which rows lost their keys to jobs that came first.
     async fn insert_fresh(&self, rows: &[usize], wait: Duration) -> Result<(Outcome, Vec<usize>), sqlx::Error> {
         let jobs: Vec<&NewJob> = rows.iter().map(|&i| &self.jobs[i]).collect();
-        let wait = wait.min(self.database.timeout() / 2).as_millis().to_string();
+        let wait = wait.min(self.timeout / 2).as_millis().to_string();
         let tags: Vec<String> = jobs.iter().map(|job| array_literal(&job.tags)).collect();
-        let found = self.database.fetch_until(self.deadline, Lane::Durable, statement(&jobs, &tags, &wait)).await?;
+        let found = self.fetch(Lane::Durable, statement(&jobs, &tags, &wait)).await?;
 
         let by_id: HashMap<JobId, usize> = rows.iter().map(|&i| (self.jobs[i].id, i)).collect();
         let mut outcome = Outcome::default();
@@ -192,7 +266,7 @@ impl Acceptance<'_> {
         let (tenants, keys): (Vec<&str>, Vec<&str>) = by_key.keys().copied().unzip();
         let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(keys).bind(tenants);
         // Not a replica's and not an older snapshot's view: the transaction that won has committed.
-        let found = self.database.fetch_until(self.deadline, Lane::Relaxed, query).await?;
+        let found = self.fetch(Lane::Relaxed, query).await?;
         let mut freed: HashSet<usize> = by_key.values().copied().collect();
         let mut stale: (Vec<String>, Vec<Uuid>) = Default::default();
         for row in &found {
@@ -214,7 +288,7 @@ impl Acceptance<'_> {
         }
         if !stale.0.is_empty() {
             let query = sqlx::query(include_str!("sql/delete_stale_keys.sql")).bind(stale.0).bind(stale.1);
-            self.database.fetch_until(self.deadline, Lane::Durable, query).await?;
+            self.fetch(Lane::Durable, query).await?;
         }
         Ok(freed.into_iter().collect())
     }

@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, Postgres};
 use tokio::time::timeout_at;
 
-use super::connections::{Connections, Outage};
+use super::connections::{Connections, Loan, Outage};
 use super::refusal::{is_broken_connection, refusal, timed_out};
 use crate::config::Secret;
 use crate::lifecycle::{Clock, SystemClock};
@@ -112,6 +112,11 @@ impl Database {
             self.outage.note();
         }
         answer
+    }
+
+    /// Lends a connection whose commits wait for the disk, for a transaction of several statements.
+    pub(super) async fn lend_durable(&self) -> Result<Loan, sqlx::Error> {
+        self.durable.lend().await
     }
 
     /// A connection of its own for work that is not one statement, each of which may take up to `timeout`.

@@ -11,7 +11,7 @@ use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
 use crate::domain::{Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName};
-use crate::store::jobs::metadata_text;
+use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
@@ -124,6 +124,9 @@ impl Jobs for Database {
     }
 
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {
+        if let Some(batch) = filter.batch {
+            return page_of_batch(self, batch, filter, after, limit).await;
+        }
         if let Some(key) = &filter.idempotency_key {
             return self.job_of_key(key, filter, after).await;
         }

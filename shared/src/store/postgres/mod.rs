@@ -8,6 +8,7 @@
 
 mod accept;
 mod attempts;
+mod batches;
 mod connections;
 mod database;
 mod erasures;
@@ -37,6 +38,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
     let database = Arc::new(Database::open(url, connections, timeout)?);
     Ok(Store {
         jobs: Arc::clone(&database) as _,
+        batches: Arc::clone(&database) as _,
         attempts: Arc::clone(&database) as _,
         leases: Arc::new(Arc::clone(&database)),
         outbox: Arc::clone(&database) as _,

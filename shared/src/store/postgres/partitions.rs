@@ -166,6 +166,10 @@ pub(super) async fn remove_expired(database: &Database) -> Result<bool, StoreErr
             .bind(DELETED_AT_ONCE)
             .fetch_one(&mut connection)
             .await?;
+        sqlx::query(include_str!("sql/delete_expired_batches.sql"))
+            .bind(DELETED_AT_ONCE)
+            .fetch_all(&mut connection)
+            .await?;
         free_some_keys(database, &mut connection).await?;
         let _ = connection.close().await;
         Ok(row.try_get::<i64, _>("removed")? == DELETED_AT_ONCE)

@@ -42,21 +42,31 @@ impl Sqlite {
         let mut write = writer.begin().await?;
         // Read once the writer is ours: who comes later does not get an earlier time.
         let now = self.now();
-        let mut answers = Vec::with_capacity(batch.len());
-        let mut waiting = Waiting::default();
-        for new in &batch {
-            let answer = accept_job(&mut write, new, now).await;
-            match answer {
-                Err(error @ StoreError::Unavailable(_)) => return Err(error),
-                Ok(Accepted::New { id, status: Status::Queued }) => waiting.add(Place::of(new), id),
-                _ => {}
-            }
-            answers.push(answer);
-        }
-        let dispatches = waiting.dispatch(&mut write, now, rows::later(now, PUBLISH_WITHIN)).await?;
+        let accepted = accept_all(&mut write, &batch, now).await?;
         write.commit().await?;
-        Ok(AcceptedBatch { answers, dispatches })
+        Ok(accepted)
     }
+}
+
+/// Keeps all that can be, in the caller's transaction.
+pub(super) async fn accept_all(
+    connection: &mut SqliteConnection,
+    batch: &[NewJob],
+    now: i64,
+) -> Result<AcceptedBatch, StoreError> {
+    let mut answers = Vec::with_capacity(batch.len());
+    let mut waiting = Waiting::default();
+    for new in batch {
+        let answer = accept_job(connection, new, now).await;
+        match answer {
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            Ok(Accepted::New { id, status: Status::Queued }) => waiting.add(Place::of(new), id),
+            _ => {}
+        }
+        answers.push(answer);
+    }
+    let dispatches = waiting.dispatch(connection, now, rows::later(now, PUBLISH_WITHIN)).await?;
+    Ok(AcceptedBatch { answers, dispatches })
 }
 
 /// Keeps one. Whatever refuses it comes before the first row is written or is that row itself, so that nothing is left

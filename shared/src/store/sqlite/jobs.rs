@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::Sqlite;
 use super::accept::check_texts;
 use super::file::failed;
-use super::moves::{Along, CancelRequest, drop_timers, lock_jobs, move_job, set_timer};
+use super::moves::{Along, CancelRequest, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, apply};
-use crate::store::jobs::metadata_text;
+use crate::domain::{Command, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, Timestamp, apply};
+use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
@@ -70,7 +71,10 @@ impl Jobs for Sqlite {
     }
 
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {
-        self.list_page(filter, after, limit).await
+        match filter.batch {
+            Some(batch) => page_of_batch(self, batch, filter, after, limit).await,
+            None => self.list_page(filter, after, limit).await,
+        }
     }
 
     async fn cancel_job(
@@ -83,32 +87,44 @@ impl Jobs for Sqlite {
         check_texts(reason)?;
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
-        let now = self.now();
+        let now = self.clock.now();
         let mut found = lock_jobs(&mut write, [id]).await?;
         let Some(job) = found.get_mut(&id).filter(|job| job.is_of(tenant)) else { return Ok(Canceled::Unknown) };
-        if job.expires_at.is_some_and(|at| rows::micros(at) <= now) {
-            return Ok(Canceled::Unknown);
-        }
-        let Ok(to) = apply(&job.state, Command::Cancel, self.clock.now()) else {
-            return Ok(if job.state.status == Status::Canceled { Canceled::Already } else { Canceled::TooLate });
-        };
-        if to == job.state {
-            // Asked before: the timer of the first time keeps telling the worker, and keeps its grace.
-            return Ok(Canceled::Asked(job.change()));
-        }
-        // What waits runs nowhere, so its end needs no handler's word.
-        let ends = to.status.is_done();
-        let along = Along { cancel: Some(CancelRequest { reason }), cancel_acknowledged: ends, ..Along::default() };
-        let change = move_job(&mut write, job, to, now, along).await?;
-        let answer = if ends {
-            drop_timers(&mut write, id).await?;
-            Canceled::Now(change)
-        } else {
-            set_timer(&mut write, id, "revoke", rows::later(now, grace), job.worker).await?;
-            Canceled::Asked(change)
-        };
+        let answer = cancel(&mut write, job, reason, grace, now).await?;
         write.commit().await?;
         Ok(answer)
+    }
+}
+
+/// Cancels a job that waits, or notes that its handler is to be asked.
+pub(super) async fn cancel(
+    connection: &mut SqliteConnection,
+    job: &mut Movable,
+    reason: Option<&str>,
+    grace: Duration,
+    at: Timestamp,
+) -> Result<Canceled, StoreError> {
+    let now = rows::micros(at);
+    if job.expires_at.is_some_and(|at| rows::micros(at) <= now) {
+        return Ok(Canceled::Unknown);
+    }
+    let Ok(to) = apply(&job.state, Command::Cancel, at) else {
+        return Ok(if job.state.status == Status::Canceled { Canceled::Already } else { Canceled::TooLate });
+    };
+    if to == job.state {
+        // Asked before: the timer of the first time keeps telling the worker, and keeps its grace.
+        return Ok(Canceled::Asked(job.change()));
+    }
+    // What waits runs nowhere, so its end needs no handler's word.
+    let ends = to.status.is_done();
+    let along = Along { cancel: Some(CancelRequest { reason }), cancel_acknowledged: ends, ..Along::default() };
+    let change = move_job(connection, job, to, now, along).await?;
+    if ends {
+        drop_timers(connection, job.id).await?;
+        Ok(Canceled::Now(change))
+    } else {
+        set_timer(connection, job.id, "revoke", rows::later(now, grace), job.worker).await?;
+        Ok(Canceled::Asked(change))
     }
 }
 

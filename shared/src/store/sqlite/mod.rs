@@ -5,6 +5,7 @@
 
 mod accept;
 mod attempts;
+mod batches;
 mod claim;
 mod dispatches;
 mod erasures;
@@ -50,6 +51,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreErro
     let store = Arc::new(Sqlite { file, clock, ids: IdSource, living: Living::default() });
     Ok(Store {
         jobs: Arc::<Sqlite>::clone(&store),
+        batches: Arc::<Sqlite>::clone(&store),
         attempts: Arc::<Sqlite>::clone(&store),
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         outbox: Arc::<Sqlite>::clone(&store),

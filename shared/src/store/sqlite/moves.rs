@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::batches::count_end;
 use super::dispatches::Place;
 use super::file::{failed, failed_or_rejected};
 use super::rows::{self, Cell};
@@ -22,6 +23,7 @@ pub(super) struct Movable {
     pub(super) state: State,
     pub(super) worker: Option<Uuid>,
     pub(super) token: Option<Uuid>,
+    batch: Option<Uuid>,
     pub(super) expires_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
     place: Place,
@@ -94,6 +96,7 @@ fn movable(row: &sqlx::sqlite::SqliteRow) -> Result<Movable, StoreError> {
         },
         worker: row.get("worker")?,
         token: row.get("token")?,
+        batch: row.get("batch_id")?,
         expires_at: row.instant("expires_at")?,
         started_at,
         place: Place {
@@ -164,7 +167,7 @@ pub(super) async fn move_job(
         .bind(along.output.map(|output| output.payload.content_type.as_str()))
         .bind(along.output.map(|output| &output.digest[..]))
         .bind(along.output.map(|output| &output.payload.bytes[..]));
-    let moved = query.execute(connection).await.map_err(failed_or_rejected)?.rows_affected();
+    let moved = query.execute(&mut *connection).await.map_err(failed_or_rejected)?.rows_affected();
     if moved != 1 {
         return Err(StoreError::Inconsistent {
             table: "jobs",
@@ -172,6 +175,9 @@ pub(super) async fn move_job(
             row: Some(job.id),
             problem: "changed while it was being moved".to_owned(),
         });
+    }
+    if let Some(batch) = job.batch.filter(|_| to.status.is_done()) {
+        count_end(connection, batch, to.status, now).await?;
     }
     job.version += 1;
     job.state = to;

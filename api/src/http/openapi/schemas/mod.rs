@@ -4,6 +4,7 @@
 //! In an answer, fields that may be absent are those that `required` does not list; all others are there, if only as
 //! `null`.
 
+mod batches;
 mod installation;
 mod jobs;
 mod kinds;
@@ -18,6 +19,12 @@ pub(super) use shapes::{duration, instant, job_id, kept_text, name};
 
 /// Every schema by its name.
 pub(super) fn components(settings: &Settings) -> Map<String, Value> {
-    let all = [jobs::schemas(settings), kinds::schemas(), queues::schemas(), installation::schemas()];
+    let all = [
+        jobs::schemas(settings),
+        batches::schemas(settings),
+        kinds::schemas(),
+        queues::schemas(),
+        installation::schemas(),
+    ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

@@ -18,7 +18,7 @@ canceled AS (
         expires_at = now() + kept_for(j.retention_seconds, j.idempotency_key)
     FROM job
     WHERE j.id = $1 AND j.id = job.id AND job.status IN ('scheduled', 'queued', 'retrying')
-    RETURNING j.id, j.version, j.status
+    RETURNING j.id, j.version, j.status, j.batch_id
 ),
 asked AS (
     UPDATE jobs j SET version = j.version + 1, cancel_requested_at = now(), cancel_reason = $2
@@ -38,7 +38,9 @@ untimed AS (
     WHERE t.job_id = $1 AND t.job_id = gone.job_id AND t.purpose = gone.purpose
 )
 SELECT job.id, job.status AS found, COALESCE(c.status, a.status) AS status,
-    COALESCE(c.version, a.version, job.version) AS version
+    COALESCE(c.version, a.version, job.version) AS version,
+    (SELECT count_ends(array_agg(batch_id), array_agg(canceled.status)) FROM canceled
+        WHERE batch_id IS NOT NULL HAVING count(*) > 0) AS counted
 FROM job
 LEFT JOIN canceled c ON c.id = job.id
 LEFT JOIN asked a ON a.id = job.id

@@ -27,7 +27,7 @@ moved AS (
     WHERE id = ANY(ARRAY(SELECT id FROM locked))
         AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
         AND status = 'in_progress' AND worker = $1
-    RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express
+    RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express, batch_id
 ),
 untimed AS (
     DELETE FROM timers t
@@ -50,4 +50,8 @@ waiting AS (
     ) w
     GROUP BY queue, band, kind, tenant, dispatch_width, chunk
 )
-SELECT id, version, status FROM moved
+SELECT id, version, status,
+    -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.
+    (SELECT count_ends(array_agg(batch_id), array_agg(status)) FROM moved
+        WHERE batch_id IS NOT NULL AND status = 'canceled' HAVING count(*) > 0) AS counted
+FROM moved

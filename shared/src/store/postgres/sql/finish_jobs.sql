@@ -46,7 +46,7 @@ ended AS (
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express,
-        j.next_attempt_at
+        j.next_attempt_at, j.batch_id
 ),
 timed AS (
     INSERT INTO timers (job_id, purpose, due_at)
@@ -64,4 +64,8 @@ waiting AS (
     ) w
     GROUP BY queue, band, kind, tenant, dispatch_width, chunk
 )
-SELECT id, version, status FROM ended
+SELECT id, version, status,
+    -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.
+    (SELECT count_ends(array_agg(batch_id), array_agg(status)) FROM ended
+        WHERE batch_id IS NOT NULL AND status IN ('succeeded', 'failed', 'canceled') HAVING count(*) > 0) AS counted
+FROM ended

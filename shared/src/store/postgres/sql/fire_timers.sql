@@ -42,7 +42,7 @@ moved AS (
         expires_at = CASE WHEN d.status <> 'queued' THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND d.status IS NOT NULL
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id
 ),
 -- One that expires or is revoked has nothing to wait for any more. Skipped: firing elsewhere, where it just goes.
 untimed_ends AS (
@@ -69,9 +69,12 @@ waiting AS (
     RETURNING id, queue, band, kind, jobs
 )
 SELECT id AS job, version, status, NULL::bigint AS dispatch, NULL::text AS queue, NULL::smallint AS band,
-    NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken
+    NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken,
+    -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.
+    (SELECT count_ends(array_agg(batch_id), array_agg(status)) FROM moved
+        WHERE batch_id IS NOT NULL AND status <> 'queued' HAVING count(*) > 0) AS counted
 FROM moved
 UNION ALL
-SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL FROM waiting
+SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL, NULL FROM waiting
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*) FROM due
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*), NULL FROM due

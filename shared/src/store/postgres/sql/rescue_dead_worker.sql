@@ -75,7 +75,7 @@ moved AS (
             THEN j.attempts || failed_attempt(j.started_at, now(), j.worker, d.error) ELSE j.attempts END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id
 ),
 untimed AS (
     DELETE FROM timers t
@@ -100,9 +100,12 @@ waiting AS (
     RETURNING id, queue, band, kind, jobs
 )
 SELECT id AS job, version, status, NULL::bigint AS dispatch, NULL::text AS queue, NULL::smallint AS band,
-    NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken
+    NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken,
+    -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.
+    (SELECT count_ends(array_agg(batch_id), array_agg(status)) FROM moved
+        WHERE batch_id IS NOT NULL AND status <> 'queued' HAVING count(*) > 0) AS counted
 FROM moved
 UNION ALL
-SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL FROM waiting
+SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL, NULL FROM waiting
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1 FROM buried
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL FROM buried

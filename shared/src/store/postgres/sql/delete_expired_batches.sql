@@ -1,0 +1,3 @@
+DELETE FROM batches
+WHERE id = ANY(ARRAY(SELECT id FROM batches WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))
+RETURNING id

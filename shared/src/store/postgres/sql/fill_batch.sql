@@ -1,0 +1,1 @@
+UPDATE batches SET items = $2, total = $3 WHERE id = $1

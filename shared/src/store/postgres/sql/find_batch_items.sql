@@ -1,0 +1,1 @@
+SELECT items FROM batches WHERE id = $1 AND (expires_at IS NULL OR expires_at > now())

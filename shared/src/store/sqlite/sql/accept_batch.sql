@@ -1,0 +1,1 @@
+INSERT INTO batches (id, tenant, key, fingerprint, retention_seconds, total, items) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

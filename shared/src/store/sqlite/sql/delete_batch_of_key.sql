@@ -1,0 +1,1 @@
+DELETE FROM batches WHERE key = ?1 AND tenant = ?2
