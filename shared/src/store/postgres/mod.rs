@@ -1,10 +1,11 @@
 //! The store that decides: Postgres.
 //!
 //! One statement for each domain transaction: with it there is no round trip in which a transaction could be held, and
-//! none in which a crash could leave half of it. The statements are files under `sql/`. Three rules hold in all of them:
-//! several jobs are locked in order of their ids; a status is guarded by the row as it was locked; rows of `jobs` are
-//! found by `id = ANY(…) AND id BETWEEN … AND …`, so that only the partitions in question are looked at, and joined by
-//! `id = ANY(ARRAY[other.id])`, which leaves the planner nothing but to look each of them up by its key.
+//! none in which a crash could leave half of it (only to keep a batch takes several: see `batches`). The statements are
+//! files under `sql/`. Three rules hold in all of them: several jobs are locked in order of their ids; a status is guarded
+//! by the row as it was locked; rows of `jobs` are found by `id = ANY(…) AND id BETWEEN … AND …`, so that only the
+//! partitions in question are looked at, and joined by `id = ANY(ARRAY[other.id])`, which leaves the planner nothing but
+//! to look each of them up by its key.
 
 mod accept;
 mod attempts;
