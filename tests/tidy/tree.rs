@@ -51,7 +51,7 @@ pub(crate) fn sources(extensions: &[&str]) -> Vec<File> {
             let path = entry.expect("a readable folder").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !matches!(name.as_str(), "target" | ".git" | "raincheck-data") {
+                if !matches!(name.as_str(), "target" | ".git" | "raincheck-data" | "node_modules") {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted)) {

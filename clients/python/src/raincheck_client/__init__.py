@@ -1,0 +1,39 @@
+"""Submit jobs to raincheck, follow them, and get their results.
+
+    client = Client("http://127.0.0.1:8080", api_key="rk_…")
+    job = client.submit("report.render", {"month": 3})
+    print(job.id)                 # known before anything is waited for
+    print(job.result().json())    # waits, and raises JobFailed if the job did not succeed
+"""
+
+from .client import Client
+from .errors import (
+    ApiError,
+    JobFailed,
+    RaincheckError,
+    Redirected,
+    ResultDamaged,
+    Unreachable,
+    WaitTimeout,
+    WebhookRejected,
+)
+from .handle import JobHandle, Result
+from .job import Job
+from .webhook import WebhookEvent, verify_webhook
+
+__all__ = [
+    "ApiError",
+    "Client",
+    "Job",
+    "JobFailed",
+    "JobHandle",
+    "RaincheckError",
+    "Redirected",
+    "Result",
+    "ResultDamaged",
+    "Unreachable",
+    "WaitTimeout",
+    "WebhookEvent",
+    "WebhookRejected",
+    "verify_webhook",
+]

@@ -1,0 +1,17 @@
+// What the package gives out. See README.md.
+
+export { Client, type ClientSettings, type JobOptions, type QueryOptions, type SubmitSettings } from "./client.js"
+export {
+  ApiError,
+  JobFailed,
+  type Problem,
+  RaincheckError,
+  Redirected,
+  ResultDamaged,
+  Unreachable,
+  WaitTimeout,
+  WebhookRejected,
+} from "./errors.js"
+export { JobHandle, type Result, type WaitSettings } from "./handle.js"
+export type { Job, JobError, JobResult } from "./job.js"
+export { verifyWebhook, type WebhookEvent, type WebhookSettings } from "./webhook.js"
