@@ -119,11 +119,19 @@ async def hold(exchange: Exchange, rule: Rule) -> None:
 
 
 async def cut(exchange: Exchange, rule: Rule) -> None:
-    """The answer ends in the middle of its body, though its head promised more."""
+    """The answer ends in the middle of its body, though its head promised more. `undigested`: without its Content-Digest."""
     data = await _whole(await exchange.forward())
     assert len(data) > rule["after"], "there is nothing to cut"
+    if rule.get("undigested"):
+        exchange.answer.headers = exchange.answer.without("content-digest")
     await exchange.send_head()
     await exchange.send_body(data[: rule["after"]])
+
+
+async def forget_wait(exchange: Exchange, rule: Rule) -> None:
+    """Takes the wish to wait off the request, so that the server answers at once."""
+    exchange.request.headers = exchange.request.without("prefer")
+    await none(exchange, rule)
 
 
 async def corrupt(exchange: Exchange, rule: Rule) -> None:
@@ -176,5 +184,5 @@ async def buffer(exchange: Exchange, rule: Rule) -> None:
 
 
 FAULTS: dict[str, Callable[[Exchange, Rule], Awaitable[None]]] = {
-    fault.__name__: fault for fault in (none, answer, reset, drop_answer, hold, cut, corrupt, trickle, cut_events, buffer)
+    fault.__name__: fault for fault in (none, answer, reset, drop_answer, hold, cut, forget_wait, corrupt, trickle, cut_events, buffer)
 }

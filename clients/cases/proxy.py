@@ -60,8 +60,12 @@ class Proxy:
         self.upstream, self.runs = upstream, runs
         self.cases: dict[str, Case] = {}
         self.numbers = itertools.count(1)
+        # The event loop alone does not keep a task alive that waits for a client which has gone.
+        self.tasks: set[Any] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self.tasks.add(task)
         try:
             request = await read_head(reader)
             body = b"".join([piece async for piece in body_of(reader, request, is_request=True)])
@@ -73,6 +77,7 @@ class Proxy:
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client went away, as it may, or the run is over
         finally:
+            self.tasks.discard(task)
             if not writer.is_closing():
                 writer.close()
 
