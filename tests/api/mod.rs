@@ -15,6 +15,7 @@ mod events;
 mod idempotency;
 mod kinds;
 mod list;
+mod logs;
 mod openapi;
 mod pitfalls;
 mod probes;

@@ -41,6 +41,13 @@ command = ["sh", "-c", 'echo ran >> "$(cat)"']
 command = ["sh", "-c", "echo run >> $(tr -d '\"')"]
 [kinds.stubborn]
 command = ["sh", "-c", "trap '' TERM; for n in 1 2 3 4 5 6; do sleep 0.5; done; echo late"]
+[kinds.talking]
+command = ["sh", "-c", '''
+    printf 'one\ntwo\n\377three\n' >&2
+    while ! [ -e go ]; do sleep 0.02; done
+    printf 'four\nfive' >&2
+    echo done
+''']
 [kinds.apart]
 builtin = "echo"
 queue = "apart"

@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::handler_log::HandlerLog;
 use crate::registry::Entry;
 use crate::{Context, HandlerError, Outcome};
 
@@ -62,6 +63,8 @@ pub struct Attempt<'a> {
     pub canceled: CancellationToken,
     /// Where its progress goes.
     pub progress: watch::Sender<Option<Progress>>,
+    /// Where its log goes.
+    pub(crate) log: HandlerLog,
     /// What bounds it.
     pub limits: Limits,
     /// Tells whether a next attempt would come too late.
@@ -144,6 +147,7 @@ impl Attempt<'_> {
             traceparent: job.traceparent.as_deref().map(Arc::from),
             canceled,
             progress: self.progress.clone(),
+            log: self.log.clone(),
         }
     }
 

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use raincheck_shared::domain::{FailureCode, JobId, KindName, Payload, Progress, TenantName};
+use raincheck_shared::lifecycle::SystemClock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::handler_log::HandlerLog;
 
 /// Does the work of one kind.
 ///
@@ -96,6 +99,9 @@ impl HandlerError {
     }
 }
 
+/// Bytes that a context without a worker logs.
+const DETACHED_LOG: u64 = 1 << 20;
+
 /// What a handler may know and say while it runs. Cloning shares it.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -109,6 +115,7 @@ pub struct Context {
     pub(crate) traceparent: Option<Arc<str>>,
     pub(crate) canceled: CancellationToken,
     pub(crate) progress: watch::Sender<Option<Progress>>,
+    pub(crate) log: HandlerLog,
 }
 
 impl Context {
@@ -133,6 +140,7 @@ impl Context {
             traceparent: None,
             canceled: canceled.clone(),
             progress,
+            log: HandlerLog::new(DETACHED_LOG, SystemClock::shared()),
         };
         (context, reported, canceled)
     }
@@ -184,6 +192,12 @@ impl Context {
         let message = message.replace('\0', "\u{fffd}").chars().take(500).collect::<String>();
         let message = (!message.is_empty()).then_some(message);
         self.progress.send_replace(Some(Progress { percent, message }));
+    }
+
+    /// Writes into the job's log, which clients can read while it grows: a line, or several. Cheap: lines are recorded once a
+    /// second, and when the attempt ends. Bounded by `jobs.max_log`; what goes past it is dropped, and a line says so.
+    pub fn log(&self, text: impl AsRef<str>) {
+        self.log.add(text.as_ref());
     }
 
     /// Resolves when the attempt should stop: a cancel, a timeout, a lost lease, the end of a drain. What is returned

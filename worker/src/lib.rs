@@ -8,6 +8,7 @@ mod counters;
 pub mod executor;
 mod finisher;
 pub mod handler;
+mod handler_log;
 pub mod handlers;
 mod heartbeat;
 mod pipeline;

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::handler_log::{HandlerLog, Recording};
+
 /// What an attempt's task is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -31,6 +33,7 @@ pub(crate) struct Run {
     pub(crate) canceled: CancellationToken,
     pub(crate) stop: watch::Sender<Stop>,
     pub(crate) progress: watch::Receiver<Option<Progress>>,
+    pub(crate) log: HandlerLog,
 }
 
 /// All attempts of this process, by the token of their fence, and what is left of each claim.
@@ -121,6 +124,11 @@ impl Running {
             .collect()
     }
 
+    /// Lines that were logged since the last call.
+    pub(crate) fn new_lines(&self) -> Vec<Recording> {
+        self.runs.values().filter_map(|run| run.log.begin_recording(run.fence)).collect()
+    }
+
     /// The claims of `worker` that still have attempts, and the fences of all attempts that run under it.
     pub(crate) fn held_by(&self, worker: WorkerId) -> (Vec<LeaseId>, Vec<Fence>) {
         let held: Vec<&Run> = self.runs.values().filter(|run| run.worker == worker).collect();
@@ -150,6 +158,7 @@ mod tests {
             canceled: CancellationToken::new(),
             stop,
             progress: watch::channel(None).1,
+            log: HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
         });
         running.stop_all(Stop::GiveBack);
         running.stop_all(Stop::Abandon);

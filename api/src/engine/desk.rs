@@ -7,7 +7,7 @@ use raincheck_shared::broker::{Broker, Signal, Wakeups};
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
 use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
-use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, Store, StoredResult};
+use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, LoggedLine, Store, StoredResult};
 use tokio::sync::{mpsc, watch};
 
 use super::acceptance::{Examined, examine, fresh_job};
@@ -303,6 +303,11 @@ impl Desk {
         }
         let id = job.id;
         self.calls.ask(move |store| async move { store.jobs.find_result(id).await }).await
+    }
+
+    /// Reads lines of a job's log, whosever it is: after the job was read.
+    pub(crate) async fn logs(&self, id: JobId, after: u32, limit: u32) -> Result<Vec<LoggedLine>, Refusal> {
+        self.calls.ask(move |store| async move { store.logs.list_logs(id, after, limit).await }).await
     }
 
     /// Lists jobs, newest first.

@@ -49,4 +49,4 @@ pub(crate) use refusal::Refusal;
 pub(crate) use retry::Retry;
 pub(crate) use submission::{Field, JobOptions, Submission};
 // What HTTP needs of the store's words, so that it need not know the store.
-pub(crate) use raincheck_shared::store::{Cursor, JobFilter, StoredResult};
+pub(crate) use raincheck_shared::store::{Cursor, JobFilter, LoggedLine, StoredResult};

@@ -25,6 +25,7 @@ mod extract;
 mod front;
 mod get_job;
 mod get_job_events;
+mod get_job_logs;
 mod get_openapi;
 mod get_result;
 mod index;

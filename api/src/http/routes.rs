@@ -7,8 +7,8 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_openapi, get_result, index, kinds,
-    list_jobs, livez, metrics, put_job, queues, readyz, retry_job, submit_batch, submit_job, submit_raw,
+    batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_job_logs, get_openapi, get_result, index,
+    kinds, list_jobs, livez, metrics, put_job, queues, readyz, retry_job, submit_batch, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -35,6 +35,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         )
         .service(at("/v1/jobs/{id}/result", "GET, HEAD").route(read().to(get_result::get_result)))
         .service(at("/v1/jobs/{id}/events", "GET, HEAD").route(read().to(get_job_events::get_job_events)))
+        .service(at("/v1/jobs/{id}/logs", "GET, HEAD").route(read().to(get_job_logs::get_job_logs)))
         .service(at("/v1/jobs/{id}/cancel", "POST").route(web::post().to(cancel_job::cancel_job)))
         .service(at("/v1/jobs/{id}/retry", "POST").route(web::post().to(retry_job::retry_job)))
         .service(at("/v1/batches", "POST").route(web::post().to(submit_batch::submit_batch)))

@@ -163,6 +163,7 @@ fn host_name(environment: &BTreeMap<String, String>) -> String {
 pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
     let max_input = s.required("max_input", size(1, LARGEST_PAYLOAD));
     let max_output = s.required("max_output", size(1, LARGEST_PAYLOAD));
+    let max_log = s.required("max_log", size(0, 64 << 20));
     let inline_result = s.required("inline_result", size(0, 1 << 20));
     let max_queued = s.required("max_queued", whole(1, 1_000_000_000));
     let max_run_timeout = s.required("max_run_timeout", duration(Duration::from_secs(1), 365 * DAY));
@@ -189,6 +190,7 @@ pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
     Ok(JobSettings {
         max_input: max_input?,
         max_output: max_output?,
+        max_log: max_log?,
         inline_result: inline_result?,
         max_queued: max_queued?,
         max_run_timeout: max_run_timeout?,

@@ -136,6 +136,8 @@ pub struct JobSettings {
     pub max_input: u64,
     /// `max_output`: bytes
     pub max_output: u64,
+    /// `max_log`: bytes of a job's log
+    pub max_log: u64,
     /// `inline_result`: results of JSON or text up to this many bytes are part of the Job
     pub inline_result: u64,
     /// `max_queued`: jobs that may wait in one queue

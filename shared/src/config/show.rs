@@ -119,6 +119,7 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.section("jobs");
     page.size("max_input", jobs.max_input);
     page.size("max_output", jobs.max_output);
+    page.size("max_log", jobs.max_log);
     page.size("inline_result", jobs.inline_result);
     page.plain("max_queued", jobs.max_queued);
     page.duration("max_run_timeout", jobs.max_run_timeout);

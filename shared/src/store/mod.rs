@@ -9,6 +9,7 @@ mod erasures;
 mod error;
 mod jobs;
 mod leases;
+mod logs;
 mod outbox;
 pub mod postgres;
 mod queues;
@@ -28,6 +29,7 @@ pub use jobs::{
     Accepted, AcceptedBatch, Canceled, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoredResult, moved_past,
 };
 pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
+pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
 pub use outbox::{Outbox, QueueDepth};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
 pub use schema::{Schema, SchemaVersion};
@@ -63,6 +65,8 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
     /// What operators ask about queues.
     pub queues: Arc<dyn Queues>,
+    /// What handlers wrote.
+    pub logs: Arc<dyn Logs>,
     /// What lets data go before its job.
     pub erasures: Arc<dyn Erasures>,
     /// What estimates are made of.

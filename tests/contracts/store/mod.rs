@@ -12,6 +12,7 @@ mod finish;
 mod idempotency;
 mod leases;
 mod list;
+mod logs;
 mod one_process;
 mod one_server;
 mod outbox;

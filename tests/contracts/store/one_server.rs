@@ -5,7 +5,7 @@ use std::time::Duration;
 use raincheck_shared::config::Secret;
 use raincheck_shared::domain::{JobId, NewJob, Status};
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::{Accepted, StoreError, postgres};
+use raincheck_shared::store::{Accepted, LogBatch, LogEntry, StoreError, postgres};
 use uuid::Uuid;
 
 use super::given::{DAY, HOUR, accepted, claim, find, finished, job, keyed_job, now, rescue_all, running, succeeded};
@@ -27,7 +27,7 @@ async fn partitions(on: &StoreFixture) -> i64 {
 }
 
 /// An id of that many days ago.
-fn id_of(days_ago: u32) -> JobId {
+pub(super) fn id_of(days_ago: u32) -> JobId {
     let seconds = (now() - days_ago * DAY).unix_timestamp().cast_unsigned();
     let random = IdSource.random().as_u128() & ((1 << 62) - 1);
     let time = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0)).as_u128() >> 64 << 64;
@@ -188,6 +188,11 @@ async fn a_partition_is_dropped_when_next_to_nothing_in_it_is_live() {
     let (done, keyed) = (running(&on, brief(job())).await, running(&on, brief(keyed_job("done", 1))).await);
     let (held, waits) = (running(&on, brief(keyed_job("held", 1))).await, brief(job()));
     accepted(&on, vec![waits.clone()]).await;
+    for run in [&done, &held] {
+        let entry = LogEntry { at: now(), line: "a line".to_owned() };
+        let batch = LogBatch { fence: run.fence, entries: vec![entry] };
+        on.store.logs.append_logs(&[batch], 1 << 20).await.expect("append");
+    }
     finished(&on, &done, succeeded(b"1")).await;
     finished(&on, &keyed, succeeded(b"1")).await;
     assert_eq!(on.count(&name).await, 4);
@@ -199,6 +204,7 @@ async fn a_partition_is_dropped_when_next_to_nothing_in_it_is_live() {
     assert_eq!(on.number(format!("SELECT count(*) FROM pg_class WHERE relname LIKE '%{name}'")).await, 0);
     assert_eq!((on.count("jobs").await, on.count("jobs_default").await), (2, 2));
     assert_eq!(on.count("idempotency_keys").await, 1, "only the key of a live job");
+    assert_eq!(on.count("job_logs").await, 1, "and only its log");
     // What was live goes on as if nothing had happened.
     assert_eq!(find(&on, waits.id).await.status, Status::Queued);
     finished(&on, &held, succeeded(b"2")).await;

@@ -78,6 +78,7 @@ impl Trial {
             job: &self.job,
             canceled: self.canceled.clone(),
             progress: watch::channel(None).0,
+            log: crate::handler_log::HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
             limits: self.limits,
             clock: &Epoch,
         })
@@ -355,11 +356,12 @@ async fn a_handler_sees_its_job_and_its_progress_is_seen() {
         Outcome::Complete(text(context.job_id().to_string()))
     }));
     let (progress, reported) = watch::channel(None);
+    let log = crate::handler_log::HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared());
     let id = trial.job.fence.job.to_string();
     // Spawned, since that is how workers run it: it can move between threads.
     let running = Shutdown::new().spawn(async move {
         let Trial { entry, job, canceled, limits } = trial;
-        execute(Attempt { entry: &entry, job: &job, canceled, progress, limits, clock: &Epoch }).await
+        execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, clock: &Epoch }).await
     });
     assert_eq!(kept(running.await.unwrap().unwrap()).payload, text(id));
     assert_eq!(reported.borrow().as_ref().map(|p| p.percent), Some(42.0));

@@ -1,4 +1,4 @@
-//! Runs a program: input on stdin, output on stdout, and the end of stderr kept when it fails.
+//! Runs a program: input on stdin, output on stdout, stderr into the job's log, and its end kept when it fails.
 //!
 //! The program leads a process group of its own. When the attempt is told to stop, the group gets SIGTERM, a second
 //! later SIGKILL; when the attempt is dropped, SIGKILL at once. When the program exits, whatever it left running in its
@@ -22,6 +22,7 @@ use tokio::process::{self, Child, ChildStdin};
 use tokio::time::{sleep, timeout};
 
 use super::bounded::{Output, Tail};
+use super::log_lines::LogLines;
 use super::process_group::ProcessGroup;
 use crate::{Context, Handler, HandlerError, Outcome};
 
@@ -60,7 +61,11 @@ impl Handler for Command {
         };
         // After `child`, so that it is dropped first when the attempt is dropped: the group is killed, then reaped.
         let group = ProcessGroup::led_by(&child);
-        let mut said = Said { output: Output::new(context.max_output()), stderr: Tail::default() };
+        let mut said = Said {
+            output: Output::new(context.max_output()),
+            stderr: Tail::default(),
+            lines: LogLines::new(context.clone()),
+        };
 
         let ended = {
             let mut attended = std::pin::pin!(attend(&mut child, &group, input.bytes, &mut said));
@@ -78,6 +83,7 @@ impl Handler for Command {
                 }
             }
         };
+        said.lines.finish();
         // Kills whatever is left of it.
         drop(group);
         // Answers at once for a child that was waited for; one not gone by then is reaped by the runtime, later.
@@ -90,6 +96,8 @@ impl Handler for Command {
 struct Said {
     output: Output,
     stderr: Tail,
+    /// What it wrote to stderr, for the log.
+    lines: LogLines,
 }
 
 impl Command {
@@ -195,13 +203,14 @@ async fn attend(
     said: &mut Said,
 ) -> Result<ExitStatus, HandlerError> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let Said { output, stderr: tail } = said;
+    let Said { output, stderr: tail, lines } = said;
     let mut served = std::pin::pin!(async {
         tokio::try_join!(
             feed(stdin, &input),
             each_chunk(stdout, |chunk| output.push(chunk)),
             each_chunk(stderr, |chunk| {
                 tail.push(chunk);
+                lines.push(chunk);
                 Ok(())
             }),
         )

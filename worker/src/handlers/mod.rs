@@ -9,6 +9,7 @@ mod command;
 mod echo;
 mod http;
 mod json_input;
+mod log_lines;
 mod process_group;
 mod sleep;
 mod takeaway;

@@ -9,11 +9,12 @@ use raincheck_shared::lifecycle::Shutdown;
 use raincheck_shared::telemetry::Chain;
 
 use super::{Outbox, PROGRESS, Pipeline};
+use crate::handler_log;
 
 /// How long a message may wait here for a slot before another worker gets the chance.
 const PARKED: Duration = Duration::from_secs(1);
 impl Pipeline {
-    /// Records progress, lets go of messages that wait too long, looks for what a failed claim took.
+    /// Records progress and logs, lets go of messages that wait too long, looks for what a failed claim took.
     pub(super) fn housekeep(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
         let now = self.clock.monotonic();
         self.parked.retain(|parked| now.saturating_duration_since(parked.since) < PARKED);
@@ -27,6 +28,15 @@ impl Pipeline {
                     // The next report makes up for it.
                     Err(error) => tracing::debug!(error = %Chain(&error), "progress was not recorded"),
                 }
+            });
+        }
+
+        let lines = self.running.new_lines();
+        if !lines.is_empty() {
+            let (logs, limit) = (Arc::clone(&self.store.logs), self.settings.jobs.max_log);
+            shutdown.spawn(async move {
+                // What could not be recorded comes with what is logged next, or when the attempt ends.
+                handler_log::record(lines, &*logs, limit).await;
             });
         }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
 use crate::executor::{Attempt, Limits, execute};
+use crate::handler_log::HandlerLog;
 use crate::running::{Run, Stop};
 
 /// Claims under way at the same time: the next messages are claimed while the last claim is written.
@@ -136,6 +137,7 @@ impl Pipeline {
         let canceled = CancellationToken::new();
         let (stop, stopped) = watch::channel(Stop::No);
         let (report, progress) = watch::channel(None);
+        let log = HandlerLog::new(self.settings.jobs.max_log, Arc::clone(&self.clock));
         let (fence, token) = (job.fence, job.fence.token);
         self.running.add(Run {
             fence,
@@ -147,6 +149,7 @@ impl Pipeline {
             canceled: canceled.clone(),
             stop,
             progress,
+            log: log.clone(),
         });
         // Declared dead meanwhile, in doubt, or draining: it was taken, but it will not be started.
         if self.worker != Some(worker) || !self.sure || shutdown.has_begun() {
@@ -155,13 +158,20 @@ impl Pipeline {
         }
         let registry = Arc::clone(&self.registry);
         let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
-        let ended_to = outbox.ended.clone();
+        let (ended_to, logs) = (outbox.ended.clone(), Arc::clone(&self.store.logs));
         shutdown.spawn(async move {
             let ended = match registry.get(&job.kind) {
                 Some(entry) => {
                     let limits = Limits::from(&settings.jobs);
-                    let attempt =
-                        Attempt { entry, job: &job, canceled, progress: report, limits, clock: clock.as_ref() };
+                    let attempt = Attempt {
+                        entry,
+                        job: &job,
+                        canceled,
+                        progress: report,
+                        log: log.clone(),
+                        limits,
+                        clock: clock.as_ref(),
+                    };
                     tokio::select! {
                         biased;
                         how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ended::Released),
@@ -171,6 +181,7 @@ impl Pipeline {
                 // Claimed from the store by a race with a changed configuration: not ours to judge.
                 None => Some(Ended::Released),
             };
+            log.close(job.fence, &*logs).await;
             failpoint::passed(Step::Ran).await;
             let _ = ended_to.send((token, ended));
         });

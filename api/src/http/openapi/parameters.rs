@@ -43,13 +43,6 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("If-None-Match", HEADER, "The entity tags that the client has.", text()),
         ("Range", HEADER, "One range of bytes; anything else is ignored (RFC 9110).", text()),
         ("If-Range", HEADER, "The entity tag that the range is for.", text()),
-        ("cancel", QUERY, "`true`: cancel it first, if it is live.", json!({ "type": "boolean" })),
-        (
-            "Last-Event-ID",
-            HEADER,
-            "The id of the last event that was seen; what is none of ours counts as nothing seen.",
-            text(),
-        ),
         (
             "Idempotency-Key",
             HEADER,
@@ -107,6 +100,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("validate_only", QUERY, "Only say whether it would be accepted.", json!({ "type": "boolean" })),
     ];
     all.into_iter()
+        .chain(of_parts())
         .map(|(key, place, description, schema)| {
             let name = key.rsplit('.').next().unwrap_or(key);
             let parameter = json!({
@@ -115,4 +109,29 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
             (key.to_owned(), parameter)
         })
         .collect()
+}
+
+/// Of what belongs to a job, such as its log and its events.
+fn of_parts() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    vec![
+        (
+            "after",
+            QUERY,
+            "The number of the last line that was read.",
+            json!({ "type": "integer", "minimum": 0, "default": 0 }),
+        ),
+        (
+            "logs.limit",
+            QUERY,
+            "How many lines at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
+        ),
+        ("cancel", QUERY, "`true`: cancel it first, if it is live.", json!({ "type": "boolean" })),
+        (
+            "Last-Event-ID",
+            HEADER,
+            "The id of the last event that was seen; what is none of ours counts as nothing seen.",
+            json!({ "type": "string" }),
+        ),
+    ]
 }

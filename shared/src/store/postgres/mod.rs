@@ -15,6 +15,7 @@ mod database;
 mod erasures;
 mod jobs;
 mod leases;
+mod logs;
 mod outbox;
 mod partitions;
 mod queues;
@@ -44,6 +45,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         leases: Arc::new(Arc::clone(&database)),
         outbox: Arc::clone(&database) as _,
         queues: Arc::clone(&database) as _,
+        logs: Arc::clone(&database) as _,
         erasures: Arc::clone(&database) as _,
         survey: Arc::clone(&database) as _,
         upkeep: Arc::clone(&database) as _,

@@ -13,6 +13,7 @@ mod file;
 mod finish;
 mod jobs;
 mod leases;
+mod logs;
 mod moves;
 mod outbox;
 mod queues;
@@ -56,6 +57,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreErro
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         outbox: Arc::<Sqlite>::clone(&store),
         queues: Arc::<Sqlite>::clone(&store),
+        logs: Arc::<Sqlite>::clone(&store),
         erasures: Arc::<Sqlite>::clone(&store),
         survey: Arc::<Sqlite>::clone(&store),
         upkeep: Arc::<Sqlite>::clone(&store),

@@ -20,6 +20,7 @@ pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
         ("JobLinks", links(&["self", "result", "events", "cancel", "retry"])),
         ("Status", json!({ "type": "string", "enum": Status::ALL.map(Status::as_str) })),
         ("Estimate", estimate()),
+        ("LogPage", log_page()),
         ("Progress", progress()),
         ("Cancel", cancel()),
         ("Result", result()),
@@ -142,6 +143,15 @@ fn estimate() -> Value {
         "start_at": or_null(&described(&instant(), "`null`: it has started, or nobody can tell.")),
         "finish_at": or_null(&described(&instant(), "`null`: nobody can tell.")),
         "basis": described(&text(), "What this goes by, in words."),
+    }))
+}
+
+fn log_page() -> Value {
+    let line = answer(&json!({ "number": count(1), "at": instant(), "attempt": count(0), "line": text() }));
+    answer(&json!({
+        "lines": { "type": "array", "items": line },
+        "last": { "type": "integer", "minimum": 0, "description": "What `after` is for the next page." },
+        "complete": { "type": "boolean", "description": "Whether nothing comes after that any more." },
     }))
 }
 
