@@ -24,6 +24,8 @@ class Exchange:
     ) -> None:
         self.upstream, self.target, self.request, self.body = upstream, target, request, body
         self.reader, self.writer = reader, writer
+        #: What the server said to the first submit of the case, once it has: shared by its exchanges.
+        self.first_job: list[bytes] = []
         self.answer = Message("", [])
         self._server: Any = None
 
@@ -85,9 +87,19 @@ async def none(exchange: Exchange, _rule: Rule) -> None:
     """Behaves."""
     body = await exchange.forward()
     await exchange.send_head()
+    sent = []
     async for piece in body:
         await exchange.send_body(piece)
+        sent.append(piece)
     await exchange.send_end()
+    if not exchange.first_job:
+        exchange.first_job.append(b"".join(sent))
+
+
+async def stale(exchange: Exchange, _rule: Rule) -> None:
+    """Answers by itself with what the server said to the first submit, as a cache would that should not be one."""
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(exchange.first_job[0])))]
+    await exchange.send(write_head("HTTP/1.1 200 OK", [*headers, ("Connection", "close")]) + exchange.first_job[0])
 
 
 async def answer(exchange: Exchange, rule: Rule) -> None:
@@ -183,6 +195,5 @@ async def buffer(exchange: Exchange, rule: Rule) -> None:
     await exchange.client_gone()
 
 
-FAULTS: dict[str, Callable[[Exchange, Rule], Awaitable[None]]] = {
-    fault.__name__: fault for fault in (none, answer, reset, drop_answer, hold, cut, forget_wait, corrupt, trickle, cut_events, buffer)
-}
+_ALL = (none, stale, answer, reset, drop_answer, hold, cut, forget_wait, corrupt, trickle, cut_events, buffer)
+FAULTS: dict[str, Callable[[Exchange, Rule], Awaitable[None]]] = {fault.__name__: fault for fault in _ALL}

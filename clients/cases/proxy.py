@@ -43,6 +43,7 @@ class Case:
         self.script = script
         self.left = [rule.get("times", 1) for rule in script.get("proxy", [])]
         self.requests: list[dict[str, Any]] = []
+        self.first_job: list[bytes] = []
 
     def rule_for(self, name: str) -> dict[str, Any]:
         for at, rule in enumerate(self.script.get("proxy", [])):
@@ -106,6 +107,7 @@ class Proxy:
             "authorization": request.header("authorization"),
         })
         exchange = Exchange(self.upstream, found[2] + (found[3] or ""), request, body, reader, writer)
+        exchange.first_job = case.first_job
         try:
             await FAULTS[rule["fault"]](exchange, rule)
         except AssertionError as failure:
