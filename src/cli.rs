@@ -3,12 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use raincheck_shared::config::Flags;
+
+use crate::client::ClientCommand;
 
 const AFTER: &str = "\
 Without a command: `raincheck up`. Every setting: `raincheck config --defaults`.
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 the schema needs `raincheck migrate`.";
+Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 the schema needs `raincheck migrate`.
+Of commands that talk to an instance: 4 the job has failed, 5 it was canceled or has expired, 6 not found,
+7 refused, 8 no answer or no end in time, 130 interrupted, 141 nobody reads the output.";
 
 /// Take a rain check on any slow request: submit, get a reference, poll for the result.
 #[derive(Debug, Parser)]
@@ -57,11 +62,21 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Ask a running instance whether it is ready; for health checks
     Health(HealthArgs),
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the man page
+    Man,
 }
 
 impl Command {
-    fn everywhere(&self) -> &Everywhere {
-        match self {
+    /// `None`: it has nothing to do with the configuration of a server.
+    fn everywhere(&self) -> Option<&Everywhere> {
+        Some(match self {
             Self::Up(everywhere) | Self::Api(everywhere) | Self::Migrate(everywhere) | Self::Doctor(everywhere) => {
                 everywhere
             }
@@ -69,7 +84,8 @@ impl Command {
             Self::Config(arguments) => &arguments.everywhere,
             Self::Demo(arguments) => &arguments.everywhere,
             Self::Health(arguments) => &arguments.everywhere,
-        }
+            Self::Client(_) | Self::Completions { .. } | Self::Man => return None,
+        })
     }
 }
 
@@ -126,6 +142,13 @@ pub(crate) struct HealthArgs {
 }
 
 impl Cli {
+    /// Whether a server's settings were given to a command that has none.
+    pub(crate) fn misses_its_settings(&self) -> bool {
+        let Everywhere { config, set, log } = &self.everywhere;
+        let none = self.command.as_ref().is_some_and(|command| command.everywhere().is_none());
+        none && (config.is_some() || !set.is_empty() || log.is_some())
+    }
+
     /// Whether `--log` was given.
     pub(crate) fn asks_for_logs(&self) -> bool {
         self.places().any(|place| place.log.is_some())
@@ -153,7 +176,7 @@ impl Cli {
     }
 
     fn places(&self) -> impl Iterator<Item = &Everywhere> {
-        [&self.everywhere].into_iter().chain(self.command.as_ref().map(Command::everywhere))
+        [&self.everywhere].into_iter().chain(self.command.as_ref().and_then(Command::everywhere))
     }
 }
 

@@ -7,9 +7,36 @@ use std::process::ExitCode;
 use raincheck_shared::config::{ConfigErrors, ConfigProblem};
 use raincheck_shared::store::StoreError;
 
+/// How a command that talks to an instance ends, when not well; scripts go by these, so they never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The job has failed.
+    JobFailed = 4,
+    /// The job was canceled, or has expired.
+    JobEnded = 5,
+    /// There is no such job, kind or queue, or no longer.
+    NotFound = 6,
+    /// What was asked is refused, and would be again.
+    Refused = 7,
+    /// No answer, or no room, or no end, in the time that was given.
+    OutOfTime = 8,
+    /// Ctrl-C.
+    Interrupted = 130,
+    /// Nobody reads stdout any more: what a shell says of who was stopped by SIGPIPE.
+    NobodyReads = 141,
+}
+
 /// Why a command gave up.
 #[derive(Debug)]
 pub(crate) enum Failure {
+    /// A request to an instance did not come to a good end.
+    Asked {
+        /// What happened. Empty when it has been said already.
+        what: String,
+        /// What scripts see.
+        exit: Exit,
+    },
     /// It tried and could not. Exit code 1.
     Failed {
         /// What could not be done.
@@ -38,6 +65,16 @@ impl Failure {
         Self::Failed { what: what.into(), source: None }
     }
 
+    /// A request that did not come to a good end.
+    pub(crate) fn asked(exit: Exit, what: impl Into<String>) -> Self {
+        Self::Asked { what: what.into(), exit }
+    }
+
+    /// Whether there is nothing to add to what was said.
+    pub(crate) fn is_said(&self) -> bool {
+        matches!(self, Self::Said) || matches!(self, Self::Asked { what, .. } if what.is_empty())
+    }
+
     /// One setting that only this program can judge.
     pub(crate) fn setting(key: &str, problem: String) -> Self {
         Self::Config(ConfigErrors(vec![ConfigProblem { key: key.to_owned(), problem, origin: None }]))
@@ -53,6 +90,7 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Asked { exit, .. } => *exit as u8,
             Self::Failed { .. } | Self::Said => 1,
             Self::Config(_) | Self::Usage(_) => 2,
             Self::Schema(_) => 3,
@@ -63,7 +101,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed { what, .. } | Self::Usage(what) => f.write_str(what),
+            Self::Failed { what, .. } | Self::Asked { what, .. } | Self::Usage(what) => f.write_str(what),
             Self::Said => Ok(()),
             Self::Config(ConfigErrors(problems)) => {
                 let count = problems.len();

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use raincheck_shared::telemetry::Chain;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,7 @@ const DIM: &str = "2";
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
+const CYAN: &str = "36";
 
 impl Terminal {
     /// Looks at what stdout and stderr are. No colour but on a terminal, and none there where `NO_COLOR` is set.
@@ -59,6 +60,74 @@ impl Terminal {
     pub(crate) fn line(&self, text: impl Display) {
         // Nobody reads any more (a closed pipe): not the command's concern.
         let _ = writeln!(self.out.lock(), "{text}");
+    }
+
+    /// A line that somebody asked for: once nobody reads any more, there is no use in going on.
+    pub(crate) fn say(&self, text: impl Display) -> Result<(), Failure> {
+        self.write(format!("{text}\n").as_bytes())
+    }
+
+    /// The same of bytes as they are.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = self.out.lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::asked(Exit::NobodyReads, ""),
+            _ => Failure::because("stdout cannot be written", error),
+        })
+    }
+
+    /// Something to know beside the output, on stderr.
+    pub(crate) fn note(&self, text: impl Display) {
+        let _ = writeln!(self.err.lock(), "{text}");
+    }
+
+    /// The same, where a person reads it.
+    pub(crate) fn hint(&self, text: impl Display) {
+        if self.colour_of_logs || self.err.is_terminal() {
+            self.note(text);
+        }
+    }
+
+    /// Whether stdout is a terminal on which can be drawn.
+    pub(crate) fn redraws(&self) -> bool {
+        self.redraws
+    }
+
+    /// Whether stderr is one.
+    pub(crate) fn redraws_beside(&self) -> bool {
+        self.err.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Whether stdout may be coloured.
+    pub(crate) fn colours(&self) -> bool {
+        self.colour
+    }
+
+    /// A status in its colour, padded to `width` before that.
+    pub(crate) fn status(&self, status: &str, width: usize) -> String {
+        let colour = match status {
+            "succeeded" => GREEN,
+            "failed" => RED,
+            "canceled" | "expired" | "retrying" | "paused" => YELLOW,
+            "in_progress" => CYAN,
+            _ => DIM,
+        };
+        self.painted(colour, format!("{status:width$}"))
+    }
+
+    /// Text that tells of trouble.
+    pub(crate) fn bad(&self, text: impl Display) -> String {
+        self.painted(RED, text)
+    }
+
+    /// Text that stands back.
+    pub(crate) fn dim(&self, text: impl Display) -> String {
+        self.painted(DIM, text)
+    }
+
+    /// Text that stands out.
+    pub(crate) fn bold(&self, text: impl Display) -> String {
+        self.painted(BOLD, text)
     }
 
     /// A line that stands out.
@@ -114,7 +183,7 @@ impl Terminal {
 
     /// Why the command gave up, with all causes.
     pub(crate) fn failure(&self, failure: &Failure) {
-        if !matches!(failure, Failure::Said) {
+        if !failure.is_said() {
             let _ = writeln!(self.err.lock(), "raincheck: {}", Chain(failure));
         }
     }

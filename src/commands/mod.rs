@@ -1,6 +1,7 @@
-//! One file for each command.
+//! One file for each command that runs or looks after a server; those that talk to one are in `client`.
 
 mod api;
+mod completions;
 mod config;
 mod demo;
 mod doctor;
@@ -17,12 +18,17 @@ use std::time::Duration;
 use raincheck_shared::config::{Settings, load};
 
 use crate::cli::{Cli, Command};
+use crate::client;
 use crate::failure::Failure;
 use crate::logging;
 use crate::terminal::Terminal;
 
 /// Runs the command.
 pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
+    if cli.misses_its_settings() {
+        let why = "--config, --set and --log are for the commands that run or look after a server";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     match &cli.command {
         None | Some(Command::Up(_)) => serve(cli, terminal, |settings| up::run(settings, terminal)),
         Some(Command::Api(_)) => serve(cli, terminal, |settings| api::run(settings, terminal)),
@@ -45,6 +51,9 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
             let settings = settings(cli)?;
             block_on(health::run(arguments, &settings, terminal))
         }
+        Some(Command::Client(command)) => block_on(client::run(command, terminal)),
+        Some(Command::Completions { shell }) => completions::completions(*shell, terminal),
+        Some(Command::Man) => completions::man(terminal),
     }
 }
 

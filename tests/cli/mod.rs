@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops and says why")]
 
+mod asking;
 mod configuration;
 mod demo;
 mod doctor;
+mod following;
+mod submitting;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -43,16 +46,36 @@ impl Desk {
     }
 
     fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_raincheck"))
+        let output = self.command(arguments).envs(environment.iter().copied()).output().unwrap();
+        said(&output)
+    }
+
+    /// Runs it against an instance, with this on stdin.
+    fn ask(&self, address: impl std::fmt::Display, arguments: &[&str], input: &[u8]) -> Said {
+        use std::io::Write as _;
+        let mut child = self
+            .command(arguments)
+            .env("RAINCHECK_URL", format!("http://{address}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Who does not read it has ended already, and says why.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        said(&child.wait_with_output().unwrap())
+    }
+
+    /// The command, in a bare environment.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raincheck"));
+        command
             .args(arguments)
             .current_dir(self.path())
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        said(&output)
+            .stdin(Stdio::null());
+        command
     }
 
     /// What is in the folder.
@@ -70,6 +93,12 @@ fn said(output: &Output) -> Said {
 }
 
 impl Said {
+    /// Stdout as JSON, a document on each line.
+    fn documents(&self) -> Vec<serde_json::Value> {
+        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", self.all()));
+        self.out.lines().map(read).collect()
+    }
+
     /// All of it, for a test that fails.
     fn all(&self) -> String {
         format!("exit code {}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.out, self.err)

@@ -16,9 +16,30 @@ fn an_unknown_flag_or_command_ends_with_exit_code_2() {
 fn help_names_every_command_and_the_exit_codes() {
     let said = Desk::new().run(&["--help"]);
     said.assert_code(0);
-    for word in
-        ["up", "api", "worker", "migrate", "config", "doctor", "demo", "health", "Exit codes", "--set", "--config"]
-    {
+    for word in [
+        "up",
+        "api",
+        "worker",
+        "migrate",
+        "config",
+        "doctor",
+        "demo",
+        "health",
+        "submit",
+        "status",
+        "watch",
+        "result",
+        "cancel",
+        "retry",
+        "list",
+        "queues",
+        "kinds",
+        "top",
+        "completions",
+        "Exit codes",
+        "--set",
+        "--config",
+    ] {
         said.assert_out_has(word);
     }
 }

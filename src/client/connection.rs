@@ -1,18 +1,24 @@
-//! raincheck over HTTP, as its users see it.
+//! One request and its answer. What is worth asking again is decided elsewhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::{Method, Request, Url};
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 
 use crate::failure::Failure;
+
+/// The largest answer that is read into memory, in bytes. Results are not: they go where they are wanted piece by piece.
+const LARGEST_ANSWER: usize = 64 << 20;
 
 /// Talks to one instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
+    authorization: Option<HeaderValue>,
 }
 
 /// An answer with JSON in it, or with anything else.
@@ -27,11 +33,33 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Reads the whole of it.
+    pub(crate) async fn read(mut response: Response) -> Result<Self, reqwest::Error> {
+        let text = |name: &str| header(&response, name).map(str::to_owned);
+        let retry_after = text("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let (status, etag) = (response.status().as_u16(), text("etag"));
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await? {
+            if body.len() + part.len() > LARGEST_ANSWER {
+                body.clear();
+                break;
+            }
+            body.extend_from_slice(&part);
+        }
+        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Ok(Self { status, retry_after, etag, json })
+    }
+
     /// What an error says, in one line.
     pub(crate) fn problem(&self) -> String {
         let detail = self.json["detail"].as_str().or(self.json["title"].as_str()).unwrap_or("no details");
         format!("{}: {detail}", self.status)
     }
+}
+
+/// A header of an answer, if it is text.
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
 impl Client {
@@ -40,15 +68,30 @@ impl Client {
         let base = base.trim_end_matches('/').to_owned();
         match Url::parse(&base).map(|url| url.scheme().to_owned()).as_deref() {
             Ok("http") => {}
-            // TLS is for a proxy in front; this client is for what runs near.
+            Ok("https") => {
+                let why =
+                    "https is not there yet: use http, from the machine itself or through a tunnel such as `ssh -L`";
+                return Err(Failure::Usage(why.to_owned()));
+            }
             _ => return Err(Failure::Usage(format!("{base:?} is not a URL such as http://127.0.0.1:8080"))),
         }
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
+            // A key goes where it was meant to go, and nowhere else.
+            .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
             .map_err(|error| Failure::because("the HTTP client could not be made", error))?;
-        Ok(Self { base, http })
+        Ok(Self { base, http, authorization: None })
+    }
+
+    /// Shows this key with each request.
+    pub(crate) fn with_key(mut self, key: &str) -> Result<Self, Failure> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+            .map_err(|_| Failure::Usage("the API key has characters that no key has".to_owned()))?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
     }
 
     /// Where it talks to.
@@ -63,7 +106,7 @@ impl Client {
         headers: &[(&'static str, &str)],
         patience: Duration,
     ) -> Result<Answer, reqwest::Error> {
-        self.send(Method::GET, path, headers, String::new(), patience).await
+        Answer::read(self.open(Method::GET, path, headers, Bytes::new(), Some(patience)).await?).await
     }
 
     /// Sends JSON.
@@ -75,28 +118,29 @@ impl Client {
         patience: Duration,
     ) -> Result<Answer, reqwest::Error> {
         let headers = [headers, &[("content-type", "application/json")]].concat();
-        self.send(Method::POST, path, &headers, json.to_string(), patience).await
+        Answer::read(self.open(Method::POST, path, &headers, json.to_string().into(), Some(patience)).await?).await
     }
 
-    async fn send(
+    /// Sends anything; the answer's body is yet to be read. `patience`: for all of it, its body included.
+    pub(crate) async fn open(
         &self,
         method: Method,
         path: &str,
         headers: &[(&'static str, &str)],
-        body: String,
-        patience: Duration,
-    ) -> Result<Answer, reqwest::Error> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(patience);
+        body: Bytes,
+        patience: Option<Duration>,
+    ) -> Result<Response, reqwest::Error> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(patience) = patience {
+            request = request.timeout(patience);
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request: Request = request.body(body).build()?;
-        let response = self.http.execute(request).await?;
-        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let retry_after = text("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        let (status, etag) = (response.status().as_u16(), text("etag"));
-        let json = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
-        Ok(Answer { status, retry_after, etag, json })
+        request.body(body).send().await
     }
 }
 

@@ -1,0 +1,56 @@
+//! raincheck over HTTP, as its users see it: the connection, and the commands that talk through it. Nothing here knows a
+//! store, a broker or the server's settings.
+
+mod arguments;
+mod board;
+mod cancel;
+mod connection;
+mod event_reader;
+mod follow;
+mod input;
+mod kinds;
+mod list;
+mod patience;
+mod place;
+mod profiles;
+mod queues;
+mod refusal;
+mod result;
+mod retry;
+mod status;
+mod submit;
+mod table;
+mod top;
+mod watch;
+
+pub(crate) use arguments::ClientCommand;
+pub(crate) use connection::{Answer, Client, base_url};
+
+use std::time::Duration;
+
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+use patience::Caller;
+
+/// Runs a command that talks to an instance.
+pub(crate) async fn run(command: &ClientCommand, terminal: &Terminal) -> Result<(), Failure> {
+    let patience = match command {
+        // It asks again anyway, and shows what was in the way.
+        ClientCommand::Top(_) => Duration::ZERO,
+        _ => command.reach().patience,
+    };
+    let caller = Caller::new(&place::find(command.reach())?, patience, terminal)?;
+    let json = command.reach().json;
+    match command {
+        ClientCommand::Submit(arguments) => submit::run(arguments, &caller, terminal).await,
+        ClientCommand::Status(arguments) => status::run(arguments, &caller, terminal).await,
+        ClientCommand::Watch(arguments) => watch::run(arguments, &caller, terminal).await,
+        ClientCommand::Result(arguments) => result::run(arguments, &caller, terminal).await,
+        ClientCommand::Cancel(arguments) => cancel::run(arguments, &caller, terminal).await,
+        ClientCommand::Retry(arguments) => retry::run(arguments, &caller, terminal).await,
+        ClientCommand::List(arguments) => list::run(arguments, &caller, terminal).await,
+        ClientCommand::Queues(arguments) => queues::run(arguments.action.as_ref(), json, &caller, terminal).await,
+        ClientCommand::Kinds(arguments) => kinds::run(arguments, &caller, terminal).await,
+        ClientCommand::Top(arguments) => top::run(arguments, &caller, terminal).await,
+    }
+}

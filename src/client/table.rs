@@ -1,0 +1,89 @@
+//! Columns of text, and how long ago something was.
+
+use std::fmt::Write;
+
+use raincheck_shared::domain::Timestamp;
+use serde_json::Value;
+use time::format_description::well_known::Rfc3339;
+
+/// Somebody else's text, so that it cannot drive the terminal it is shown on.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Rows of cells, each column as wide as its widest cell. `paint`: what to make of a cell (row, column, padded text).
+pub(super) fn table(rows: &[Vec<String>], paint: impl Fn(usize, usize, String) -> String) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let line = |(number, row): (usize, &Vec<String>)| {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            // The last one needs no padding, which would only wrap.
+            let width = if column + 1 == row.len() { 0 } else { widths[column] };
+            paint(number, column, format!("{cell:width$}"))
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    rows.iter().enumerate().map(line).collect()
+}
+
+/// `3 s`, `5 min`, `2 h`, `9 d`: how long before `now` an instant was. Empty for what is none.
+pub(super) fn age(instant: &Value, now: Timestamp) -> String {
+    let parsed = instant.as_str().and_then(|text| Timestamp::parse(text, &Rfc3339).ok());
+    parsed.map(|at| seconds((now - at).as_seconds_f64().max(0.0))).unwrap_or_default()
+}
+
+/// A span in its largest whole unit.
+pub(super) fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => format!("{:.0} ms", s * 1000.0),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
+/// A list's values, as one cell.
+pub(super) fn joined(list: &Value) -> String {
+    let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.map(plain).collect::<Vec<_>>().join(", ")
+}
+
+/// A text's value, as a cell.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => plain(text),
+        other => other.to_string(),
+    }
+}
+
+/// A value as it can stand in a query or a path.
+pub(super) fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let rows = [vec!["ID".to_owned(), "X".to_owned()], vec!["längst".to_owned(), "y".to_owned()]];
+        assert_eq!(table(&rows, |_, _, text| text), ["ID      X", "längst  y"]);
+    }
+
+    #[test]
+    fn a_value_comes_through_a_query_whole() {
+        assert_eq!(encode("a b&c=ü/%"), "a%20b%26c%3D%C3%BC%2F%25");
+    }
+}
