@@ -1,10 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use raincheck_shared::config::Flags;
+use raincheck_shared::config::{Flags, parse_duration};
+use raincheck_shared::domain::{KeyId, Scope, TenantName};
 
 use crate::client::ClientCommand;
 
@@ -62,6 +64,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Ask a running instance whether it is ready; for health checks
     Health(HealthArgs),
+    /// Make, list and revoke the keys that callers show
+    #[command(subcommand)]
+    Keys(KeysCommand),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print completions for a shell
@@ -84,6 +89,9 @@ impl Command {
             Self::Config(arguments) => &arguments.everywhere,
             Self::Demo(arguments) => &arguments.everywhere,
             Self::Health(arguments) => &arguments.everywhere,
+            Self::Keys(KeysCommand::Create(arguments)) => &arguments.everywhere,
+            Self::Keys(KeysCommand::List(everywhere)) => everywhere,
+            Self::Keys(KeysCommand::Revoke(arguments)) => &arguments.everywhere,
             Self::Client(_) | Self::Completions { .. } | Self::Man => return None,
         })
     }
@@ -139,6 +147,58 @@ pub(crate) struct HealthArgs {
 
     #[command(flatten)]
     everywhere: Everywhere,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key, and print it this once
+    Create(CreateKeyArgs),
+    /// List all keys, revoked and expired ones included
+    List(Everywhere),
+    /// End a key for good
+    Revoke(RevokeKeyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKeyArgs {
+    /// What it is for, up to 200 characters
+    #[arg(value_parser = key_name)]
+    pub(crate) name: String,
+
+    /// Whose jobs its holder sees
+    #[arg(long, value_name = "TENANT", default_value = "default")]
+    pub(crate) tenant: TenantName,
+
+    /// What its holder may do: jobs:write, jobs:read, admin; may be repeated. The first two without it
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Vec<Scope>,
+
+    /// How long it is good, such as 90d. For ever without it
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    pub(crate) expires_in: Option<Duration>,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeKeyArgs {
+    /// Its id: the 16 digits after `rk_`, as `raincheck keys list` shows them
+    pub(crate) id: KeyId,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+fn key_name(text: &str) -> Result<String, String> {
+    let good = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if good { Ok(text.to_owned()) } else { Err("1 to 200 characters, on one line".to_owned()) }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = parse_duration(text).map_err(|error| error.to_string())?;
+    if lifetime.is_zero() { Err("longer than nothing".to_owned()) } else { Ok(lifetime) }
 }
 
 impl Cli {

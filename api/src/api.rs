@@ -22,7 +22,7 @@ pub enum ApiError {
     /// Anybody on the network could submit.
     #[error(
         "http.listen = {0} is not a loopback address, and nobody has to show a key: \
-         set http.listen_without_keys = true to allow that"
+         set auth.required = true, or http.listen_without_keys = true to allow that"
     )]
     OpenToAll(SocketAddr),
     /// The address is taken, or not ours.
@@ -65,7 +65,7 @@ impl Api {
         links: Links,
     ) -> Result<Self, ApiError> {
         let addr = settings.http.listen;
-        if !addr.ip().is_loopback() && !settings.http.listen_without_keys {
+        if !addr.ip().is_loopback() && !settings.http.listen_without_keys && !settings.auth.required {
             return Err(ApiError::OpenToAll(addr));
         }
         let http = settings.http.clone();

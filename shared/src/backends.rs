@@ -16,6 +16,15 @@ pub async fn open_store(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Resu
     }
 }
 
+/// Opens the configured store for a command that touches no job and runs no worker: an SQLite file also while another
+/// process has it.
+pub async fn open_store_beside(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+    match settings {
+        StoreSettings::Sqlite { path } => sqlite::open_beside(path, clock).await,
+        StoreSettings::Postgres { .. } => open_store(settings, clock).await,
+    }
+}
+
 /// Opens the configured broker. Its connections are made, and made again, by supervisors that stop with `shutdown`.
 /// `role` names the process on the broker's side (`api`, `worker`).
 pub fn open_broker(settings: &BrokerSettings, role: &'static str, shutdown: &Shutdown) -> Broker {

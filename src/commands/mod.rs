@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod health;
+mod keys;
 mod migrate;
 mod up;
 mod worker;
@@ -50,6 +51,11 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
         Some(Command::Health(arguments)) => {
             let settings = settings(cli)?;
             block_on(health::run(arguments, &settings, terminal))
+        }
+        Some(Command::Keys(command)) => {
+            let settings = settings(cli)?;
+            log_if_asked(cli, &settings, terminal)?;
+            block_on(keys::run(command, settings, terminal))
         }
         Some(Command::Client(command)) => block_on(client::run(command, terminal)),
         Some(Command::Completions { shell }) => completions::completions(*shell, terminal),

@@ -7,6 +7,7 @@ mod configuration;
 mod demo;
 mod doctor;
 mod following;
+mod keys;
 mod submitting;
 mod usage;
 

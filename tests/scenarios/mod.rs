@@ -9,6 +9,7 @@ mod queue_paused;
 mod rabbitmq_away;
 mod replicas;
 mod runs;
+mod tenants;
 mod worker_drained;
 mod worker_killed;
 mod worker_stopped;

@@ -74,6 +74,10 @@ impl Desk {
         if jobs.is_empty() && idempotency.is_none() {
             return Ok(BatchAnswer { id: None, replayed: false, items: answers.into_iter().flatten().collect() });
         }
+        self.charge_batch(&tenant, jobs.len())?;
+        for (_, job) in &mut jobs {
+            job.express = self.admission.passes(&job.queue, &tenant);
+        }
         let retention = jobs.iter().map(|(_, job)| job.retention).max().unwrap_or_default();
         let (items, whole) = (answers.len(), idempotency.clone());
         let batch = NewBatch { id, tenant: tenant.clone(), idempotency, retention, items, jobs: jobs.clone() };

@@ -12,15 +12,19 @@ use tokio::sync::{mpsc, watch};
 
 use super::acceptance::{Examined, examine, fresh_job};
 use super::admission::Admission;
+use super::door::Charge;
 use super::follower::{Followed, Follower, has_passed};
 use super::health::Health;
 use super::intake::Intake;
+use super::keyring::Keyring;
 use super::outlook::Outlook;
 use super::queues::QueueBoard;
+use super::quotas::SubmitQuotas;
 use super::reads::Reads;
 use super::store_calls::StoreCalls;
+use super::tickets::Tickets;
 use super::waits::Waits;
-use super::{Fault, FaultKind, Field, Readiness, Refusal, Rejection, Submission};
+use super::{Fault, FaultKind, Field, Level, Readiness, Refusal, Rejection, Submission};
 use crate::upkeep::Depths;
 
 /// What connects the endpoints with the repair loops of the same process.
@@ -42,6 +46,8 @@ pub(crate) struct Submitted {
     pub(crate) job: Arc<Job>,
     /// Whether an earlier request with the same key had made it.
     pub(crate) replayed: bool,
+    /// Where its tenant stands with its quota of submits, if it has one.
+    pub(crate) level: Option<Level>,
 }
 
 /// What became of a request to cancel, and the job as it is now.
@@ -82,6 +88,9 @@ pub(crate) struct Desk {
     pub(super) waits: Waits,
     outlook: Outlook,
     pub(super) admission: Admission,
+    pub(super) submit_quotas: SubmitQuotas,
+    pub(super) keyring: Keyring,
+    pub(super) tickets: Tickets,
     pub(super) health: Health,
     pub(super) board: QueueBoard,
     pub(super) shutdown: Shutdown,
@@ -107,29 +116,29 @@ impl Desk {
     ) -> Self {
         let admission = Admission::new(links.depths);
         let Broker { publisher, wakeups, .. } = broker;
+        let keyring = Keyring::start(&store.keys, settings.auth.required, Arc::clone(&clock), shutdown);
+        let (jobs, schema, survey) = (Arc::clone(&store.jobs), Arc::clone(&store.schema), Arc::clone(&store.survey));
+        let calls = StoreCalls::start(store, 8, shutdown);
         Self {
             intake: Intake::start(
                 &settings.store,
-                Arc::clone(&store.jobs),
+                Arc::clone(&jobs),
                 Arc::clone(&wakeups),
                 admission.clone(),
                 links.relay,
                 Arc::clone(&clock),
                 shutdown,
             ),
-            reads: Reads::start(Arc::clone(&store.jobs), settings.jobs.inline_result, shutdown),
-            outlook: Outlook::start(Arc::clone(&store.survey), shutdown),
-            waits: Waits::start(Arc::clone(&store.jobs), &*wakeups, shutdown),
-            health: Health::start(
-                Arc::clone(&store.schema),
-                publisher.link(),
-                links.loops,
-                Arc::clone(&clock),
-                shutdown,
-            ),
-            calls: StoreCalls::start(store, 8, shutdown),
+            outlook: Outlook::start(survey, shutdown),
+            reads: Reads::start(Arc::clone(&jobs), settings.jobs.inline_result, shutdown),
+            waits: Waits::start(jobs, &*wakeups, shutdown),
+            health: Health::start(schema, publisher.link(), links.loops, Arc::clone(&clock), shutdown),
+            tickets: Tickets::new(calls.clone(), Arc::clone(&clock), settings.auth.ticket_lifetime),
+            keyring,
+            calls,
             admission,
             board: QueueBoard::default(),
+            submit_quotas: SubmitQuotas::default(),
             shutdown: shutdown.clone(),
             soonest_forgotten: settings.kinds.values().map(|kind| kind.retention).min().unwrap_or_default(),
             settings,
@@ -174,7 +183,7 @@ impl Desk {
         if self.shutdown.has_begun() {
             return Err(Refusal::ShuttingDown.into());
         }
-        let Examined { job: new, faults } =
+        let Examined { job: mut new, faults } =
             examine(submission, &self.settings, self.clock.now()).map_err(SubmitError::Rejected)?;
         if !faults.is_empty() {
             // A repeated request is answered as the first was, even once its deadline has passed.
@@ -191,6 +200,8 @@ impl Desk {
             self.check_id_is_free(id).await?;
         }
         self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
+        let Charge { level, paid } = self.charge(submission).await?;
+        new.express = self.admission.passes(&new.queue, &new.tenant);
 
         let follower = (!patience.is_zero()).then(|| self.follower(&new.tenant, new.id));
         let sent = new.idempotency.clone();
@@ -207,14 +218,19 @@ impl Desk {
                     Some(follower) => self.follow(follower, job, None, patience).await,
                     None => job,
                 };
-                Ok(Submitted { job, replayed: false })
+                Ok(Submitted { job, replayed: false, level })
             }
             Accepted::Known { first, fingerprint } => {
                 drop(follower);
+                // It made nothing.
+                if paid {
+                    self.submit_quotas.give_back(&submission.tenant, 1);
+                }
                 if sent.is_none_or(|sent| sent.fingerprint != fingerprint) {
                     return Err(Refusal::KeyReused { first }.into());
                 }
-                Ok(Submitted { job: self.wait(&submission.tenant, first, None, patience).await?, replayed: true })
+                let job = self.wait(&submission.tenant, first, None, patience).await?;
+                Ok(Submitted { job, replayed: true, level })
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::config::StoreSettings;
-use raincheck_shared::domain::{Dispatch, NewJob, QueueName, Status, Timestamp};
+use raincheck_shared::domain::{Band, Dispatch, NewJob, QueueName, Status, TenantName, Timestamp};
 use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
 use raincheck_shared::store::{Accepted, Jobs, StoreError};
@@ -68,7 +68,7 @@ impl Intake {
         answers: &[Result<Accepted, StoreError>],
         dispatches: Vec<Dispatch>,
     ) {
-        let facts: Vec<_> = jobs.map(|job| (job.queue.clone(), first_timer(job))).collect();
+        let facts: Vec<_> = jobs.map(Fact::of).collect();
         self.1.spread(&facts, answers, dispatches);
     }
 
@@ -98,36 +98,46 @@ impl Intake {
 
 impl Intaker {
     async fn accept(&self, batch: Vec<NewJob>) -> Vec<Result<Accepted, StoreError>> {
-        let facts: Vec<_> = batch.iter().map(|job| (job.queue.clone(), first_timer(job))).collect();
+        let facts: Vec<_> = batch.iter().map(Fact::of).collect();
         let accepted = self.jobs.accept(batch).await;
         failpoint::passed(Step::Committed).await;
         self.spread(&facts, &accepted.answers, accepted.dispatches);
         accepted.answers
     }
 
-    fn spread(
-        &self,
-        facts: &[(QueueName, Option<Timestamp>)],
-        answers: &[Result<Accepted, StoreError>],
-        dispatches: Vec<Dispatch>,
-    ) {
+    fn spread(&self, facts: &[Fact], answers: &[Result<Accepted, StoreError>], dispatches: Vec<Dispatch>) {
         // A full channel is no loss: the relay finds what nobody handed to it in the store.
         if !dispatches.is_empty() && self.relay.try_send(dispatches).is_err() {
             tracing::debug!("the relay is busy, it will find these dispatches in the store");
         }
         let mut first_due: Option<Timestamp> = None;
-        for (answer, (queue, timer)) in answers.iter().zip(facts) {
+        for (answer, fact) in answers.iter().zip(facts) {
             if let Ok(Accepted::New { status, .. }) = answer {
                 if *status == Status::Queued {
-                    self.admission.accepted(queue);
+                    self.admission.accepted(&fact.queue, &fact.tenant, fact.band);
                 }
-                first_due = [first_due, *timer].into_iter().flatten().min();
+                first_due = [first_due, fact.timer].into_iter().flatten().min();
             }
         }
         if let Some(due) = first_due {
             let within = Duration::try_from(due - self.clock.now()).unwrap_or_default();
             self.wakeups.announce(Signal::TimerSet(within));
         }
+    }
+}
+
+/// What is to be known of a job once it is kept.
+struct Fact {
+    queue: QueueName,
+    tenant: TenantName,
+    band: Band,
+    timer: Option<Timestamp>,
+}
+
+impl Fact {
+    fn of(job: &NewJob) -> Self {
+        let (queue, tenant) = (job.queue.clone(), job.tenant.clone());
+        Self { queue, tenant, band: job.band(), timer: first_timer(job) }
     }
 }
 

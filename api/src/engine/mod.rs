@@ -11,40 +11,50 @@
 //! - `follower`: one client's look at one job, as it moves
 //! - `erasure`: erases what a job was given and made
 //! - `outlook`: what is likely to become of a live job, and when
-//! - `admission`: refuses what a queue has no room for
+//! - `admission`, `quotas`: refuse what there is no room for, or what is more than a tenant may
+//! - `door`: lets callers in, and asks those two
 //! - `store_calls`: all other calls to the store
+//! - `caller`, `keyring`, `tickets`: who asks, and what it may do
 //! - `health`: whether requests should come here
 //! - `desk`: these put together, one method for each thing a client can ask
 
 mod acceptance;
 mod admission;
 mod batches;
+mod caller;
 mod desk;
+mod door;
 mod erasure;
 mod fingerprint;
 mod follower;
 mod health;
 mod intake;
+mod keyring;
 mod outlook;
 mod queues;
+mod quotas;
 mod reads;
 mod refusal;
 mod retry;
 mod store_calls;
 mod submission;
+mod tickets;
 mod waits;
 
 pub(crate) use acceptance::{Fault, FaultKind, Rejection};
 pub(crate) use batches::{BatchAnswer, ItemAnswer};
+pub(crate) use caller::Caller;
 pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
 pub(crate) use erasure::Erasure;
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use health::Readiness;
+pub(crate) use keyring::Denied;
 #[cfg(test)]
 pub(crate) use outlook::{Estimate, job_for_tests};
 pub(crate) use outlook::{Forecast, RunTimes};
 pub(crate) use queues::QueueState;
+pub(crate) use quotas::Level;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry::Retry;
 pub(crate) use submission::{Field, JobOptions, Submission};

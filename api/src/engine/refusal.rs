@@ -7,6 +7,8 @@ use raincheck_shared::lifecycle::Overloaded;
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
 
+use super::Level;
+
 /// A refusal, by what the client can do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -20,6 +22,15 @@ pub(crate) enum Refusal {
         queue: QueueName,
         /// How many wait.
         waiting: u64,
+    },
+    /// The tenant has submitted as often as it may.
+    #[error("the quota submits_per_minute of {} is used up", .0.quota)]
+    OverSubmits(Level),
+    /// The tenant has as many jobs waiting as it may.
+    #[error("the quota queued is used up: {most} jobs are waiting already")]
+    OverQueued {
+        /// How many may.
+        most: u64,
     },
     /// The store took longer than anybody should wait. Nothing is known of what was asked.
     #[error("the store has not answered within {} seconds", .0.as_secs())]

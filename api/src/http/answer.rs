@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HttpDate};
+use actix_web::http::header::{self, HeaderName, HeaderValue, HttpDate};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use raincheck_shared::domain::{Job, Timestamp};
 use raincheck_shared::lifecycle::IdSource;
@@ -16,7 +16,7 @@ use super::code::Code;
 use super::extract::IfNoneMatch;
 use super::problem::Problem;
 use super::wire::{JobView, hex, poll_after, retry_after};
-use crate::engine::Forecast;
+use crate::engine::{Forecast, Level};
 
 /// What answers depend on besides their URL.
 const VARY: &str = "Authorization, Prefer, Accept";
@@ -29,6 +29,18 @@ pub(crate) fn etag(job: &Job) -> String {
 /// An HTTP date.
 pub(crate) fn http_date(at: Timestamp) -> HttpDate {
     HttpDate::from(SystemTime::from(at))
+}
+
+/// `RateLimit-Policy` and `RateLimit`: how often may be submitted, and how much of that is left.
+pub(crate) fn rate_limit(level: &Level) -> Vec<(HeaderName, HeaderValue)> {
+    let seconds = |span: Duration| span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    let policy = format!("\"submit\";q={};w={}", level.quota, seconds(Level::WINDOW));
+    let rest = format!("\"submit\";r={};t={}", level.remaining, seconds(level.full_after));
+    let named = [("ratelimit-policy", policy), ("ratelimit", rest)];
+    let header = |(name, value): (&'static str, String)| {
+        Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+    };
+    named.into_iter().filter_map(header).collect()
 }
 
 /// Any JSON.
@@ -90,6 +102,14 @@ impl<'a> JobAnswer<'a> {
     /// Adds a header.
     pub(crate) fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
         self.builder.insert_header((name, value.as_ref()));
+        self
+    }
+
+    /// Says how often may be submitted, where there is a quota.
+    pub(crate) fn rated(mut self, level: Option<&Level>) -> Self {
+        for header in level.into_iter().flat_map(rate_limit) {
+            self.builder.insert_header(header);
+        }
         self
     }
 

@@ -1,24 +1,21 @@
-//! Who asks. Every endpoint that touches jobs takes a [`Caller`], and asks the engine in its name.
+//! Whoever asks, for the endpoints: `access` has found out before a request comes to one.
 
-use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-use raincheck_shared::domain::TenantName;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-/// Whoever sent a request.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Caller {
-    /// Whose jobs are all that there are for it.
-    pub(crate) tenant: TenantName,
-}
+use super::code::Code;
+use super::problem::Problem;
+use crate::engine::Caller;
 
 impl FromRequest for Caller {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::default()))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        // An endpoint that is open to all has no caller: to ask for one there is a slip in the code.
+        let caller = request.extensions().get::<Self>().cloned();
+        ready(caller.ok_or_else(|| Problem::new(Code::InternalError, "nobody has found out who asks")))
     }
 }

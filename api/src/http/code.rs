@@ -42,6 +42,8 @@ codes! {
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request cannot be read", retryable: false;
     IdempotencyKeyInvalid = BAD_REQUEST, "idempotency-key-invalid", "The idempotency key is not valid", retryable: false;
     InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of ours", retryable: false;
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", "A key is needed, and this is none", retryable: false;
+    Forbidden = FORBIDDEN, "forbidden", "The key or ticket does not allow this", retryable: false;
     OriginNotAllowed = FORBIDDEN, "origin-not-allowed", "Web pages of this origin may not do this", retryable: false;
     JobNotFound = NOT_FOUND, "job-not-found", "There is no such job", retryable: false;
     BatchNotFound = NOT_FOUND, "batch-not-found", "There is no such batch", retryable: false;
@@ -72,6 +74,7 @@ codes! {
         "The idempotency key belongs to another request", retryable: false;
     JobIdInvalid = UNPROCESSABLE_ENTITY, "job-id-invalid", "The id cannot be a new job's", retryable: false;
     DeadlineInPast = UNPROCESSABLE_ENTITY, "deadline-in-past", "The deadline has passed", retryable: false;
+    QuotaExceeded = TOO_MANY_REQUESTS, "quota-exceeded", "The tenant may not have more at the moment", retryable: true;
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "There is no room for more at the moment", retryable: true;
     StoreUnavailable = SERVICE_UNAVAILABLE, "store-unavailable", "The store is not available at the moment",
         retryable: true;

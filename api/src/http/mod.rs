@@ -6,9 +6,11 @@
 //! - `extract`: what requests carry; `wire`: the JSON shapes
 //! - `problem`, `code`, `refusals`: everything that is not a success
 //! - `openapi`: what all of it takes and answers, for programs
+//! - `access`: lets requests through to their endpoints; `caller` tells those who asks
 //! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one
 //! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on
 
+mod access;
 mod access_log;
 mod answer;
 mod bare_errors;
@@ -29,6 +31,7 @@ mod get_job_logs;
 mod get_openapi;
 mod get_result;
 mod index;
+mod issue_ticket;
 mod kinds;
 #[cfg(feature = "laws")]
 pub mod laws;
@@ -51,7 +54,7 @@ mod submit_raw;
 mod submitted;
 mod wire;
 
-pub(crate) use caller::Caller;
+pub(crate) use crate::engine::Caller;
 pub(crate) use front::Front;
 pub(crate) use openapi::document;
 pub(crate) use server::listen;

@@ -1,5 +1,6 @@
 //! What the engine refuses, as problems.
 
+use super::answer::{rate_limit, whole_seconds};
 use super::code::Code;
 use super::problem::{Finding, Problem};
 use crate::engine::{FaultKind, Field, Refusal, Rejection};
@@ -9,6 +10,11 @@ impl From<Refusal> for Problem {
         let told = refusal.to_string();
         match refusal {
             Refusal::Busy => Self::new(Code::QueueFull, told).retry_after(1),
+            Refusal::OverSubmits(level) => {
+                let problem = Self::new(Code::QuotaExceeded, told).retry_after(whole_seconds(level.enough_after));
+                rate_limit(&level).into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value))
+            }
+            Refusal::OverQueued { .. } => Self::new(Code::QuotaExceeded, told).retry_after(5),
             Refusal::QueueFull { .. } => Self::new(Code::QueueFull, told).retry_after(5),
             Refusal::StoreAway => Self::new(Code::StoreUnavailable, told).retry_after(2),
             Refusal::StoreSilent(_) => {

@@ -38,7 +38,7 @@ pub(crate) async fn retry_job(
         Retry::Submission(submission) => {
             submit(front, Carrier::JsonBody, *submission, findings, prefer, prefer.wait).await
         }
-        Retry::Repeated(job) => answer(&front, &Submitted { job, replayed: true }, prefer, None),
+        Retry::Repeated(job) => answer(&front, &Submitted { job, replayed: true, level: None }, prefer, None),
     }
 }
 

@@ -15,6 +15,7 @@ use actix_web::{App, web};
 use raincheck_shared::config::HttpSettings;
 
 use super::Front;
+use super::access::access;
 use super::bare_errors::Connection;
 use super::every_request::every_request;
 use super::patient_writes::PatientWrites;
@@ -46,7 +47,8 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
         .shutdown_timeout(settings.drain_timeout.as_secs().saturating_add(1));
     let draining = builder.graceful_shutdown_signal();
     let server = builder.listen("raincheck", socket, move || {
-        let app = App::new().app_data(front.clone()).wrap(from_fn(every_request)).configure(routes);
+        let app =
+            App::new().app_data(front.clone()).wrap(from_fn(access)).wrap(from_fn(every_request)).configure(routes);
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         let draining = draining.clone();
         let http = HttpService::build()

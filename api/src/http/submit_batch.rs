@@ -177,5 +177,5 @@ pub(crate) fn operation() -> Operation {
         )
         .reads()
         .fails(&[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::IdempotencyInFlight])
-        .fails(&[Code::PayloadTooLarge, Code::UnsupportedMediaType])
+        .fails(&[Code::QuotaExceeded, Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

@@ -57,6 +57,7 @@ pub(crate) fn answer(
         .header("Location", front.links.job(job.id))
         .header("Cache-Control", "no-store")
         .header("Idempotency-Replayed", if submitted.replayed { "true" } else { "false" })
+        .rated(submitted.level.as_ref())
         .applied(prefer.applied(status == StatusCode::ACCEPTED, waited))
         .with_job()
 }
@@ -66,6 +67,7 @@ pub(crate) fn answers(operation: Operation) -> Operation {
     let job = |status, description| {
         Answer::new(status, description)
             .headers(&["Location?", "Retry-After?", "ETag?", "Idempotency-Replayed?", "Preference-Applied?", "Sunset?"])
+            .headers(&["RateLimit-Policy?", "RateLimit?"])
             .leads_to_job("$response.body#/id")
     };
     operation
@@ -77,9 +79,10 @@ pub(crate) fn answers(operation: Operation) -> Operation {
             Answer::new(202, "It is kept, and not done yet.")
                 .json("Job", &["job-queued", "job-scheduled"])
                 .headers(&["Location", "Retry-After", "ETag", "Idempotency-Replayed", "Preference-Applied?"])
+                .headers(&["RateLimit-Policy?", "RateLimit?"])
                 .leads_to_job("$response.body#/id"),
         )
         .reads()
-        .fails(&[Code::KindNotFound, Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused])
+        .fails(&[Code::QuotaExceeded, Code::KindNotFound, Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused])
         .fails(&[Code::IdempotencyInFlight, Code::DeadlineInPast, Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

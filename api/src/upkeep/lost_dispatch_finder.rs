@@ -4,7 +4,6 @@
 //! has ready. If it has fewer, the difference is with workers or lost, and the oldest are published once more. Where they
 //! were only with workers, the second message finds nothing to claim; the pause before a third one doubles.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use raincheck_shared::store::{QueueDepth, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::watch;
 
-use super::{Depths, Parts};
+use super::{Depths, Parts, Waiting};
 
 /// Dispatches published again in one run.
 const BATCH: u64 = 500;
@@ -36,11 +35,7 @@ async fn find(
     starts_empty: Arc<AtomicBool>,
 ) -> Result<Next, StoreError> {
     let depths = parts.store.outbox.depths().await?;
-    let mut jobs = HashMap::new();
-    for depth in &depths {
-        *jobs.entry(depth.queue.clone()).or_insert(0) += depth.jobs;
-    }
-    counted.send_replace(Arc::new(jobs));
+    counted.send_replace(Arc::new(Waiting::of(&depths)));
 
     let all = starts_empty.load(Ordering::Relaxed);
     for depth in depths {

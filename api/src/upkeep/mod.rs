@@ -2,24 +2,26 @@
 //!
 //! All loops are safe together and idempotent; the next run is the retry. See [`raincheck_shared::lifecycle`].
 
+mod depths;
 mod due_jobs;
 mod lost_dispatch_finder;
 mod relay;
 mod retention;
 mod worker_reaper;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use raincheck_shared::broker::{Broker, Signal};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Dispatch, QueueName};
+use raincheck_shared::domain::Dispatch;
 use raincheck_shared::lifecycle::{Clock, Nudge, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Moved, Store};
 use tokio::sync::{broadcast, mpsc, watch};
 
-/// Jobs that wait in each queue, as last counted.
-pub type Depths = Arc<HashMap<QueueName, u64>>;
+pub use depths::{Share, Waiting};
+
+/// Jobs that wait, as last counted.
+pub type Depths = Arc<Waiting>;
 
 /// The running loops.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::section::{Read, Section};
-use super::{Settings, kinds, layers, sections};
+use super::{Settings, access, kinds, layers, sections};
 
 /// What the command line adds on top of all other layers.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +78,9 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Set
 
 /// Reads every section before it gives up, so that each problem is found. What it answers counts only if none was.
 pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -> Read<Settings> {
-    let http = root.section("http", sections::http);
+    let auth = root.section("auth", access::auth);
+    let http = root.section("http", |section| sections::http(section, auth.as_ref().ok()));
+    let quotas = access::quotas(root);
     let store = root.section("store", sections::store);
     let broker = root.section("broker", sections::broker);
     let worker = root.section("worker", |section| sections::worker(section, environment));
@@ -91,6 +93,8 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     }
     Ok(Settings {
         http: http?,
+        auth: auth?,
+        quotas: quotas?,
         store: store?,
         broker: broker?,
         worker: worker?,

@@ -13,6 +13,7 @@ mod size;
 
 mod load;
 
+mod access;
 mod kinds;
 mod layers;
 mod nearest;
@@ -34,8 +35,8 @@ pub use layers::DEFAULTS;
 pub use load::{ConfigErrors, ConfigProblem, Flags, load};
 pub use secret::Secret;
 pub use settings::{
-    BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, Settings, StoreSettings,
-    UpkeepSettings, WorkerSettings,
+    AuthSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, QuotaSettings, Quotas,
+    RabbitmqSettings, Settings, StoreSettings, UpkeepSettings, WorkerSettings,
 };
 pub use show::show;
 pub use size::{InvalidSize, format_size, parse_size};

@@ -5,12 +5,12 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::section::{Read, Section};
-use super::url;
 use super::value::{address, boolean, duration, line, list, parsed, size, text, text_or_nothing, whole};
 use super::{
-    BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, StoreSettings, UpkeepSettings,
-    WorkerSettings, format_duration, format_size,
+    AuthSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, StoreSettings,
+    UpkeepSettings, WorkerSettings, format_duration, format_size,
 };
+use super::{access, url};
 use crate::domain::QueueName;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -23,7 +23,7 @@ pub(super) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub(super) fn http(s: &mut Section) -> Read<HttpSettings> {
+pub(super) fn http(s: &mut Section, auth: Option<&AuthSettings>) -> Read<HttpSettings> {
     let listen = s.required("listen", address);
     let listen_without_keys = s.required("listen_without_keys", boolean);
     let public_url = s.required("public_url", |value| text_or_nothing(value)?.as_deref().map(url::public).transpose());
@@ -32,17 +32,8 @@ pub(super) fn http(s: &mut Section) -> Read<HttpSettings> {
     let max_wait = s.required("max_wait", duration(Duration::ZERO, HOUR));
     let drain_timeout = s.required("drain_timeout", duration(Duration::ZERO, HOUR));
     let max_connections = s.required("max_connections", whole(1, 1_000_000));
-    if let (Ok(listen), Ok(false)) = (listen, listen_without_keys)
-        && !listen.ip().is_loopback()
-    {
-        s.problem(
-            "listen",
-            format!(
-                "{listen} can be reached from other machines, and no caller has to show a key. Listen on loopback, \
-                 such as 127.0.0.1:{}, behind a proxy that asks who calls, or set `http.listen_without_keys = true`",
-                listen.port()
-            ),
-        );
+    if let (Ok(listen), Ok(false), Some(false)) = (listen, listen_without_keys, auth.map(|auth| auth.required)) {
+        access::check_door(s, listen);
     }
     let workers = match workers? {
         0 => available_parallelism().map_or(1, usize::from),

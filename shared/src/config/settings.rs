@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use super::kind::Kind;
 use super::secret::Secret;
-use crate::domain::{KindName, QueueName};
+use crate::domain::{KindName, QueueName, TenantName};
 
 /// All of it. Total: nothing that uses it has to check it again.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `[http]`
     pub http: HttpSettings,
+    /// `[auth]`: who may call
+    pub auth: AuthSettings,
+    /// `[quotas]`, and `[tenants.*]` where they are others
+    pub quotas: QuotaSettings,
     /// `[store]`
     pub store: StoreSettings,
     /// `[broker]`
@@ -61,6 +65,40 @@ pub struct HttpSettings {
     pub drain_timeout: Duration,
     /// `max_connections`: per worker thread
     pub max_connections: usize,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone)]
+pub struct AuthSettings {
+    /// `required`: a key is needed also while none was made
+    pub required: bool,
+    /// `ticket_lifetime`: how long a ticket for one job is good
+    pub ticket_lifetime: Duration,
+}
+
+/// `[quotas]` and `[tenants.*]`
+#[derive(Debug, Clone, Default)]
+pub struct QuotaSettings {
+    /// Those of every tenant that has none of its own.
+    pub each: Quotas,
+    /// Those of single tenants.
+    pub of_tenants: BTreeMap<TenantName, Quotas>,
+}
+
+impl QuotaSettings {
+    /// A tenant's.
+    pub fn of(&self, tenant: &TenantName) -> Quotas {
+        self.of_tenants.get(tenant).copied().unwrap_or(self.each)
+    }
+}
+
+/// What one tenant may use. `None`: as much as it likes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// `submits_per_minute`: at each API replica
+    pub submits_per_minute: Option<u32>,
+    /// `queued`: jobs that wait at the same time, over all queues
+    pub queued: Option<u64>,
 }
 
 /// `[store]`: an enum, so that no setting of one store can be given to the other.

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::kind::{Kind, Run};
-use super::{BrokerSettings, LogFormat, Secret, Settings, StoreSettings, format_duration, format_size};
+use super::{BrokerSettings, LogFormat, Quotas, Secret, Settings, StoreSettings, format_duration, format_size};
 
 /// The effective configuration as TOML that could be read back, with secrets hidden.
 pub fn show(settings: &Settings) -> String {
@@ -69,6 +69,11 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
 
+fn show_quotas(page: &mut Page, quotas: Quotas) {
+    page.plain("submits_per_minute", quotas.submits_per_minute.unwrap_or(0));
+    page.plain("queued", quotas.queued.unwrap_or(0));
+}
+
 fn sections(page: &mut Page, settings: &Settings) {
     let http = &settings.http;
     page.section("http");
@@ -80,6 +85,17 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.duration("max_wait", http.max_wait);
     page.duration("drain_timeout", http.drain_timeout);
     page.plain("max_connections", http.max_connections);
+
+    page.section("auth");
+    page.plain("required", settings.auth.required);
+    page.duration("ticket_lifetime", settings.auth.ticket_lifetime);
+
+    page.section("quotas");
+    show_quotas(page, settings.quotas.each);
+    for (tenant, quotas) in &settings.quotas.of_tenants {
+        page.section(&format!("tenants.{}", quoted(tenant.as_str())));
+        show_quotas(page, *quotas);
+    }
 
     page.section("store");
     match &settings.store {

@@ -145,7 +145,7 @@ fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_al
     let all = problems.join("\n");
     for expected in [
         "a b: not the name of a setting: SECTION.KEY, for instance http.listen (from the command line)",
-        "colour: unknown key; known here: broker, http, jobs,",
+        "colour: unknown key; known here: auth, broker, http, jobs,",
         "http.lsiten: unknown key; did you mean `listen`? (from raincheck.toml)",
         "http.max_wait: 30 is not a duration",
         "http.workers: 5000 is not a whole number from 0 to 1024 (from raincheck.toml)",

@@ -1,5 +1,6 @@
 //! What a job is. Pure: nothing here reads a clock, opens a socket or knows a database.
 
+mod api_key;
 mod batch;
 mod dispatch;
 mod failure;
@@ -15,6 +16,7 @@ mod status;
 mod transition;
 mod worker_report;
 
+pub use api_key::{ApiKey, InvalidKeyId, InvalidKeyText, KeyHash, KeyId, KeyText, Scope, UnknownScope};
 pub use batch::{Batch, BatchCounts, NewBatch};
 pub use dispatch::{Band, Dispatch, DispatchId};
 pub use failure::{FailedAttempt, Failure, FailureCode};

@@ -8,6 +8,7 @@ mod batches;
 mod erasures;
 mod error;
 mod jobs;
+mod keys;
 mod leases;
 mod logs;
 mod outbox;
@@ -28,6 +29,7 @@ pub use error::StoreError;
 pub use jobs::{
     Accepted, AcceptedBatch, Canceled, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoredResult, moved_past,
 };
+pub use keys::{FoundKeys, Keys};
 pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
 pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
 pub use outbox::{Outbox, QueueDepth};
@@ -73,6 +75,8 @@ pub struct Store {
     pub survey: Arc<dyn Survey>,
     /// What the repair loops ask.
     pub upkeep: Arc<dyn Upkeep>,
+    /// What authentication asks.
+    pub keys: Arc<dyn Keys>,
     /// Migrations and health.
     pub schema: Arc<dyn Schema>,
 }

@@ -30,7 +30,7 @@ fn routes() -> BTreeMap<String, BTreeSet<String>> {
 fn codes() -> BTreeSet<String> {
     let source = tree::file("api/src/http/code.rs").text;
     let table = source.split("\ncodes! {").nth(1).unwrap().split("\n}").next().unwrap();
-    let like_a_code = |text: &String| text.contains('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let like_a_code = |text: &String| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     lexer::lex(table).strings.into_iter().map(|(_, text)| text).filter(like_a_code).collect()
 }
 

@@ -10,6 +10,7 @@ mod connections;
 mod erase;
 mod finish;
 mod idempotency;
+mod keys;
 mod leases;
 mod list;
 mod logs;

@@ -17,16 +17,16 @@ use raincheck_shared::domain::IdempotencyKey;
 pub(crate) use accept::Accept;
 pub(crate) use body::read_body;
 pub(crate) use conditional::IfNoneMatch;
-pub(crate) use job_id::job_id;
+pub(crate) use job_id::{job_id, read_job_id};
 pub(crate) use last_event_id::last_event_id;
 pub(crate) use media_type::{json_body, raw_body};
 pub(crate) use prefer::Prefer;
-pub(crate) use query::{Query, encode};
+pub(crate) use query::{Query, TICKET, encode, parameter};
 pub(crate) use range::{Range, RangeOutcome};
 pub(crate) use trace::traceparent;
 
 #[cfg(feature = "laws")]
-pub(crate) use self::{job_id::read_job_id, media_type::is_media_type, trace::is_traceparent};
+pub(crate) use self::{media_type::is_media_type, trace::is_traceparent};
 
 use super::code::Code;
 use super::problem::Problem;

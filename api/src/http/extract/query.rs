@@ -5,9 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
 
 use crate::http::code::Code;
 use crate::http::problem::{Finding, Problem};
+
+/// The parameter that carries a ticket.
+pub(crate) const TICKET: &str = "ticket";
+
+/// The first value of a parameter in a bare query, if all of it can be read.
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
+    decode(query)?.into_iter().find_map(|(given, value)| (given == name).then_some(value))
+}
 
 /// Parameters that are yet to be taken.
 #[derive(Debug, Default)]
@@ -18,9 +27,13 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Reads the request's query.
+    /// Reads the request's query. A ticket is not in it: whoever lets requests in has seen to that.
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        Self::parse(request.query_string())
+        let mut query = Self::parse(request.query_string())?;
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            query.left.retain(|(name, _)| name != TICKET);
+        }
+        Ok(query)
     }
 
     /// Reads a bare query.

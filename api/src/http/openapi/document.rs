@@ -1,11 +1,13 @@
 //! All of it put together.
 
+use actix_web::http::Method;
 use raincheck_shared::config::Settings;
 use serde_json::{Map, Value, json};
 
 use super::operation::problems;
 use super::paths::operations;
 use super::{headers, parameters, schemas};
+use crate::http::access::Need;
 use crate::http::code::Code;
 
 const ABOUT: &str = "\
@@ -20,6 +22,12 @@ not listed answer 404 `route-not-found`, methods that are not 405 `method-not-al
 - Durations are a whole number and one of `ms`, `s`, `m`, `h`, `d`; instants are as in RFC 3339, in UTC.
 - Answers may gain fields. Requests may not have others than those listed.";
 
+/// What a request to an endpoint needs.
+fn need(method: &str, path: &str) -> Need {
+    let path = path.replace("{id}", "00000000-0000-7000-8000-000000000000");
+    Need::of(&Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or(Method::POST), &path)
+}
+
 /// The document for an installation with these settings.
 pub(crate) fn document(settings: &Settings) -> Value {
     let mut paths: Map<String, Value> = Map::new();
@@ -27,7 +35,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
         let item =
             paths.entry(path).or_insert_with(|| json!({ "parameters": [parameters::reference("X-Request-Id")] }));
         let operation = if method == "get" { operation } else { operation.fails(&[Code::OriginNotAllowed]) };
-        item[method] = operation.into_value();
+        item[method] = operation.asks_for(need(method, path)).into_value();
     }
     let servers = settings.http.public_url.as_deref().unwrap_or("/");
     json!({
@@ -49,6 +57,16 @@ pub(crate) fn document(settings: &Settings) -> Value {
         ],
         "paths": paths,
         "components": {
+            "securitySchemes": {
+                "key": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "rk_…",
+                    "description": "A key made with `raincheck keys create`. None is needed where none was ever made.",
+                },
+                "ticket": {
+                    "type": "apiKey", "in": "query", "name": "ticket",
+                    "description": "Reads one job. Issued by `POST /v1/jobs/{id}/tickets`.",
+                },
+            },
             "schemas": schemas::components(settings),
             "parameters": parameters::components(settings),
             "headers": headers::components(),

@@ -39,6 +39,17 @@ const ALL: &[Header] = &[
         "`true`: the job is the one of an earlier request with this key.",
         || json!({ "type": "string", "enum": ["true", "false"] }),
     ),
+    Header("WWW-Authenticate", "What is to be shown, and what was wrong with what was (RFC 6750).", text),
+    Header(
+        "RateLimit-Policy",
+        "How often the tenant may submit, if it has such a quota.",
+        || json!({ "type": "string", "pattern": "^\"submit\";q=[0-9]+;w=[0-9]+$" }),
+    ),
+    Header(
+        "RateLimit",
+        "How much of that is left, and in how many seconds all of it is back.",
+        || json!({ "type": "string", "pattern": "^\"submit\";r=[0-9]+;t=[0-9]+$" }),
+    ),
     Header("Allow", "The methods that this path takes.", text),
     Header(
         "Content-Range",
@@ -79,7 +90,9 @@ pub(super) fn of_code(code: Code) -> &'static [&'static str] {
     match code.status().as_u16() {
         405 => &["Allow"],
         416 => &["Content-Range"],
+        429 => &["Retry-After", "RateLimit-Policy?", "RateLimit?"],
         503 => &["Retry-After"],
+        _ if matches!(code, Code::Unauthenticated | Code::Forbidden) => &["WWW-Authenticate"],
         _ if matches!(code, Code::JobNotFinished | Code::IdempotencyInFlight) => &["Retry-After"],
         _ => &[],
     }
@@ -100,7 +113,7 @@ pub(super) fn of(names: &[&'static str]) -> Map<String, Value> {
 
 /// The headers of a problem.
 pub(super) fn of_problem(names: Vec<&'static str>, certain: bool) -> Map<String, Value> {
-    let own = names.into_iter().map(|name| entry(name, certain));
+    let own = names.into_iter().map(|name| entry(name, certain && !name.ends_with('?')));
     ALWAYS.iter().map(|name| entry(name, !name.ends_with('?'))).chain(own).collect()
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::examples::example;
 use super::{headers, parameters};
+use crate::http::access::Need;
 use crate::http::code::Code;
 
 /// What can befall any request.
@@ -22,6 +23,7 @@ pub(crate) struct Operation {
     body: Option<Value>,
     answers: Vec<Answer>,
     codes: Vec<Code>,
+    security: Vec<Value>,
 }
 
 /// A success.
@@ -46,6 +48,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             codes: ALWAYS.to_vec(),
+            security: Vec::new(),
         }
     }
 
@@ -90,6 +93,22 @@ impl Operation {
         self.fails(&[Code::InputInvalid, Code::StoreUnavailable, Code::ShuttingDown, Code::QueueFull])
     }
 
+    /// Is for those who show what it needs.
+    pub(super) fn asks_for(mut self, need: Need) -> Self {
+        self.security = match need {
+            Need::Nothing => return self,
+            Need::Scope(scope) => vec![json!({ "key": [scope.as_str()] }), json!({})],
+            Need::ReadJob(_) => vec![json!({ "key": ["jobs:read"] }), json!({ "ticket": [] }), json!({})],
+        };
+        self.fails(&[
+            Code::Unauthenticated,
+            Code::Forbidden,
+            Code::StoreUnavailable,
+            Code::QueueFull,
+            Code::ShuttingDown,
+        ])
+    }
+
     /// As OpenAPI says it.
     pub(crate) fn into_value(self) -> Value {
         let mut responses = Map::new();
@@ -117,6 +136,7 @@ impl Operation {
             ("description", (!self.description.is_empty()).then(|| json!(self.description))),
             ("parameters", (!parameters.is_empty()).then(|| json!(parameters))),
             ("requestBody", self.body),
+            ("security", (!self.security.is_empty()).then(|| json!(self.security))),
         ] {
             if let Some(part) = part {
                 value[key] = part;

@@ -40,12 +40,17 @@ impl LinkBase {
         format!("{}/v1/jobs/{id}/result", self.0)
     }
 
+    /// A job's events.
+    pub(crate) fn events(&self, id: JobId) -> String {
+        format!("{}/v1/jobs/{id}/events", self.0)
+    }
+
     /// All links of a job.
     pub(crate) fn all(&self, id: JobId) -> JobLinks {
         JobLinks {
             itself: self.job(id),
             result: self.result(id),
-            events: format!("{}/v1/jobs/{id}/events", self.0),
+            events: self.events(id),
             cancel: format!("{}/v1/jobs/{id}/cancel", self.0),
             retry: format!("{}/v1/jobs/{id}/retry", self.0),
         }

@@ -14,6 +14,7 @@ mod connections;
 mod database;
 mod erasures;
 mod jobs;
+mod keys;
 mod leases;
 mod logs;
 mod outbox;
@@ -49,6 +50,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         erasures: Arc::clone(&database) as _,
         survey: Arc::clone(&database) as _,
         upkeep: Arc::clone(&database) as _,
+        keys: Arc::clone(&database) as _,
         schema: database,
     })
 }

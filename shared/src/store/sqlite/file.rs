@@ -28,7 +28,7 @@ enum FileError {
     Closed,
 }
 
-/// The opened file. Held by one process at a time.
+/// The opened file. Held by one process at a time, but for commands beside it.
 pub(super) struct SqliteFile {
     path: PathBuf,
     options: SqliteConnectOptions,
@@ -49,6 +49,20 @@ struct Slot {
 impl SqliteFile {
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path).map_err(StoreError::unavailable)?;
+        Self::open_locked(path, Some(lock)).await
+    }
+
+    /// The same, but a process that has the file keeps it: both use it, as SQLite allows.
+    pub(super) async fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        let lock = match lock(path) {
+            Ok(lock) => Some(lock),
+            Err(FileError::InUse(_)) => None,
+            Err(error) => return Err(StoreError::unavailable(error)),
+        };
+        Self::open_locked(path, lock).await
+    }
+
+    async fn open_locked(path: &Path, lock: Option<File>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -69,7 +83,7 @@ impl SqliteFile {
             options: writer_options,
             writer: Mutex::new(Slot { connection: Some(connection), clean: true }),
             readers,
-            lock: std::sync::Mutex::new(Some(lock)),
+            lock: std::sync::Mutex::new(lock),
         })
     }
 

@@ -12,6 +12,7 @@ mod erasures;
 mod file;
 mod finish;
 mod jobs;
+mod keys;
 mod leases;
 mod logs;
 mod moves;
@@ -48,9 +49,17 @@ impl Sqlite {
 
 /// Opens the store, creating its folder and file, and locks it for this process.
 pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
-    let file = SqliteFile::open(path).await?;
+    Ok(on_file(SqliteFile::open(path).await?, clock))
+}
+
+/// Opens the store, also while another process has it: for commands that touch no job and run no worker.
+pub async fn open_beside(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreError> {
+    Ok(on_file(SqliteFile::open_beside(path).await?, clock))
+}
+
+fn on_file(file: SqliteFile, clock: Arc<dyn Clock>) -> Store {
     let store = Arc::new(Sqlite { file, clock, ids: IdSource, living: Living::default() });
-    Ok(Store {
+    Store {
         jobs: Arc::<Sqlite>::clone(&store),
         batches: Arc::<Sqlite>::clone(&store),
         attempts: Arc::<Sqlite>::clone(&store),
@@ -61,6 +70,7 @@ pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, StoreErro
         erasures: Arc::<Sqlite>::clone(&store),
         survey: Arc::<Sqlite>::clone(&store),
         upkeep: Arc::<Sqlite>::clone(&store),
+        keys: Arc::<Sqlite>::clone(&store),
         schema: store,
-    })
+    }
 }

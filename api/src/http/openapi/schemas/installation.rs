@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::shapes::{answer, text};
+use super::shapes::{answer, instant, text};
 
 /// Their schemas by name.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         ("Problem", problem()),
+        ("Ticket", ticket()),
         ("Index", index()),
         ("Alive", answer(&json!({ "status": { "const": "alive" } }))),
         ("Readiness", readiness()),
@@ -35,6 +36,14 @@ fn problem() -> Value {
         })),
     });
     schema
+}
+
+fn ticket() -> Value {
+    answer(&json!({
+        "ticket": { "type": "string", "pattern": "^rt_" },
+        "expires_at": instant(),
+        "links": answer(&json!({ "self": text(), "result": text(), "events": text() })),
+    }))
 }
 
 fn index() -> Value {

@@ -1,0 +1,73 @@
+//! The door: who comes in, and whether it may submit now.
+
+use raincheck_shared::domain::{JobId, TenantName};
+
+use super::desk::Desk;
+use super::tickets::{Ticket, Tickets};
+use super::{Caller, Denied, Level, Refusal, Submission};
+
+/// What a submit has cost its tenant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Charge {
+    /// Where the tenant stands now, if it has a quota of submits.
+    pub(super) level: Option<Level>,
+    /// Whether one was taken, to be given back if nothing comes of the request.
+    pub(super) paid: bool,
+}
+
+impl Desk {
+    /// Who shows this as its key or ticket. Where nobody has to show a key, nobody is asked.
+    pub(crate) async fn caller(&self, shown: Option<&str>) -> Result<Caller, Denied> {
+        if self.keyring.is_open().await? {
+            return Ok(Caller::anybody());
+        }
+        match shown {
+            None => Err(Denied::NothingShown),
+            Some(shown) if Tickets::is_one(shown) => self.tickets.holder(shown).await,
+            Some(shown) => self.keyring.holder(shown).await,
+        }
+    }
+
+    /// A ticket to read one of a tenant's jobs.
+    pub(crate) async fn ticket(&self, tenant: &TenantName, id: JobId) -> Result<Ticket, Refusal> {
+        self.job(tenant, id).await?;
+        self.tickets.issue(tenant, id).await
+    }
+
+    /// Takes as many submits as a batch has jobs, or refuses all of it.
+    pub(super) fn charge_batch(&self, tenant: &TenantName, jobs: usize) -> Result<(), Refusal> {
+        let quotas = self.settings.quotas.of(tenant);
+        if let Some(most) = quotas.queued
+            && self.admission.waiting_of(tenant) + jobs as u64 > most
+        {
+            return Err(Refusal::OverQueued { most });
+        }
+        let Some(quota) = quotas.submits_per_minute else { return Ok(()) };
+        let count = u32::try_from(jobs).unwrap_or(u32::MAX);
+        let taken = self.submit_quotas.take_some(tenant, quota, count, self.clock.monotonic());
+        taken.map(drop).map_err(Refusal::OverSubmits)
+    }
+
+    /// Takes one submit of the tenant's quota, if it has one, and refuses what is beyond any of its quotas. A request that
+    /// was kept already is let through, so that a client who missed the answer is told it however often it asks.
+    pub(super) async fn charge(&self, submission: &Submission) -> Result<Charge, Refusal> {
+        let tenant = &submission.tenant;
+        let quotas = self.settings.quotas.of(tenant);
+        let refusal = match quotas.queued {
+            Some(most) if self.admission.waiting_of(tenant) >= most => Some(Refusal::OverQueued { most }),
+            _ => None,
+        };
+        let (level, refusal) = match (refusal, quotas.submits_per_minute) {
+            (None, Some(quota)) => match self.submit_quotas.take(tenant, quota, self.clock.monotonic()) {
+                Ok(level) => (Some(level), None),
+                Err(level) => (Some(level), Some(Refusal::OverSubmits(level))),
+            },
+            (refusal, _) => (None, refusal),
+        };
+        let Some(refusal) = refusal else { return Ok(Charge { level, paid: level.is_some() }) };
+        match &submission.key {
+            Some(key) if self.holder(tenant, key).await?.is_some() => Ok(Charge { level, paid: false }),
+            _ => Err(refusal),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Knows keys when they are shown: looked up in the store, batched, and remembered for some seconds, so that a request
+//! costs no statement. It fails closed: while the store cannot say whether a key is good, or whether keys are needed at
+//! all, nobody gets in.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use raincheck_shared::domain::{ApiKey, KeyHash, KeyId, KeyText};
+use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
+use raincheck_shared::store::{Keys, StoreError};
+use raincheck_shared::telemetry::Chain;
+
+use super::store_calls::STORE_PATIENCE;
+use super::{Caller, Refusal};
+
+/// How long an answer of the store is good for: a key stops working this long after it was revoked, at most.
+const FRESH: Duration = Duration::from_secs(5);
+/// Between two looks for a first key, while there is none: less than what an answer is good for, so that no request has to
+/// wait for one.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Keys that are remembered, wrong ones included. Beyond that all are asked for anew.
+const REMEMBERED: usize = 10_000;
+/// Between two notes in the store of which keys were used.
+const NOTE_USES_EVERY: Duration = Duration::from_mins(1);
+
+const LIMITS: BatcherLimits =
+    BatcherLimits { lanes: 2, batch: 256, weight: usize::MAX, waiting: 10_000, patience: Duration::from_millis(5) };
+
+/// Why somebody is not let in.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// It showed nothing, and has to.
+    NothingShown,
+    /// What it showed is no key of ours, or not good any more. Which of it is not told.
+    NotGood,
+    /// Nobody can tell at the moment.
+    Undecided(Refusal),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Undecided(refusal)
+    }
+}
+
+/// What the store says: whether there is any key, and the one that was asked for.
+type Answer = Result<(bool, Option<Arc<ApiKey>>), StoreError>;
+
+/// Something that the store said a while ago.
+#[derive(Debug, Clone)]
+struct Heard<T> {
+    what: T,
+    at: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// Whether there is any key. Once there was one there always is.
+    any: Option<Heard<bool>>,
+    keys: HashMap<KeyId, Heard<Option<Arc<ApiKey>>>>,
+    /// Good keys that were shown since their last note.
+    used: HashSet<KeyId>,
+}
+
+/// The keyring. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Keyring {
+    lookups: Batcher<Option<KeyId>, Answer>,
+    memory: Arc<Mutex<Memory>>,
+    clock: Arc<dyn Clock>,
+    /// Whether a key is needed even while none was made.
+    required: bool,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("required", &self.required).finish_non_exhaustive()
+    }
+}
+
+impl Keyring {
+    /// Starts the look-ups, and the notes of which keys are used.
+    pub(crate) fn start(store: &Arc<dyn Keys>, required: bool, clock: Arc<dyn Clock>, shutdown: &Shutdown) -> Self {
+        let keys = Arc::clone(store);
+        let lookups = Batcher::start(LIMITS, shutdown, move |asked: Vec<Option<KeyId>>| {
+            let keys = Arc::clone(&keys);
+            async move { look_up(&*keys, &asked).await }
+        });
+        let memory = Arc::<Mutex<Memory>>::default();
+        shutdown.spawn_service(note_uses(Arc::clone(store), Arc::clone(&memory)));
+        let keyring = Self { lookups, memory, clock, required };
+        if !required {
+            shutdown.spawn_service(keyring.clone().look_for_a_first_key());
+        }
+        keyring
+    }
+
+    /// Whether everybody is let in, since no key was ever made.
+    pub(crate) async fn is_open(&self) -> Result<bool, Refusal> {
+        if self.required {
+            return Ok(false);
+        }
+        let now = self.clock.monotonic();
+        if let Some(any) = &self.lock().any
+            && (any.what || now.saturating_duration_since(any.at) < FRESH)
+        {
+            return Ok(!any.what);
+        }
+        let (any, _) = self.ask(None).await?;
+        Ok(!any)
+    }
+
+    /// Until there is one. While the store is away, those who ask hear so themselves.
+    async fn look_for_a_first_key(self) {
+        while !matches!(self.ask(None).await, Ok((true, _))) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Who shows this as its key.
+    pub(crate) async fn holder(&self, shown: &str) -> Result<Caller, Denied> {
+        let shown: KeyText = shown.parse().map_err(|_| Denied::NotGood)?;
+        let key = self.find(shown.id()).await?;
+        // Compared also where there is nothing to compare with: to find out that an id exists should take no more time.
+        let kept = key.as_ref().map_or(KeyHash([0; 32]), |key| key.hash);
+        match key {
+            Some(key) if kept == shown.hash() && key.is_good(self.clock.now()) => {
+                self.lock().used.insert(key.id.clone());
+                Ok(Caller::with_key(&key))
+            }
+            _ => Err(Denied::NotGood),
+        }
+    }
+
+    async fn find(&self, id: &KeyId) -> Result<Option<Arc<ApiKey>>, Refusal> {
+        let now = self.clock.monotonic();
+        if let Some(heard) = self.lock().keys.get(id)
+            && now.saturating_duration_since(heard.at) < FRESH
+        {
+            return Ok(heard.what.clone());
+        }
+        let (_, key) = self.ask(Some(id.clone())).await?;
+        let mut memory = self.lock();
+        if memory.keys.len() >= REMEMBERED {
+            memory.keys.retain(|_, heard| now.saturating_duration_since(heard.at) < FRESH);
+            if memory.keys.len() >= REMEMBERED {
+                memory.keys.clear();
+            }
+        }
+        // What was asked at `now` may be as old as that by the time it is heard.
+        memory.keys.insert(id.clone(), Heard { what: key.clone(), at: now });
+        Ok(key)
+    }
+
+    async fn ask(&self, id: Option<KeyId>) -> Result<(bool, Option<Arc<ApiKey>>), Refusal> {
+        let at = self.clock.monotonic();
+        let answer = tokio::time::timeout(STORE_PATIENCE, self.lookups.submit(id, 1)).await;
+        let (any, key) = answer.map_err(|_| Refusal::StoreSilent(STORE_PATIENCE))???;
+        let mut memory = self.lock();
+        let was_any = memory.any.as_ref().is_some_and(|any| any.what);
+        memory.any = Some(Heard { what: any || was_any, at });
+        Ok((any || was_any, key))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    // Maps: no panic can leave them half changed.
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn look_up(keys: &dyn Keys, asked: &[Option<KeyId>]) -> Vec<Answer> {
+    let mut ids: Vec<KeyId> = asked.iter().flatten().cloned().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    match keys.find_keys(&ids).await {
+        Ok(found) => {
+            let by_id: HashMap<KeyId, Arc<ApiKey>> =
+                found.keys.into_iter().map(|key| (key.id.clone(), Arc::new(key))).collect();
+            asked.iter().map(|id| Ok((found.any, id.as_ref().and_then(|id| by_id.get(id).cloned())))).collect()
+        }
+        Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+/// Beside the requests, never by them: what a crash forgets is a minute of notes.
+async fn note_uses(keys: Arc<dyn Keys>, memory: Arc<Mutex<Memory>>) {
+    loop {
+        tokio::time::sleep(NOTE_USES_EVERY).await;
+        let used: Vec<KeyId> = lock(&memory).used.drain().collect();
+        if used.is_empty() {
+            continue;
+        }
+        if let Err(error) = keys.record_key_uses(&used).await {
+            tracing::debug!(error = %Chain(&error), "which keys were used was not noted");
+            lock(&memory).used.extend(used);
+        }
+    }
+}

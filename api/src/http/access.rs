@@ -1,0 +1,158 @@
+//! Lets a request through to its endpoint when whoever sent it may do that.
+//!
+//! What is not listed here needs a key with the scope `admin`: an endpoint that was forgotten is closed.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use raincheck_shared::domain::{JobId, Scope};
+
+use super::Front;
+use super::code::Code;
+use super::extract::{TICKET, parameter, read_job_id};
+use super::problem::Problem;
+use crate::engine::Denied;
+
+/// What a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: whoever reaches the port may know.
+    Nothing,
+    /// A scope.
+    Scope(Scope),
+    /// The scope to read, or a ticket for this job.
+    ReadJob(JobId),
+}
+
+impl Need {
+    /// What a request with this method and path needs. The path is decoded, as the routes see it.
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let by_method = Self::Scope(if reads { Scope::JobsRead } else { Scope::JobsWrite });
+        let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        match parts.as_slice() {
+            ["" | "livez" | "readyz" | "openapi.json"] | ["docs", ..] | [".well-known", "jwks.json"] if reads => {
+                Self::Nothing
+            }
+            ["v1", "jobs", id] | ["v1", "jobs", id, "result" | "events" | "logs"] if reads => {
+                read_job_id(id).map_or(by_method, Self::ReadJob)
+            }
+            // It makes something, but nothing that its maker could not read already.
+            ["v1", "jobs", _, "tickets"] => Self::Scope(Scope::JobsRead),
+            ["v1", "jobs" | "kinds" | "batches" | "deliveries", ..] => by_method,
+            _ => Self::Scope(Scope::Admin),
+        }
+    }
+
+    fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Nothing => None,
+            Self::Scope(scope) => Some(scope),
+            Self::ReadJob(_) => Some(Scope::JobsRead),
+        }
+    }
+
+    fn job(self) -> Option<JobId> {
+        match self {
+            Self::ReadJob(job) => Some(job),
+            Self::Nothing | Self::Scope(_) => None,
+        }
+    }
+}
+
+/// Wraps every request. Whoever asks is in the request's extensions from here on.
+pub(crate) async fn access(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let need = Need::of(request.method(), request.match_info().as_str());
+    let Some(scope) = need.scope() else { return next.call(request).await };
+    let Some(front) = request.app_data::<web::Data<Front>>().cloned() else {
+        return Err(Problem::new(Code::InternalError, "nobody is there to ask").into());
+    };
+    let shown = shown(&request);
+    let caller = front.desk.caller(shown.as_deref()).await.map_err(denied)?;
+    if !caller.may(scope, need.job()) {
+        return Err(forbidden(scope, caller.has_ticket()).into());
+    }
+    request.extensions_mut().insert(caller);
+    next.call(request).await
+}
+
+/// The key or ticket of a request. What cannot be one comes as a text that is none: it was shown, and is not good.
+fn shown(request: &ServiceRequest) -> Option<String> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let Some(header) = headers.next() else {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        return if reads { parameter(request.query_string(), TICKET) } else { None };
+    };
+    let bearer = |value: &HeaderValue| {
+        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
+    };
+    let one = headers.next().is_none();
+    Some(bearer(header).filter(|_| one).unwrap_or_default())
+}
+
+fn denied(denied: Denied) -> Problem {
+    let (detail, challenge) = match denied {
+        Denied::NothingShown => ("show a key: Authorization: Bearer rk_…", r#"Bearer realm="raincheck""#),
+        Denied::NotGood => (
+            "this key or ticket is none of ours, or has expired or was revoked",
+            r#"Bearer realm="raincheck", error="invalid_token""#,
+        ),
+        Denied::Undecided(refusal) => return refusal.into(),
+    };
+    let problem = Problem::new(Code::Unauthenticated, detail);
+    problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+fn forbidden(scope: Scope, has_ticket: bool) -> Problem {
+    let detail = if has_ticket {
+        "a ticket is good for reading its own job, and for nothing else".to_owned()
+    } else {
+        format!("the key lacks the scope {scope}")
+    };
+    let challenge = match scope {
+        Scope::JobsWrite => r#"Bearer realm="raincheck", error="insufficient_scope", scope="jobs:write""#,
+        Scope::JobsRead => r#"Bearer realm="raincheck", error="insufficient_scope", scope="jobs:read""#,
+        Scope::Admin => r#"Bearer realm="raincheck", error="insufficient_scope", scope="admin""#,
+    };
+    Problem::new(Code::Forbidden, detail).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_listed_is_closed_to_all_but_admins() {
+        for (method, path) in [
+            (Method::GET, "/metrics"),
+            (Method::POST, "/v1/queues/default/pause"),
+            (Method::GET, "/v1/whatever"),
+            (Method::GET, "//livez"),
+            (Method::GET, "/livez/"),
+            (Method::POST, "/livez"),
+            (Method::OPTIONS, "*"),
+        ] {
+            assert_eq!(Need::of(&method, path), Need::Scope(Scope::Admin), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn only_reads_of_one_job_are_open_to_a_ticket() {
+        let id = "0192f0c1-2345-7abc-8def-0123456789ab";
+        for what in ["", "/result", "/events", "/logs"] {
+            let path = format!("/v1/jobs/{id}{what}");
+            assert_eq!(Need::of(&Method::GET, &path), Need::ReadJob(id.parse().unwrap()));
+            assert_eq!(Need::of(&Method::POST, &path), Need::Scope(Scope::JobsWrite));
+        }
+        for path in [format!("/v1/jobs/{id}/deliveries"), format!("/v1/jobs/{id}/x/result"), "/v1/jobs".to_owned()] {
+            assert_eq!(Need::of(&Method::GET, &path), Need::Scope(Scope::JobsRead), "{path}");
+        }
+    }
+}
