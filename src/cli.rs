@@ -67,6 +67,8 @@ pub(crate) enum Command {
     /// Make, list and revoke the keys that callers show
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make keys that sign webhooks
+    Webhooks(WebhooksArgs),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print completions for a shell
@@ -92,6 +94,7 @@ impl Command {
             Self::Keys(KeysCommand::Create(arguments)) => &arguments.everywhere,
             Self::Keys(KeysCommand::List(everywhere)) => everywhere,
             Self::Keys(KeysCommand::Revoke(arguments)) => &arguments.everywhere,
+            Self::Webhooks(arguments) => &arguments.everywhere,
             Self::Client(_) | Self::Completions { .. } | Self::Man => return None,
         })
     }
@@ -199,6 +202,23 @@ fn key_name(text: &str) -> Result<String, String> {
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse_duration(text).map_err(|error| error.to_string())?;
     if lifetime.is_zero() { Err("longer than nothing".to_owned()) } else { Ok(lifetime) }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebhooksArgs {
+    #[command(subcommand)]
+    pub(crate) key: WebhookKey,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum WebhookKey {
+    /// Print a new secret for `webhooks.secrets`
+    Secret,
+    /// Print a new private key for `webhooks.signing_keys`
+    SigningKey,
 }
 
 impl Cli {

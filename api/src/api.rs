@@ -12,6 +12,7 @@ use raincheck_shared::store::Store;
 
 use crate::engine::{Desk, Links};
 use crate::http::{Front, listen};
+use crate::webhooks::{self, WebhookError};
 
 /// How much longer than its own timeout the server may take to stop.
 const LEFTOVERS: Duration = Duration::from_secs(5);
@@ -34,6 +35,9 @@ pub enum ApiError {
         #[source]
         source: std::io::Error,
     },
+    /// Webhooks cannot be sent as configured.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[source] WebhookError),
     /// The server broke.
     #[error("the HTTP server stopped")]
     Server(#[source] std::io::Error),
@@ -62,14 +66,17 @@ impl Api {
         broker: Broker,
         clock: Arc<dyn Clock>,
         shutdown: Shutdown,
-        links: Links,
+        mut links: Links,
     ) -> Result<Self, ApiError> {
         let addr = settings.http.listen;
         if !addr.ip().is_loopback() && !settings.http.listen_without_keys && !settings.auth.required {
             return Err(ApiError::OpenToAll(addr));
         }
         let http = settings.http.clone();
-        let desk = Desk::start(settings, store, broker, clock, links, &shutdown);
+        let (webhooks, loop_health) =
+            webhooks::start(&settings, &store, &clock, &shutdown).map_err(ApiError::Webhooks)?;
+        links.loops.push(loop_health);
+        let desk = Desk::start(settings, store, broker, clock, links, webhooks, &shutdown);
         let (server, addr) = listen(&http, Front::new(desk)).map_err(|source| ApiError::Listen { addr, source })?;
         Ok(Self { server, addr, drain: http.drain_timeout, shutdown })
     }

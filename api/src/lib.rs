@@ -3,6 +3,7 @@
 //! - [`engine`]: what the endpoints call; knows store and broker, not HTTP
 //! - `http`: routes, wire shapes, problems; knows the engine only
 //! - [`upkeep`]: the relay and the repair loops
+//! - `webhooks`: sends what clients want to be told; the only part that calls others
 //! - [`Api`]: engine and `http` together, on a socket
 
 mod api;
@@ -10,8 +11,10 @@ pub mod engine;
 mod http;
 mod openapi;
 pub mod upkeep;
+mod webhooks;
 
 pub use api::{Api, ApiError};
 #[cfg(feature = "laws")]
 pub use http::laws;
 pub use openapi::openapi;
+pub use webhooks::{TlsError, UnusableKey, WebhookError};

@@ -9,6 +9,7 @@ mod health;
 mod keys;
 mod migrate;
 mod up;
+mod webhooks;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,10 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
             let settings = settings(cli)?;
             log_if_asked(cli, &settings, terminal)?;
             block_on(demo::run(arguments, settings, terminal))
+        }
+        Some(Command::Webhooks(arguments)) => {
+            webhooks::run(arguments.key, terminal);
+            Ok(())
         }
         Some(Command::Health(arguments)) => {
             let settings = settings(cli)?;

@@ -43,7 +43,7 @@ async fn each_wrong_field_is_named_by_its_pointer() {
         (json!({"retention": {"reslut": "1d"}}), "/retention/reslut"),
         (json!({"max_attempts": 0}), "/max_attempts"),
         (json!({"max_attempts": 100_000}), "/max_attempts"),
-        (json!({"webhook": {"url": "https://example.com"}}), "/webhook"),
+        (json!({"webhook": "https://example.com"}), "/webhook"),
         (json!({"metadata": {"a": 1}}), "/metadata/a"),
         (json!({"metadata": {"a": "x\u{0}"}}), "/metadata/a"),
         (json!({"metadata": {"": "x"}}), "/metadata/"),

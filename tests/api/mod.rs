@@ -27,6 +27,8 @@ mod read;
 mod result;
 mod retry;
 mod submit;
+mod webhook_wishes;
+mod webhooks;
 
 use reqwest::Method;
 use serde_json::Value;

@@ -36,6 +36,7 @@ fn help_names_every_command_and_the_exit_codes() {
         "kinds",
         "top",
         "completions",
+        "webhooks",
         "Exit codes",
         "--set",
         "--config",
@@ -77,4 +78,22 @@ fn a_demo_of_an_instance_that_is_not_there_says_so() {
     let said = Desk::new().run(&["demo", "--url", "http://127.0.0.1:1"]);
     said.assert_code(1);
     said.assert_err_has("http://127.0.0.1:1 does not answer");
+}
+
+#[test]
+fn a_new_key_is_printed_is_another_each_time_and_can_be_configured() {
+    let desk = Desk::new();
+    for (key, setting, prefix) in
+        [("secret", "webhooks.secrets.default", "whsec_"), ("signing-key", "webhooks.signing_keys", "whsk_")]
+    {
+        let keys = [desk.run(&["webhooks", key]), desk.run(&["webhooks", key])];
+        for said in &keys {
+            said.assert_code(0);
+        }
+        let keys = keys.map(|said| said.out.trim().to_owned());
+        assert!(keys[0].starts_with(prefix) && keys[0] != keys[1], "{keys:?}");
+        let said = desk.run(&["config", "--set", &format!("{setting}={},{}", keys[0], keys[1])]);
+        said.assert_code(0);
+        assert!(!said.out.contains(keys[0].trim_start_matches(prefix)), "{}", said.out);
+    }
 }

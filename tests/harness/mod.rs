@@ -5,4 +5,4 @@ pub(crate) mod room;
 pub(crate) mod served;
 pub(crate) mod store;
 
-pub(crate) use raincheck_proof::stage::{client, cluster, contract, events, process, services, temp, wait};
+pub(crate) use raincheck_proof::stage::{client, cluster, contract, events, process, receiver, services, temp, wait};

@@ -87,10 +87,11 @@ impl StoreFixture {
 
     /// Lets everything that is stored be older by so much, as if the time had passed.
     pub(crate) async fn age(&self, by: Duration) {
-        const TIMES: [(&str, &[&str]); 5] = [
+        const TIMES: [(&str, &[&str]); 6] = [
             ("erasures", &["look_at"]),
             ("timers", &["due_at"]),
             ("dispatches", &["created_at", "publish_after", "published_at"]),
+            ("deliveries", &["created_at", "next_at"]),
             ("workers", &["started_at", "heartbeat_at"]),
             (
                 "jobs",

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raincheck_shared::config::{Kind, Settings};
-use raincheck_shared::domain::{Idempotency, Job, JobId, KindName, NewJob, Payload, QueueName, Status, Timestamp};
+use raincheck_shared::domain::{
+    CallbackUrl, Event, Idempotency, Job, JobId, JobWebhook, KindName, NewJob, Payload, QueueName, Status, TenantName,
+    Timestamp, Webhook,
+};
 use raincheck_shared::lifecycle::IdSource;
 
 use super::fingerprint::fingerprint;
-use super::{Field, JobOptions, Submission};
+use super::{Field, JobOptions, Submission, WebhookOptions};
 
 /// Deeper JSON is refused, so that no handler has to fear for its stack.
 const MAX_DEPTH: usize = 100;
@@ -50,6 +53,8 @@ pub(crate) enum FaultKind {
     DeadlinePast,
     /// The client's id is not one that can be given now. The same holds: it may have been good when it was first sent.
     IdRefused,
+    /// It cannot be told to this webhook, here and now.
+    Webhook,
 }
 
 /// A submission that was looked at.
@@ -158,6 +163,8 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     }
     check_metadata(options, settings, faults);
     check_tags(options, settings, faults);
+    let webhook =
+        options.webhook.as_ref().and_then(|webhook| read_webhook(webhook, &submission.tenant, settings, faults));
     let metadata = (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string());
 
     NewJob {
@@ -181,6 +188,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         traceparent: submission.traceparent.clone(),
         retry_of: submission.retry_of,
         batch: None,
+        webhook,
         dispatch_width: kind.dispatch_width(),
     }
 }
@@ -301,6 +309,40 @@ fn check_tags(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
     }
 }
 
+/// The webhook, if it can be one at all. What its URL leads to is looked at elsewhere.
+fn read_webhook(
+    options: &WebhookOptions,
+    tenant: &TenantName,
+    settings: &Settings,
+    faults: &mut Faults,
+) -> Option<Webhook> {
+    let mut events = Vec::new();
+    for (n, name) in options.events.iter().enumerate() {
+        match name.parse::<Event>() {
+            Ok(event) if events.contains(&event) => faults.add(Field::WebhookEvent(n), "is given twice"),
+            Ok(event) => events.push(event),
+            Err(_) => {
+                let known = Event::ALL.map(Event::as_str).join(", ");
+                faults.add(Field::WebhookEvent(n), format!("must be one of {known}"));
+            }
+        }
+    }
+    if events.is_empty() {
+        events = Event::ENDS.to_vec();
+    }
+    let mut fault = |detail| faults.0.push(Fault { field: Field::WebhookUrl, kind: FaultKind::Webhook, detail });
+    if settings.webhooks.secrets_of(tenant).is_empty() {
+        fault("cannot be told anything: this server has no secret to sign with (webhooks.secrets)".to_owned());
+    }
+    match options.url.parse::<CallbackUrl>() {
+        Ok(url) => Some(Webhook { url, events }),
+        Err(error) => {
+            fault(error.to_string());
+            None
+        }
+    }
+}
+
 /// The job as the store has just kept it, without reading it back.
 pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
     Job {
@@ -335,6 +377,7 @@ pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
         traceparent: new.traceparent.clone(),
         retry_of: new.retry_of,
         batch: new.batch,
+        webhook: new.webhook.clone().map(|wish| JobWebhook { wish, summary: None }),
     }
 }
 

@@ -102,8 +102,12 @@ impl Desk {
     }
 
     fn examine_item(&self, item: &Submission, ahead: &mut HashMap<QueueName, u64>) -> Result<Item, SubmitError> {
-        let Examined { job, faults } =
+        let Examined { job, mut faults } =
             examine(item, &self.settings, self.clock.now()).map_err(SubmitError::Rejected)?;
+        if let Some(webhook) = &job.webhook {
+            // What names mean is looked at when something is sent: a thousand look-ups would hold up the batch.
+            faults.extend(self.webhooks.fault_as_written(&webhook.url));
+        }
         if !faults.is_empty() {
             return Err(SubmitError::Rejected(Rejection::Faults(faults)));
         }

@@ -26,6 +26,7 @@ use super::tickets::Tickets;
 use super::waits::Waits;
 use super::{Fault, FaultKind, Field, Level, Readiness, Refusal, Rejection, Submission};
 use crate::upkeep::Depths;
+use crate::webhooks::{PublicKey, Webhooks};
 
 /// What connects the endpoints with the repair loops of the same process.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ pub(crate) struct Desk {
     pub(super) tickets: Tickets,
     pub(super) health: Health,
     pub(super) board: QueueBoard,
+    pub(super) webhooks: Webhooks,
     pub(super) shutdown: Shutdown,
     /// The shortest retention of any kind.
     pub(super) soonest_forgotten: Duration,
@@ -112,6 +114,7 @@ impl Desk {
         broker: Broker,
         clock: Arc<dyn Clock>,
         links: Links,
+        webhooks: Webhooks,
         shutdown: &Shutdown,
     ) -> Self {
         let admission = Admission::new(links.depths);
@@ -139,6 +142,7 @@ impl Desk {
             admission,
             board: QueueBoard::default(),
             submit_quotas: SubmitQuotas::default(),
+            webhooks,
             shutdown: shutdown.clone(),
             soonest_forgotten: settings.kinds.values().map(|kind| kind.retention).min().unwrap_or_default(),
             settings,
@@ -172,9 +176,32 @@ impl Desk {
         self.health.probe().await
     }
 
+    /// The keys that webhooks' signatures can be checked with.
+    pub(crate) fn public_keys(&self) -> &[PublicKey] {
+        &self.webhooks.public_keys
+    }
+
+    /// Looks at a submission, and at where its webhook would go.
+    async fn examine(&self, submission: &Submission) -> Result<Examined, Rejection> {
+        let mut examined = examine(submission, &self.settings, self.clock.now())?;
+        if let Some(webhook) = &examined.job.webhook {
+            examined.faults.extend(self.webhooks.fault(&webhook.url).await);
+        }
+        Ok(examined)
+    }
+
     /// What would be kept of a submission, or what is wrong with it; keeps nothing.
-    pub(crate) fn check(&self, submission: &Submission) -> Result<NewJob, Rejection> {
-        let Examined { job, faults } = examine(submission, &self.settings, self.clock.now())?;
+    pub(crate) async fn check(&self, submission: &Submission) -> Result<NewJob, Rejection> {
+        let Examined { job, faults } = self.examine(submission).await?;
+        if faults.is_empty() { Ok(job) } else { Err(Rejection::Faults(faults)) }
+    }
+
+    /// The same for one of many: a webhook's name is not resolved, which is done again before anything is sent.
+    pub(crate) fn check_as_written(&self, submission: &Submission) -> Result<NewJob, Rejection> {
+        let Examined { job, mut faults } = examine(submission, &self.settings, self.clock.now())?;
+        if let Some(webhook) = &job.webhook {
+            faults.extend(self.webhooks.fault_as_written(&webhook.url));
+        }
         if faults.is_empty() { Ok(job) } else { Err(Rejection::Faults(faults)) }
     }
 
@@ -183,10 +210,10 @@ impl Desk {
         if self.shutdown.has_begun() {
             return Err(Refusal::ShuttingDown.into());
         }
-        let Examined { job: mut new, faults } =
-            examine(submission, &self.settings, self.clock.now()).map_err(SubmitError::Rejected)?;
+        let Examined { job: mut new, faults } = self.examine(submission).await.map_err(SubmitError::Rejected)?;
         if !faults.is_empty() {
-            // A repeated request is answered as the first was, even once its deadline has passed.
+            // A repeated request is answered as the first was, even once its deadline has passed or its webhook's name
+            // is gone.
             let only_late = faults.iter().all(|fault| fault.kind != FaultKind::Invalid);
             let repeated = match &submission.key {
                 Some(key) if only_late => self.holder(&submission.tenant, key).await?.is_some(),

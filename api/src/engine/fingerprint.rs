@@ -3,7 +3,7 @@
 use raincheck_shared::domain::{Fingerprint, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{JobOptions, Submission};
+use super::{JobOptions, Submission, WebhookOptions};
 
 /// SHA-256 over kind, media type, input and the options as they were given. A relative `delay` counts as written, so that
 /// the same request sent twice is the same although its instants differ.
@@ -22,6 +22,7 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
         max_attempts,
         metadata,
         tags,
+        webhook,
         validate_only: _,
     } = &submission.options;
 
@@ -57,6 +58,12 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
     }
     for tag in tags {
         sum.part("tag", tag.as_bytes());
+    }
+    if let Some(WebhookOptions { url, events }) = webhook {
+        sum.part("webhook", url.as_bytes());
+        for event in events {
+            sum.part("event", event.as_bytes());
+        }
     }
     Fingerprint(sum.0.finalize().into())
 }
@@ -104,6 +111,7 @@ mod tests {
             fingerprint(&Submission { input: Payload::json("2"), ..submission() }),
             with(JobOptions { delay: Some(Duration::from_secs(1)), ..JobOptions::default() }),
             with(JobOptions { run_timeout: Some(Duration::from_secs(1)), ..JobOptions::default() }),
+            with(JobOptions { webhook: Some(WebhookOptions::default()), ..JobOptions::default() }),
             with(JobOptions { tags: vec!["ab".to_owned(), "c".to_owned()], ..JobOptions::default() }),
             with(JobOptions { tags: vec!["a".to_owned(), "bc".to_owned()], ..JobOptions::default() }),
         ];

@@ -16,12 +16,14 @@
 //! - `store_calls`: all other calls to the store
 //! - `caller`, `keyring`, `tickets`: who asks, and what it may do
 //! - `health`: whether requests should come here
+//! - `deliveries`: what became of webhooks
 //! - `desk`: these put together, one method for each thing a client can ask
 
 mod acceptance;
 mod admission;
 mod batches;
 mod caller;
+mod deliveries;
 mod desk;
 mod door;
 mod erasure;
@@ -57,6 +59,6 @@ pub(crate) use queues::QueueState;
 pub(crate) use quotas::Level;
 pub(crate) use refusal::Refusal;
 pub(crate) use retry::Retry;
-pub(crate) use submission::{Field, JobOptions, Submission};
+pub(crate) use submission::{Field, JobOptions, Submission, WebhookOptions};
 // What HTTP needs of the store's words, so that it need not know the store.
 pub(crate) use raincheck_shared::store::{Cursor, JobFilter, LoggedLine, StoredResult};

@@ -292,6 +292,7 @@ pub(crate) fn job_for_tests(id: JobId) -> Job {
         idempotency_key: None,
         traceparent: None,
         retry_of: None,
+        webhook: None,
         batch: None,
         tenant: raincheck_shared::domain::TenantName::default(),
     }

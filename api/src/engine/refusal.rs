@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{BatchId, JobId, QueueName};
+use raincheck_shared::domain::{BatchId, DeliveryId, JobId, QueueName};
 use raincheck_shared::lifecycle::Overloaded;
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
@@ -89,6 +89,9 @@ pub(crate) enum Refusal {
     /// There is no such job, as far as anybody can tell.
     #[error("there is no job {0}")]
     UnknownJob(JobId),
+    /// There is no such delivery, or its job is past its retention.
+    #[error("there is no delivery {0}")]
+    UnknownDelivery(DeliveryId),
     /// There was such a job, or can have been, and it has outlived its retention.
     #[error("job {0} is past its retention")]
     ExpiredJob(JobId),

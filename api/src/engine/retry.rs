@@ -8,7 +8,7 @@ use std::sync::Arc;
 use raincheck_shared::domain::{IdempotencyKey, Job, JobId, Status, TenantName};
 
 use super::desk::Desk;
-use super::{JobOptions, Refusal, Submission};
+use super::{JobOptions, Refusal, Submission, WebhookOptions};
 
 /// What a request to try a job once more comes to.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ impl Desk {
             result_retention: given.result_retention.or(Some(old.retention)),
             max_attempts: given.max_attempts.or(Some(old.max_attempts)),
             metadata: if given.metadata.is_empty() { metadata(&old) } else { given.metadata },
+            webhook: given.webhook.or_else(|| webhook(&old)),
             tags: if given.tags.is_empty() { old.tags.clone() } else { given.tags },
             ..given
         };
@@ -72,6 +73,12 @@ impl Desk {
         self.job(tenant, id).await?;
         Err(Refusal::InputGone(id))
     }
+}
+
+fn webhook(job: &Job) -> Option<WebhookOptions> {
+    let wish = &job.webhook.as_ref()?.wish;
+    let events = wish.events.iter().map(ToString::to_string).collect();
+    Some(WebhookOptions { url: wish.url.to_string(), events })
 }
 
 fn metadata(job: &Job) -> std::collections::BTreeMap<String, String> {

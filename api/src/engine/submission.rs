@@ -43,8 +43,17 @@ pub(crate) struct JobOptions {
     pub(crate) max_attempts: Option<i32>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) tags: Vec<String>,
+    pub(crate) webhook: Option<WebhookOptions>,
     /// Only say whether it would be accepted.
     pub(crate) validate_only: bool,
+}
+
+/// Where events are to be told, and which.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct WebhookOptions {
+    pub(crate) url: String,
+    /// Empty: every end.
+    pub(crate) events: Vec<String>,
 }
 
 /// A part of a submission that can be at fault. Where it stood in the request is the wire's to say.
@@ -67,4 +76,7 @@ pub(crate) enum Field {
     Tags,
     /// One tag, from 0.
     Tag(usize),
+    WebhookUrl,
+    /// One event, from 0.
+    WebhookEvent(usize),
 }

@@ -21,9 +21,14 @@ use crate::engine::{Forecast, Level};
 /// What answers depend on besides their URL.
 const VARY: &str = "Authorization, Prefer, Accept";
 
-/// The entity tag of a job: its version.
-pub(crate) fn etag(job: &Job) -> String {
-    format!("\"{}\"", job.version)
+/// The entity tag of a job, without its quotes: its version. `webhook` can change while the version does not, and then a
+/// count of these changes stands behind it: one tag never means two bodies.
+pub(crate) fn tag(job: &Job) -> String {
+    let summary = job.webhook.as_ref().and_then(|webhook| webhook.summary);
+    match summary.map_or(0, |summary| summary.changes) {
+        0 => job.version.to_string(),
+        changes => format!("{}.{changes}", job.version),
+    }
 }
 
 /// An HTTP date.
@@ -89,7 +94,7 @@ impl<'a> JobAnswer<'a> {
         let (now, random) = (front.now(), IdSource.fraction());
         let forecast = front.desk.outlook().of(job, now);
         let mut builder = HttpResponse::build(status);
-        builder.insert_header((header::ETAG, etag(job))).insert_header((header::VARY, VARY));
+        builder.insert_header((header::ETAG, format!("\"{}\"", tag(job)))).insert_header((header::VARY, VARY));
         if let Some(wait) = poll_after(job, &forecast, now, random) {
             builder.insert_header((header::RETRY_AFTER, retry_after(wait)));
         }

@@ -48,6 +48,7 @@ codes! {
     JobNotFound = NOT_FOUND, "job-not-found", "There is no such job", retryable: false;
     BatchNotFound = NOT_FOUND, "batch-not-found", "There is no such batch", retryable: false;
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;
+    DeliveryNotFound = NOT_FOUND, "delivery-not-found", "There is no such delivery", retryable: false;
     QueueNotFound = NOT_FOUND, "queue-not-found", "There is no such queue", retryable: false;
     RouteNotFound = NOT_FOUND, "route-not-found", "There is nothing at this path", retryable: false;
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method", retryable: false;
@@ -73,6 +74,7 @@ codes! {
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY, "idempotency-key-reused",
         "The idempotency key belongs to another request", retryable: false;
     JobIdInvalid = UNPROCESSABLE_ENTITY, "job-id-invalid", "The id cannot be a new job's", retryable: false;
+    WebhookUrlRejected = UNPROCESSABLE_ENTITY, "webhook-url-rejected", "The webhook is not taken", retryable: false;
     DeadlineInPast = UNPROCESSABLE_ENTITY, "deadline-in-past", "The deadline has passed", retryable: false;
     QuotaExceeded = TOO_MANY_REQUESTS, "quota-exceeded", "The tenant may not have more at the moment", retryable: true;
     QueueFull = SERVICE_UNAVAILABLE, "queue-full", "There is no room for more at the moment", retryable: true;

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::Status;
 
-use super::answer::JobAnswer;
+use super::answer::{JobAnswer, tag};
 use super::code::Code;
 use super::extract::{self, IfNoneMatch, Prefer, Query};
 use super::openapi::{Answer, Operation};
@@ -35,7 +35,7 @@ pub(crate) async fn get_job(
         let answer = answer(StatusCode::SEE_OTHER).header("Location", front.links.result(id));
         return Ok(answer.header("Preference-Applied", "redirect").bare());
     }
-    if known.matches(&job.version.to_string()) {
+    if known.matches(&tag(&job)) {
         return Ok(answer(StatusCode::NOT_MODIFIED).applied(applied).bare());
     }
     answer(StatusCode::OK).applied(applied).with_job()

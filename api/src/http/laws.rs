@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use super::extract::{IfNoneMatch, Prefer, Query, Range, RangeOutcome, encode};
-use super::extract::{is_media_type, is_traceparent, read_job_id};
+use super::extract::{is_media_type, is_traceparent, read_job_id, version_of};
 use super::problem::{Finding, Problem};
 use super::wire::{ReadSubmission, read_cursor, read_options, read_submission, write_cursor};
 use crate::engine::JobOptions;
@@ -45,7 +45,7 @@ pub fn if_none_match(bytes: &[u8]) {
     };
     let tags = read(&header(bytes));
     assert!(tags.tags.iter().all(|tag| tags.matches(tag)));
-    assert!(tags.version().is_none_or(|version| tags.tags.iter().any(|tag| tag.parse() == Ok(version))));
+    assert!(tags.version().is_none_or(|version| tags.tags.iter().any(|tag| version_of(tag) == Some(version))));
     let mut printed: Vec<String> = tags.tags.iter().map(|tag| format!("\"{tag}\"")).collect();
     printed.extend(tags.any.then(|| "*".to_owned()));
     assert_eq!(read(&printed.join(", ")), tags);
@@ -169,6 +169,8 @@ fn print_body(options: &JobOptions) -> Map<String, Value> {
     printed.insert("timeouts".to_owned(), timeouts);
     let retention = json!({"input": duration(options.input_retention), "result": duration(options.result_retention)});
     printed.insert("retention".to_owned(), retention);
+    let webhook = options.webhook.as_ref().map(|webhook| json!({"url": webhook.url, "events": webhook.events}));
+    printed.insert("webhook".to_owned(), json!(webhook));
     printed
 }
 
@@ -186,6 +188,10 @@ fn print_query(options: &JobOptions) -> String {
     let known = printed.iter().filter(|(_, value)| !value.is_null());
     let mut pairs: Vec<String> = known.map(|(name, value)| format!("{name}={}", encode(&text(value)))).collect();
     pairs.extend(options.tags.iter().map(|tag| format!("tag={}", encode(tag))));
+    if let Some(webhook) = &options.webhook {
+        pairs.push(format!("webhook_url={}", encode(&webhook.url)));
+        pairs.extend(webhook.events.iter().map(|event| format!("webhook_events={}", encode(event))));
+    }
     pairs.join("&")
 }
 

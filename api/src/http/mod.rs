@@ -32,9 +32,11 @@ mod get_openapi;
 mod get_result;
 mod index;
 mod issue_ticket;
+mod jwks;
 mod kinds;
 #[cfg(feature = "laws")]
 pub mod laws;
+mod list_deliveries;
 mod list_jobs;
 mod livez;
 mod metrics;
@@ -44,6 +46,7 @@ mod problem;
 mod put_job;
 mod queues;
 mod readyz;
+mod redeliver;
 mod refusals;
 mod retry_job;
 mod routes;
@@ -58,3 +61,5 @@ pub(crate) use crate::engine::Caller;
 pub(crate) use front::Front;
 pub(crate) use openapi::document;
 pub(crate) use server::listen;
+// The Job as webhooks tell it is the Job as it is read.
+pub(crate) use wire::{JobView, LinkBase};

@@ -35,6 +35,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownBatch(_) => Self::new(Code::BatchNotFound, told),
             Refusal::ExpiredBatch(_) => Self::new(Code::BatchExpired, told),
             Refusal::UnknownQueue(_) => Self::new(Code::QueueNotFound, told),
+            Refusal::UnknownDelivery(_) => Self::new(Code::DeliveryNotFound, told),
             Refusal::UnknownJob(id) => Self::new(Code::JobNotFound, told).about(id),
             Refusal::ExpiredJob(id) => Self::new(Code::JobExpired, told).about(id),
         }
@@ -68,6 +69,9 @@ impl Carrier {
             Field::MetadataPair(name) => format!("/metadata/{}", super::wire::pointer_token(name)),
             Field::Tags => "/tags".to_owned(),
             Field::Tag(n) => format!("/tags/{n}"),
+            Field::WebhookUrl => if json { "/webhook/url" } else { "/webhook_url" }.to_owned(),
+            Field::WebhookEvent(n) if json => format!("/webhook/events/{n}"),
+            Field::WebhookEvent(n) => format!("/webhook_events/{n}"),
         }
     }
 
@@ -86,6 +90,8 @@ impl Carrier {
                     Code::DeadlineInPast
                 } else if all_are(FaultKind::IdRefused) {
                     Code::JobIdInvalid
+                } else if all_are(FaultKind::Webhook) {
+                    Code::WebhookUrlRejected
                 } else {
                     Code::InputInvalid
                 };

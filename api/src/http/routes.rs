@@ -8,8 +8,8 @@ use super::code::Code;
 use super::problem::Problem;
 use super::{
     batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_job_logs, get_openapi, get_result, index,
-    issue_ticket, kinds, list_jobs, livez, metrics, put_job, queues, readyz, retry_job, submit_batch, submit_job,
-    submit_raw,
+    issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz, redeliver,
+    retry_job, submit_batch, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -48,6 +48,9 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/queues/{queue}/resume", "POST").route(web::post().to(queues::resume_queue)))
         .service(at("/metrics", "GET, HEAD").route(read().to(metrics::get_metrics)))
         .service(at("/v1/jobs/{id}/tickets", "POST").route(web::post().to(issue_ticket::issue_ticket)))
+        .service(at("/v1/jobs/{id}/deliveries", "GET, HEAD").route(read().to(list_deliveries::list_deliveries)))
+        .service(at("/v1/deliveries/{id}/redeliver", "POST").route(web::post().to(redeliver::redeliver)))
+        .service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(jwks::jwks)))
         .service(at("/livez", "GET, HEAD").route(read().to(livez::livez)))
         .service(at("/readyz", "GET, HEAD").route(read().to(readyz::readyz)))
         .service(at("/openapi.json", "GET, HEAD").route(read().to(get_openapi::get_openapi)))

@@ -101,7 +101,7 @@ fn submission(
     if findings.is_empty() {
         return Ok(submission);
     }
-    Err(match front.desk.check(&submission) {
+    Err(match front.desk.check_as_written(&submission) {
         Ok(_) => Problem::of_findings(Code::InputInvalid, findings),
         Err(rejection) => Carrier::JsonBody.problem(findings, rejection),
     })

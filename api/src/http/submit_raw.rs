@@ -42,6 +42,7 @@ pub(crate) fn operation(id: &'static str) -> Operation {
         .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "traceparent"])
         .takes(&["queue", "priority", "run_at", "delay", "start_timeout", "run_timeout", "deadline"])
         .takes(&["input_retention", "result_retention", "max_attempts", "tags", "validate_only"])
+        .takes(&["webhook_url", "webhook_events"])
         .body(json!({ "required": false, "content": { "*/*": { "schema": {} } } }));
     answers(operation)
 }

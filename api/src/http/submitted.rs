@@ -26,13 +26,13 @@ pub(crate) async fn submit(
 ) -> Result<HttpResponse, Problem> {
     if !findings.is_empty() {
         // All that is wrong is told at once, so look at the rest as well.
-        return Err(match front.desk.check(&submission) {
+        return Err(match front.desk.check(&submission).await {
             Ok(_) => Problem::of_findings(Code::InputInvalid, findings),
             Err(rejection) => carrier.problem(findings, rejection),
         });
     }
     if submission.options.validate_only {
-        let plan = front.desk.check(&submission).map_err(|rejection| carrier.problem(findings, rejection))?;
+        let plan = front.desk.check(&submission).await.map_err(|rejection| carrier.problem(findings, rejection))?;
         return json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &PlanView::new(&plan));
     }
     let granted = front.granted(wait);
@@ -85,4 +85,5 @@ pub(crate) fn answers(operation: Operation) -> Operation {
         .reads()
         .fails(&[Code::QuotaExceeded, Code::KindNotFound, Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused])
         .fails(&[Code::IdempotencyInFlight, Code::DeadlineInPast, Code::PayloadTooLarge, Code::UnsupportedMediaType])
+        .fails(&[Code::WebhookUrlRejected])
 }

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod disk;
 pub mod events;
 pub mod process;
+pub mod receiver;
 pub mod services;
 pub mod temp;
 pub mod wait;

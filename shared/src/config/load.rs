@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::section::{Read, Section};
-use super::{Settings, access, kinds, layers, sections};
+use super::{Settings, access, kinds, layers, sections, webhooks};
 
 /// What the command line adds on top of all other layers.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +85,7 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     let broker = root.section("broker", sections::broker);
     let worker = root.section("worker", |section| sections::worker(section, environment));
     let jobs = root.section("jobs", sections::jobs);
+    let webhooks = root.section("webhooks", webhooks::webhooks);
     let upkeep = root.section("upkeep", sections::upkeep);
     let log = root.section("log", sections::log);
     let kinds = root.section("kinds", |section| Ok(kinds::kinds(section, jobs.as_ref().ok())));
@@ -99,6 +100,7 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
         broker: broker?,
         worker: worker?,
         jobs: jobs?,
+        webhooks: webhooks?,
         upkeep: upkeep?,
         log: log?,
         kinds: kinds?,

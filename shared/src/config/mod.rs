@@ -21,6 +21,7 @@ mod section;
 mod sections;
 pub(crate) mod url;
 mod value;
+mod webhooks;
 
 mod show;
 
@@ -40,3 +41,4 @@ pub use settings::{
 };
 pub use show::show;
 pub use size::{InvalidSize, format_size, parse_size};
+pub use webhooks::WebhookSettings;

@@ -202,12 +202,14 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
     let timers = s.required("timers", period());
     let workers = s.required("workers", period());
     let lost_dispatches = s.required("lost_dispatches", period());
+    let deliveries = s.required("deliveries", period());
     let retention = s.required("retention", period());
     Ok(UpkeepSettings {
         relay: relay?,
         timers: timers?,
         workers: workers?,
         lost_dispatches: lost_dispatches?,
+        deliveries: deliveries?,
         retention: retention?,
     })
 }

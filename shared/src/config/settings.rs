@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::kind::Kind;
 use super::secret::Secret;
+use super::webhooks::WebhookSettings;
 use crate::domain::{KindName, QueueName, TenantName};
 
 /// All of it. Total: nothing that uses it has to check it again.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// `[jobs]`: limits and defaults for all kinds
     pub jobs: JobSettings,
+    /// `[webhooks]`
+    pub webhooks: WebhookSettings,
     /// `[upkeep]`
     pub upkeep: UpkeepSettings,
     /// `[log]`
@@ -211,6 +214,8 @@ pub struct UpkeepSettings {
     pub workers: Duration,
     /// `lost_dispatches`: how long a published dispatch may wait while the broker shows nothing for it
     pub lost_dispatches: Duration,
+    /// `deliveries`: webhooks that are due
+    pub deliveries: Duration,
     /// `retention`
     pub retention: Duration,
 }

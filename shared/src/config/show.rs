@@ -10,7 +10,9 @@ use super::{BrokerSettings, LogFormat, Quotas, Secret, Settings, StoreSettings, 
 pub fn show(settings: &Settings) -> String {
     let mut page = Page::default();
     page.comment("The effective configuration: defaults, file, environment and flags together.");
-    page.comment("Passwords, headers and the environment of commands are hidden as ***.");
+    page.comment(
+        "Passwords, headers and the environment of commands are hidden as ***, keys of webhooks are left out.",
+    );
     sections(&mut page, settings);
     for kind in settings.kinds.values() {
         show_kind(&mut page, kind);
@@ -148,12 +150,29 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.plain("batch", jobs.batch);
     page.plain("page", jobs.page);
 
+    let webhooks = &settings.webhooks;
+    page.section("webhooks");
+    for (tenant, count) in webhooks.secret_counts() {
+        page.comment(&format!("secrets of {}: {count}, hidden", quoted(tenant)));
+    }
+    if !webhooks.signing_keys.is_empty() {
+        page.comment(&format!("signing_keys: {}, hidden", webhooks.signing_keys.len()));
+    }
+    page.list("allow", &webhooks.allow, |receiver| quoted(&receiver.to_string()));
+    page.plain("allow_http", webhooks.allow_http);
+    page.text("ca_file", &webhooks.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default());
+    page.duration("timeout", webhooks.timeout);
+    page.list("retries", &webhooks.retries, |pause| quoted(&format_duration(*pause)));
+    page.plain("concurrency", webhooks.concurrency);
+    page.plain("per_receiver", webhooks.per_receiver);
+
     let upkeep = &settings.upkeep;
     page.section("upkeep");
     page.duration("relay", upkeep.relay);
     page.duration("timers", upkeep.timers);
     page.duration("workers", upkeep.workers);
     page.duration("lost_dispatches", upkeep.lost_dispatches);
+    page.duration("deliveries", upkeep.deliveries);
     page.duration("retention", upkeep.retention);
 
     page.section("log");

@@ -9,6 +9,7 @@ use super::failure::{FailedAttempt, Failure};
 use super::ids::{BatchId, JobId, Timestamp, Version, WorkerId};
 use super::names::{KindName, QueueName, TenantName};
 use super::status::Status;
+use super::webhook::JobWebhook;
 
 /// How far a handler says it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,4 +109,6 @@ pub struct Job {
     pub retry_of: Option<JobId>,
     /// The batch that it belongs to.
     pub batch: Option<BatchId>,
+    /// Whom its events are told, and what became of that.
+    pub webhook: Option<JobWebhook>,
 }

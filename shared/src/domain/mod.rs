@@ -1,7 +1,10 @@
 //! What a job is. Pure: nothing here reads a clock, opens a socket or knows a database.
 
+mod allowed_receiver;
 mod api_key;
 mod batch;
+mod callback_url;
+mod delivery;
 mod dispatch;
 mod failure;
 mod idempotency_key;
@@ -14,10 +17,17 @@ mod payload;
 mod retry_policy;
 mod status;
 mod transition;
+mod webhook;
+mod webhook_keys;
 mod worker_report;
 
+pub use allowed_receiver::{AllowedReceiver, InvalidAllowedReceiver};
 pub use api_key::{ApiKey, InvalidKeyId, InvalidKeyText, KeyHash, KeyId, KeyText, Scope, UnknownScope};
 pub use batch::{Batch, BatchCounts, NewBatch};
+pub use callback_url::{CallbackHost, CallbackUrl, InvalidCallbackUrl, address_problem};
+pub use delivery::{
+    Delivery, DeliveryAttempt, DeliveryId, DeliveryState, DeliverySummary, InvalidDeliveryId, next_try,
+};
 pub use dispatch::{Band, Dispatch, DispatchId};
 pub use failure::{FailedAttempt, Failure, FailureCode};
 pub use idempotency_key::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey};
@@ -30,4 +40,6 @@ pub use payload::Payload;
 pub use retry_policy::RetryPolicy;
 pub use status::{Status, UnknownStatus};
 pub use transition::{Command, Refused, State, apply};
+pub use webhook::{Event, JobWebhook, UnknownEvent, Webhook};
+pub use webhook_keys::{InvalidWebhookKey, SigningKey, WebhookSecret};
 pub use worker_report::{EndsByOutcome, QueueReport, WorkerReport};

@@ -7,6 +7,7 @@ use super::idempotency_key::{Fingerprint, IdempotencyKey};
 use super::ids::{BatchId, JobId, Timestamp};
 use super::names::{KindName, QueueName, TenantName};
 use super::payload::Payload;
+use super::webhook::Webhook;
 
 /// A key and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct NewJob {
     pub retry_of: Option<JobId>,
     /// The batch that it belongs to.
     pub batch: Option<BatchId>,
+    /// Whom its events are told.
+    pub webhook: Option<Webhook>,
     /// How many ids of this kind may share a dispatch (see [`super::Dispatch`]); at least 1.
     pub dispatch_width: usize,
 }

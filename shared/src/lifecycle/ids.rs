@@ -1,5 +1,6 @@
 //! The one place that makes ids and draws at random.
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::{BatchId, JobId, LeaseId, WorkerId};
@@ -33,6 +34,13 @@ impl IdSource {
     /// The id of one HTTP request or one process.
     pub fn random(self) -> Uuid {
         Uuid::new_v4()
+    }
+
+    /// A key that nobody can guess.
+    pub fn secret(self) -> [u8; 32] {
+        // Each has 122 random bits: three are more than the digest holds.
+        let random = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes);
+        Sha256::digest(random.as_flattened()).into()
     }
 
     /// A number in `0.0..1.0`, for jitter.

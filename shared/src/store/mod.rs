@@ -5,6 +5,7 @@
 
 mod attempts;
 mod batches;
+mod deliveries;
 mod erasures;
 mod error;
 mod jobs;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, ProgressReport};
 pub use batches::{AcceptedWhole, Batches, CanceledWhole};
+pub use deliveries::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room};
 pub use erasures::{Erased, Erasures};
 pub use error::StoreError;
 pub use jobs::{
@@ -77,6 +79,8 @@ pub struct Store {
     pub upkeep: Arc<dyn Upkeep>,
     /// What authentication asks.
     pub keys: Arc<dyn Keys>,
+    /// What the webhooks' courier asks, and whoever wants to see what became of them.
+    pub deliveries: Arc<dyn Deliveries>,
     /// Migrations and health.
     pub schema: Arc<dyn Schema>,
 }

@@ -54,6 +54,7 @@ pub(super) fn job() -> NewJob {
         traceparent: None,
         retry_of: None,
         batch: None,
+        webhook: None,
         dispatch_width: 1,
     }
 }

@@ -3,10 +3,12 @@
 mod given;
 
 mod accept;
+mod announcements;
 mod batches;
 mod cancel;
 mod claim;
 mod connections;
+mod deliveries;
 mod erase;
 mod finish;
 mod idempotency;

@@ -52,8 +52,13 @@ impl IfNoneMatch {
 
     /// The latest version of a job that the client has, when its tags are versions.
     pub(crate) fn version(&self) -> Option<Version> {
-        self.tags.iter().filter_map(|tag| tag.parse().ok()).max()
+        self.tags.iter().filter_map(|tag| version_of(tag)).max()
     }
+}
+
+/// A version, or one and a count of what changed since without raising it.
+pub(crate) fn version_of(tag: &str) -> Option<Version> {
+    tag.split_once('.').map_or(tag, |(version, _)| version).parse().ok()
 }
 
 #[cfg(test)]
@@ -73,6 +78,8 @@ mod tests {
         let both = parse("\"6\", W/\"7\"");
         assert!(both.matches("6") && both.matches("7") && !both.matches("8"));
         assert_eq!(both.version(), Some(7));
+        assert_eq!(parse("\"9.2\"").version(), Some(9));
+        assert!(!parse("\"9.2\"").matches("9"));
         assert!(parse("*").matches("anything"));
         assert_eq!(parse("\"abc\"").version(), None);
         assert_eq!(parse("7").version(), None);

@@ -26,7 +26,7 @@ pub(crate) use range::{Range, RangeOutcome};
 pub(crate) use trace::traceparent;
 
 #[cfg(feature = "laws")]
-pub(crate) use self::{media_type::is_media_type, trace::is_traceparent};
+pub(crate) use self::{conditional::version_of, media_type::is_media_type, trace::is_traceparent};
 
 use super::code::Code;
 use super::problem::Problem;

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use raincheck_shared::config::Settings;
 use serde_json::{Map, Value, json};
 
-use super::operation::problems;
+use super::operation::{problems, reference};
 use super::paths::operations;
 use super::{headers, parameters, schemas};
 use crate::http::access::Need;
@@ -53,9 +53,11 @@ pub(crate) fn document(settings: &Settings) -> Value {
             { "name": "batches", "description": "Jobs that are submitted together." },
             { "name": "kinds", "description": "What can be asked for." },
             { "name": "queues", "description": "How queues stand, and pausing them." },
+            { "name": "webhooks", "description": "What became of what was to be told." },
             { "name": "installation", "description": "The service itself." },
         ],
         "paths": paths,
+        "webhooks": webhooks(),
         "components": {
             "securitySchemes": {
                 "key": {
@@ -76,4 +78,27 @@ pub(crate) fn document(settings: &Settings) -> Value {
             },
         },
     })
+}
+
+/// What receivers are sent: one request, whatever the event.
+fn webhooks() -> Value {
+    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } });
+    let body = json!({ "required": true, "content": { "application/json": { "schema": reference("schemas", "WebhookBody") } } });
+    json!({ "job": { "post": {
+        "operationId": "jobWebhook",
+        "tags": ["webhooks"],
+        "summary": "An event of a job",
+        "description": "Sent as Standard Webhooks has it, at least once and in any order: `data.version` tells it.",
+        "parameters": [
+            header("webhook-id", "The delivery's id, the same in every attempt."),
+            header("webhook-timestamp", "Seconds since 1970, of this attempt."),
+            header("webhook-signature", "`v1,` and `v1a,` signatures of `id.timestamp.body`, with spaces between."),
+        ],
+        "requestBody": body,
+        "responses": {
+            "2XX": { "description": "Taken." },
+            "410": { "description": "Nobody is here any more: no further attempt is made." },
+            "default": { "description": "Anything else is tried again; redirects are not followed." },
+        },
+    } } })
 }

@@ -74,7 +74,7 @@ fn request_id() -> Value {
 }
 
 fn entity_tag() -> Value {
-    json!({ "type": "string", "pattern": "^\"[0-9a-f]+\"$" })
+    json!({ "type": "string", "pattern": "^\"[0-9a-f]+(\\.[0-9]+)?\"$" })
 }
 
 fn http_date() -> Value {

@@ -1,10 +1,11 @@
 //! What requests carry in paths, queries and headers.
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::Status;
+use raincheck_shared::domain::{Event, Status};
 use serde_json::{Map, Value, json};
 
 use super::schemas;
+use crate::http::list_deliveries;
 
 /// Where a parameter stands.
 const PATH: &str = "path";
@@ -101,6 +102,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
     ];
     all.into_iter()
         .chain(of_parts())
+        .chain(of_webhooks())
         .map(|(key, place, description, schema)| {
             let name = key.rsplit('.').next().unwrap_or(key);
             let parameter = json!({
@@ -132,6 +134,32 @@ fn of_parts() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             HEADER,
             "The id of the last event that was seen; what is none of ours counts as nothing seen.",
             json!({ "type": "string" }),
+        ),
+    ]
+}
+
+/// Those of webhooks and their deliveries.
+fn of_webhooks() -> [(&'static str, &'static str, &'static str, Value); 4] {
+    [
+        (
+            "deliveries.limit",
+            QUERY,
+            "How many deliveries at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": list_deliveries::LARGEST_PAGE,
+                    "default": list_deliveries::DEFAULT_LIMIT }),
+        ),
+        ("deliveries.id", PATH, "The delivery's id.", json!({ "type": "string" })),
+        (
+            "webhook_url",
+            QUERY,
+            "Where events are told; see `WebhookRequest`.",
+            json!({ "type": "string", "format": "uri" }),
+        ),
+        (
+            "webhook_events",
+            QUERY,
+            "What is told; every end without them. May be repeated.",
+            json!({ "type": "array", "items": { "enum": Event::ALL.map(Event::as_str) } }),
         ),
     ]
 }

@@ -3,8 +3,8 @@
 use super::Operation;
 use crate::http::{
     batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_job_logs, get_openapi, get_result, index,
-    issue_ticket, kinds, list_jobs, livez, metrics, put_job, queues, readyz, retry_job, submit_batch, submit_job,
-    submit_raw,
+    issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz, redeliver,
+    retry_job, submit_batch, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -22,6 +22,9 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/jobs/{id}/cancel", "post", cancel_job::operation()),
         ("/v1/jobs/{id}/retry", "post", retry_job::operation()),
         ("/v1/jobs/{id}/tickets", "post", issue_ticket::operation()),
+        ("/v1/jobs/{id}/deliveries", "get", list_deliveries::operation()),
+        ("/v1/deliveries/{id}/redeliver", "post", redeliver::operation()),
+        ("/.well-known/jwks.json", "get", jwks::operation()),
         ("/v1/kinds", "get", kinds::list_operation()),
         ("/v1/kinds/{kind}", "get", kinds::operation()),
         ("/v1/jobs", "get", list_jobs::operation()),

@@ -1,6 +1,8 @@
 //! The Job, exactly as the contract shows it. What does not exist yet is `null`, so that clients can rely on the shape.
 
-use raincheck_shared::domain::{FailedAttempt, Failure, IdempotencyKey, Job, JobResult, Payload, Progress, Timestamp};
+use raincheck_shared::domain::{
+    FailedAttempt, Failure, IdempotencyKey, Job, JobResult, JobWebhook, Payload, Progress, Timestamp,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::serde::rfc3339;
@@ -8,9 +10,6 @@ use time::serde::rfc3339;
 use super::links::{JobLinks, LinkBase};
 use super::{digest_field, poll_after};
 use crate::engine::Forecast;
-
-/// A field of the contract that nothing fills yet.
-type NotYet = Option<()>;
 
 /// A whole job.
 #[derive(Debug, Serialize)]
@@ -49,7 +48,7 @@ pub(crate) struct JobView<'a> {
     erased_at: Option<Timestamp>,
     #[serde(with = "rfc3339::option")]
     deadline: Option<Timestamp>,
-    webhook: NotYet,
+    webhook: Option<WebhookView>,
     idempotency_key: Option<&'a str>,
     retry_of: Option<String>,
     batch_id: Option<String>,
@@ -75,6 +74,27 @@ struct CancelView<'a> {
     reason: Option<&'a str>,
     #[serde(with = "rfc3339::option")]
     acknowledged_at: Option<Timestamp>,
+}
+
+/// What became of what the client wishes to be told.
+#[derive(Debug, Serialize)]
+struct WebhookView {
+    state: &'static str,
+    attempts: i32,
+    last_status: Option<u16>,
+}
+
+impl WebhookView {
+    fn new(webhook: &JobWebhook, done: bool) -> Self {
+        match webhook.summary {
+            Some(summary) => {
+                Self { state: summary.state.as_str(), attempts: summary.attempts, last_status: summary.last_status }
+            }
+            // Ended in a way that nobody wished to hear of.
+            None if done => Self { state: "none", attempts: 0, last_status: None },
+            None => Self { state: "pending", attempts: 0, last_status: None },
+        }
+    }
 }
 
 /// Either `value` or `url`: what is large or binary is read from its own resource.
@@ -141,7 +161,7 @@ impl<'a> JobView<'a> {
             expires_at: job.expires_at,
             erased_at: job.erased_at,
             deadline: job.deadline,
-            webhook: None,
+            webhook: job.webhook.as_ref().map(|webhook| WebhookView::new(webhook, job.status.is_done())),
             idempotency_key: shown_key(job),
             retry_of: job.retry_of.map(|id| id.to_string()),
             batch_id: job.batch.map(|id| id.to_string()),

@@ -1,7 +1,7 @@
 //! Where things are: relative, or below the configured public URL, never below what a request's `Host` says.
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::JobId;
+use raincheck_shared::domain::{DeliveryId, JobId};
 use serde::Serialize;
 
 /// What links start with.
@@ -33,6 +33,11 @@ impl LinkBase {
     /// A job.
     pub(crate) fn job(&self, id: JobId) -> String {
         format!("{}/v1/jobs/{id}", self.0)
+    }
+
+    /// Where a delivery is asked for once more.
+    pub(crate) fn redeliver(&self, id: DeliveryId) -> String {
+        format!("{}/v1/deliveries/{id}/redeliver", self.0)
     }
 
     /// A job's result.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod cursor;
+mod delivery;
 mod digest;
 mod job;
 mod kind;
@@ -16,6 +17,7 @@ mod values;
 
 pub(crate) use batch::{BatchLinks, BatchView, ReadItem, key_finding, read_batch};
 pub(crate) use cursor::{read_cursor, write_cursor};
+pub(crate) use delivery::DeliveryView;
 pub(crate) use digest::{digest_field, hex};
 pub(crate) use job::{JobSummary, JobView};
 pub(crate) use kind::{KindView, RunTimeView};

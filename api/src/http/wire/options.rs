@@ -1,7 +1,7 @@
 //! The options of `POST /v1/kinds/{kind}/jobs`, as query parameters: the same names, flat.
 
 use super::values::{read_duration, read_flag, read_instant, read_number};
-use crate::engine::JobOptions;
+use crate::engine::{JobOptions, WebhookOptions};
 use crate::http::extract::Query;
 
 /// Takes all options out of the query.
@@ -21,6 +21,15 @@ pub(crate) fn read_options(query: &mut Query) -> JobOptions {
         max_attempts: query.parsed("max_attempts", |text| read_number(text, 1, 1000)).and_then(|n| n.try_into().ok()),
         metadata: std::collections::BTreeMap::new(),
         tags,
+        webhook: read_webhook(query),
         validate_only: query.parsed("validate_only", read_flag).unwrap_or(false),
     }
+}
+
+fn read_webhook(query: &mut Query) -> Option<WebhookOptions> {
+    let (url, events) = (query.one("webhook_url"), query.many("webhook_events"));
+    if url.is_none() && !events.is_empty() {
+        query.fault("webhook_events", "means nothing without webhook_url");
+    }
+    url.map(|url| WebhookOptions { url, events })
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raincheck_shared::domain::Payload;
 
 use super::Fields;
-use crate::engine::JobOptions;
+use crate::engine::{JobOptions, WebhookOptions};
 use crate::http::problem::{Finding, Problem};
 
 /// A body that was read, and all that was wrong with its shape.
@@ -37,9 +37,6 @@ fn read_fields(body: &Bytes, mut fields: Fields<'_>) -> ReadSubmission {
     let input = fields.raw("input").map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes()));
 
     let options = read_body_options(&mut fields);
-    if fields.raw("webhook").is_some_and(|webhook| webhook.get() != "null") {
-        fields.fault("webhook", "not supported yet");
-    }
     ReadSubmission { kind, input: Payload::json(input), options, findings: fields.finish() }
 }
 
@@ -87,6 +84,16 @@ fn read_body_options(fields: &mut Fields<'_>) -> JobOptions {
         }
         fields.absorb(metadata);
     }
+    if let Some(mut webhook) = fields.object("webhook") {
+        let faults = webhook.findings.len();
+        let url = webhook.text("url");
+        if url.is_none() && webhook.findings.len() == faults {
+            webhook.fault("url", "is required");
+        }
+        let events = webhook.texts("events");
+        options.webhook = url.map(|url| WebhookOptions { url, events });
+        fields.absorb(webhook);
+    }
     options
 }
 
@@ -112,7 +119,7 @@ mod tests {
         let pointers: Vec<&str> = findings.iter().map(|finding| finding.pointer.as_str()).collect();
         assert_eq!(
             pointers,
-            ["/kind", "/timeouts/rnu", "/retention", "/metadata/a", "/metadata/b", "/webhook", "/knd"]
+            ["/kind", "/timeouts/rnu", "/retention", "/metadata/a", "/metadata/b", "/webhook/url", "/knd"]
         );
     }
 }

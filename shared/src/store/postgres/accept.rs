@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::database::{Database, Lane, Statement};
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal};
 use super::rows::{Cells, millis, stored_tenant};
-use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Status};
+use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Status, Webhook};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// How long a submit waits for the first one with its key to be decided.
@@ -333,6 +333,13 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(column(jobs, |job| stored_tenant(&job.tenant)))
         .bind(column(jobs, |job| job.band().as_i16()))
         .bind(column(jobs, |job| job.input_goes_after().map(|kept| seconds(kept).cast_signed())))
+        .bind(column(jobs, |job| job.webhook.as_ref().map(|webhook| webhook.url.as_str())))
+        .bind(column(jobs, |job| job.webhook.as_ref().map(events)))
+}
+
+/// The events of a webhook, as Postgres writes an array of them.
+fn events(webhook: &Webhook) -> String {
+    array_literal(&webhook.events.iter().map(|event| event.as_str().to_owned()).collect::<Vec<_>>())
 }
 
 /// Numbers the dispatches that the jobs will share: one tenant, queue, band and kind, no more jobs than any of them allows.

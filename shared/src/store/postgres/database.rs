@@ -7,6 +7,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, PgConnection, Postgres};
 use tokio::time::timeout_at;
+use uuid::Uuid;
 
 use super::connections::{Connections, Loan, Outage};
 use super::refusal::{is_broken_connection, refusal, timed_out};
@@ -42,6 +43,7 @@ pub(super) struct Database {
     timeout: Duration,
     outage: Arc<Outage>,
     keys_seen: Mutex<(String, String)>,
+    deliveries_seen: Mutex<Uuid>,
 }
 
 impl Database {
@@ -65,7 +67,15 @@ impl Database {
         let outage = Arc::new(Outage::default());
         let durable = Connections::new(options.clone(), connections - connections / 2, Some(ON), Arc::clone(&outage));
         let relaxed = Connections::new(relaxed, connections / 2, None, Arc::clone(&outage));
-        Ok(Self { durable, relaxed, options, timeout, outage, keys_seen: Mutex::default() })
+        Ok(Self {
+            durable,
+            relaxed,
+            options,
+            timeout,
+            outage,
+            keys_seen: Mutex::default(),
+            deliveries_seen: Mutex::default(),
+        })
     }
 
     /// How long a method may take.
@@ -136,6 +146,15 @@ impl Database {
 
     pub(super) fn see_keys_until(&self, key: (String, String)) {
         *self.keys_seen.lock().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    /// The same over the deliveries, by their jobs.
+    pub(super) fn last_delivery_seen(&self) -> Uuid {
+        *self.deliveries_seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn see_deliveries_until(&self, job: Uuid) {
+        *self.deliveries_seen.lock().unwrap_or_else(PoisonError::into_inner) = job;
     }
 
     pub(super) async fn close_connections(&self) {

@@ -12,6 +12,7 @@ mod attempts;
 mod batches;
 mod connections;
 mod database;
+mod deliveries;
 mod erasures;
 mod jobs;
 mod keys;
@@ -51,6 +52,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         survey: Arc::clone(&database) as _,
         upkeep: Arc::clone(&database) as _,
         keys: Arc::clone(&database) as _,
+        deliveries: Arc::clone(&database) as _,
         schema: database,
     })
 }

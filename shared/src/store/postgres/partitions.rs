@@ -37,6 +37,9 @@ const DELETED_AT_ONCE: i64 = 1_000;
 /// Keys that one run looks at.
 const KEYS_AT_ONCE: i64 = 5_000;
 
+/// Deliveries that one run looks at. More than any job has at once: a run that starts after a job never skips any.
+const DELIVERIES_AT_ONCE: i64 = 5_000;
+
 /// Retention reads whole partitions. It is in nobody's way, so it may take its time.
 const RETENTION_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -171,6 +174,7 @@ pub(super) async fn remove_expired(database: &Database) -> Result<bool, StoreErr
             .fetch_all(&mut connection)
             .await?;
         free_some_keys(database, &mut connection).await?;
+        delete_some_deliveries(database, &mut connection).await?;
         let _ = connection.close().await;
         Ok(row.try_get::<i64, _>("removed")? == DELETED_AT_ONCE)
     };
@@ -192,6 +196,17 @@ async fn free_some_keys(database: &Database, connection: &mut PgConnection) -> R
         None => Default::default(),
     };
     database.see_keys_until(last);
+    Ok(())
+}
+
+/// Deletes deliveries of jobs that are forgotten, a few at each run, in turn.
+async fn delete_some_deliveries(database: &Database, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let row = sqlx::query(include_str!("sql/delete_deliveries_of_gone_jobs.sql"))
+        .bind(database.last_delivery_seen())
+        .bind(DELIVERIES_AT_ONCE)
+        .fetch_one(connection)
+        .await?;
+    database.see_deliveries_until(row.try_get::<Option<Uuid>, _>("last")?.unwrap_or_default());
     Ok(())
 }
 

@@ -9,7 +9,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row, Type};
 use uuid::Uuid;
 
-use crate::domain::{Band, BatchId, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, TenantName, WorkerId};
+use crate::domain::{
+    Band, BatchId, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, JobWebhook, TenantName, UnknownEvent, Webhook,
+    WorkerId,
+};
 use crate::store::{Change, StoreError};
 
 /// The cells of one row of `table`.
@@ -60,7 +63,11 @@ impl<'r> Cells<'r> {
         T::try_from(self.get::<i64>(column)?).map_err(|error| self.wrong(column, error))
     }
 
-    fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str, text: &str) -> Result<T, StoreError> {
+    pub(super) fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, StoreError> {
         serde_json::from_str(text).map_err(|error| self.wrong(column, error))
     }
 
@@ -101,6 +108,19 @@ impl<'r> Cells<'r> {
             digest: self.digest("result_digest")?,
             inline: self.get::<Option<Vec<u8>>>("result")?.map(Bytes::from),
         }))
+    }
+
+    fn webhook(&self) -> Result<Option<JobWebhook>, StoreError> {
+        if self.get::<Option<&str>>("webhook_url")?.is_none() {
+            return Ok(None);
+        }
+        let events = self.get::<Vec<String>>("webhook_events")?;
+        let events = events.iter().map(|event| event.parse()).collect::<Result<_, _>>();
+        let wish = Webhook {
+            url: self.parse("webhook_url")?,
+            events: events.map_err(|error: UnknownEvent| self.wrong("webhook_events", error))?,
+        };
+        Ok(Some(JobWebhook { wish, summary: self.optional_json("deliveries")? }))
     }
 
     fn cancel(&self) -> Result<Option<Cancel>, StoreError> {
@@ -151,6 +171,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
         traceparent: cells.get("traceparent")?,
         retry_of: cells.get::<Option<Uuid>>("retry_of")?.map(JobId::new),
         batch: cells.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),
+        webhook: cells.webhook()?,
     })
 }
 

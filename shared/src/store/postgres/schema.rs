@@ -15,13 +15,18 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "create jobs and what waits",
         include_str!("../../../../migrations/postgres/0001_create_jobs_and_what_waits.sql"),
     ),
     (2, "add tenants and api keys", include_str!("../../../../migrations/postgres/0002_add_tenants_and_api_keys.sql")),
+    (
+        3,
+        "add webhooks and deliveries",
+        include_str!("../../../../migrations/postgres/0003_add_webhooks_and_deliveries.sql"),
+    ),
     (
         4,
         "add retries, queues and batches",

@@ -128,7 +128,9 @@ async fn insert_job(connection: &mut SqliteConnection, new: &NewJob, status: Sta
         .bind(new.retry_of.map(JobId::as_uuid))
         .bind(new.batch.map(BatchId::as_uuid))
         .bind(rows::stored_tenant(&new.tenant))
-        .bind(new.express);
+        .bind(new.express)
+        .bind(new.webhook.as_ref().map(|webhook| webhook.url.as_str()))
+        .bind(new.webhook.as_ref().map(|webhook| rows::text_list(webhook.events.iter().map(|event| event.as_str()))));
     query.execute(connection).await.map(drop).map_err(failed_or_rejected)
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::Sqlite;
+use super::announcements::announce_progress;
 use super::dispatches::Waiting;
 use super::file::{failed, failed_or_rejected};
 use super::moves::{Along, drop_timers, lock_jobs, move_job};
@@ -43,15 +44,17 @@ impl Attempts for Sqlite {
         for report in batch {
             // A progress that is no number cannot be written down, nor is it worth failing its neighbours.
             let Ok(progress) = serde_json::to_string(&report.progress) else { continue };
-            let query = sqlx::query_scalar(include_str!("sql/report_progress.sql"))
+            let query = sqlx::query(include_str!("sql/report_progress.sql"))
                 .bind(report.fence.job.as_uuid())
                 .bind(report.fence.attempt)
                 .bind(report.fence.token)
                 .bind(progress);
-            let version: Option<i32> = query.fetch_optional(&mut *write).await.map_err(failed_or_rejected)?;
-            if let Some(version) = version {
-                changes.push(Change { id: report.fence.job, version, status: Status::InProgress });
-            }
+            let Some(row) = query.fetch_optional(&mut *write).await.map_err(failed_or_rejected)? else { continue };
+            let id = report.fence.job;
+            let row = Cell::of_job(&row, id);
+            let version = row.number("version")?;
+            announce_progress(&mut write, id, version, rows::wish(&row)?.as_ref(), self.now()).await?;
+            changes.push(Change { id, version, status: Status::InProgress });
         }
         write.commit().await?;
         Ok(changes)

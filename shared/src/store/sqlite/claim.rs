@@ -6,9 +6,10 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 
 use super::Sqlite;
+use super::announcements::announce;
 use super::file::{Write, failed};
 use super::rows::{self, Cell};
-use crate::domain::{Fence, JobId, KindName, Payload, QueueName, WorkerId};
+use crate::domain::{Event, Fence, JobId, KindName, Payload, QueueName, WorkerId};
 use crate::store::attempts::{dispatch_ids, job_ids};
 use crate::store::{Claim, ClaimedJob, StoreError};
 
@@ -94,8 +95,10 @@ impl Sqlite {
             .bind(claim.worker.as_uuid())
             .bind(token)
             .bind(now);
-        let Some(row) = query.fetch_optional(connection).await.map_err(failed)? else { return Ok(None) };
+        let Some(row) = query.fetch_optional(&mut *connection).await.map_err(failed)? else { return Ok(None) };
         let row = Cell::of_job(&row, id);
+        let webhook = rows::wish(&row)?;
+        announce(connection, id, row.number("version")?, Event::Started, webhook.as_ref(), now).await?;
         Ok(Some(ClaimedJob {
             fence: Fence { job: id, attempt: row.number("attempt")?, token },
             lease: claim.lease,

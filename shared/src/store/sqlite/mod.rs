@@ -4,9 +4,11 @@
 //! Since nobody else writes, a transition is made by the state machine itself: read the row, apply, write.
 
 mod accept;
+mod announcements;
 mod attempts;
 mod batches;
 mod claim;
+mod deliveries;
 mod dispatches;
 mod erasures;
 mod file;
@@ -71,6 +73,7 @@ fn on_file(file: SqliteFile, clock: Arc<dyn Clock>) -> Store {
         survey: Arc::<Sqlite>::clone(&store),
         upkeep: Arc::<Sqlite>::clone(&store),
         keys: Arc::<Sqlite>::clone(&store),
+        deliveries: Arc::<Sqlite>::clone(&store),
         schema: store,
     }
 }

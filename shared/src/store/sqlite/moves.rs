@@ -6,11 +6,14 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::announcements::announce;
 use super::batches::count_end;
 use super::dispatches::Place;
 use super::file::{failed, failed_or_rejected};
 use super::rows::{self, Cell};
-use crate::domain::{Band, FailedAttempt, Failure, JobId, Output, State, Status, TenantName, Timestamp, WorkerId};
+use crate::domain::{
+    Band, Event, FailedAttempt, Failure, JobId, Output, State, Status, TenantName, Timestamp, Webhook, WorkerId,
+};
 use crate::store::{Change, StoreError};
 
 /// An idempotency key outlives its job's end by this much.
@@ -28,6 +31,7 @@ pub(super) struct Movable {
     started_at: Option<Timestamp>,
     place: Place,
     kept_seconds: i64,
+    webhook: Option<Webhook>,
 }
 
 impl Movable {
@@ -106,6 +110,7 @@ fn movable(row: &sqlx::sqlite::SqliteRow) -> Result<Movable, StoreError> {
             kind: row.parse("kind")?,
             width: row.number::<usize>("dispatch_width")?.max(1),
         },
+        webhook: rows::wish(&row)?,
         kept_seconds: if has_key { retention.max(KEY_RETENTION_SECONDS) } else { retention },
     })
 }
@@ -134,7 +139,7 @@ pub(super) struct Along<'a> {
     pub(super) output: Option<&'a Output>,
 }
 
-/// Writes what the state machine made of a job, and keeps `job` true.
+/// Writes what the state machine made of a job, and keeps `job` true. An end is announced to whoever wants to hear of it.
 pub(super) async fn move_job(
     connection: &mut SqliteConnection,
     job: &mut Movable,
@@ -184,6 +189,9 @@ pub(super) async fn move_job(
     job.expires_at = expires_at.map(instant).transpose()?;
     if along.unfence {
         job.token = None;
+    }
+    if let Some(event) = Event::of_end(job.state.status) {
+        announce(connection, job.id, job.version, event, job.webhook.as_ref(), now).await?;
     }
     Ok(job.change())
 }

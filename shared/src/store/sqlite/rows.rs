@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::file::failed;
 use crate::domain::{
-    Band, BatchId, Cancel, Dispatch, Job, JobId, JobResult, Payload, Progress, Status, TenantName, Timestamp, WorkerId,
+    Band, BatchId, Cancel, Dispatch, Job, JobId, JobResult, JobWebhook, Payload, Progress, Status, TenantName,
+    Timestamp, UnknownEvent, Webhook, WorkerId,
 };
 use crate::store::StoreError;
 
@@ -215,7 +216,25 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         traceparent: row.get("traceparent")?,
         retry_of: row.get::<Option<Uuid>>("retry_of")?.map(JobId::new),
         batch: row.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),
+        webhook: webhook(&row)?,
     })
+}
+
+/// A job's webhook and what became of its deliveries.
+fn webhook(row: &Cell<'_>) -> Result<Option<JobWebhook>, StoreError> {
+    let Some(wish) = wish(row)? else { return Ok(None) };
+    Ok(Some(JobWebhook { wish, summary: row.json("deliveries")? }))
+}
+
+/// What the client of a job wishes to be told.
+pub(super) fn wish(row: &Cell<'_>) -> Result<Option<Webhook>, StoreError> {
+    if row.get::<Option<&str>>("webhook_url")?.is_none() {
+        return Ok(None);
+    }
+    let events: Vec<String> = row.json("webhook_events")?.unwrap_or_default();
+    let events = events.iter().map(|event| event.parse()).collect::<Result<_, _>>();
+    let events = events.map_err(|error: UnknownEvent| row.inconsistent("webhook_events", error))?;
+    Ok(Some(Webhook { url: row.parse("webhook_url")?, events }))
 }
 
 fn cancel(row: &Cell<'_>) -> Result<Option<Cancel>, StoreError> {

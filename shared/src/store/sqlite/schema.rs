@@ -10,13 +10,18 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "create jobs and what waits",
         include_str!("../../../../migrations/sqlite/0001_create_jobs_and_what_waits.sql"),
     ),
     (2, "add tenants and api keys", include_str!("../../../../migrations/sqlite/0002_add_tenants_and_api_keys.sql")),
+    (
+        3,
+        "add webhooks and deliveries",
+        include_str!("../../../../migrations/sqlite/0003_add_webhooks_and_deliveries.sql"),
+    ),
     (
         4,
         "add retries, queues and batches",

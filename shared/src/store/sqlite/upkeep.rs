@@ -102,7 +102,10 @@ impl Upkeep for Sqlite {
             }
         }
         let gone = removed.iter().map(rows::id_of).collect::<Result<Vec<_>, _>>()?;
-        let query = sqlx::query(include_str!("sql/delete_logs_of_gone_jobs.sql")).bind(rows::id_list(gone));
+        let query =
+            sqlx::query(include_str!("sql/delete_logs_of_gone_jobs.sql")).bind(rows::id_list(gone.iter().copied()));
+        query.execute(&mut *write).await.map_err(failed)?;
+        let query = sqlx::query(include_str!("sql/delete_deliveries.sql")).bind(rows::id_list(gone));
         query.execute(&mut *write).await.map_err(failed)?;
         let query = sqlx::query(include_str!("sql/delete_expired_batches.sql")).bind(self.now()).bind(REMOVED_AT_ONCE);
         query.execute(&mut *write).await.map_err(failed)?;

@@ -36,7 +36,6 @@ pub(in super::super) fn tags(settings: &Settings) -> Value {
 
 fn submission(settings: &Settings) -> Value {
     let mut schema = options(settings);
-    schema["properties"]["webhook"] = json!({ "type": "null", "description": "Reserved." });
     schema["properties"]["kind"] = name();
     schema["properties"]["input"] =
         json!({ "description": "What the handler is given, byte for byte; it must meet the kind's schema." });
@@ -66,6 +65,7 @@ fn options(settings: &Settings) -> Value {
             "propertyNames": bounded_text(1, 64), "additionalProperties": bounded_text(0, 512),
         },
         "tags": tags(settings),
+        "webhook": described(&of("WebhookRequest"), "Whom events are told."),
         "validate_only": { "type": "boolean", "description": "Only say whether it would be accepted; nothing is kept." },
     }))
 }
@@ -129,7 +129,7 @@ fn job() -> Value {
         "attempts": { "type": "array", "items": of("FailedAttempt"), "description": "Attempts that failed, oldest first." },
         "erased_at": or_null(&described(&instant(), "When its input, output and logs were erased.")),
         "deadline": or_null(&instant()),
-        "webhook": { "type": "null", "description": "Reserved." },
+        "webhook": or_null(&described(&of("Webhook"), "What became of what was to be told; `null` without a wish, and in what webhooks are told.")),
         "trace_id": { "type": ["string", "null"], "pattern": "^[0-9a-f]{32}$" },
     });
     for (name, field) in more.as_object().into_iter().flatten() {

@@ -10,6 +10,7 @@ mod jobs;
 mod kinds;
 mod queues;
 mod shapes;
+mod webhooks;
 
 use raincheck_shared::config::Settings;
 use serde_json::{Map, Value};
@@ -25,6 +26,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         kinds::schemas(),
         queues::schemas(),
         installation::schemas(),
+        webhooks::schemas(),
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }

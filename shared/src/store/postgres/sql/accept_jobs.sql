@@ -8,12 +8,13 @@ WITH batch AS MATERIALIZED (
         $1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::bigint[], $13::text[], $14::text[],
         $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $21::uuid[], $22::uuid[], $23::text[],
-        $24::smallint[], $25::bigint[]
+        $24::smallint[], $25::bigint[], $26::text[],
+        $27::text[]
     ) AS b (
         id, kind, queue, priority, input, input_type, run_at,
         expire_at, deadline, run_timeout_ms, max_attempts, retention_seconds, metadata, tags,
         key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id, tenant, band,
-        input_kept_seconds
+        input_kept_seconds, webhook_url, webhook_events
     )
 ),
 won AS (
@@ -30,12 +31,12 @@ kept AS (
     INSERT INTO jobs (
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
         retention_seconds, metadata, tags, idempotency_key, traceparent, dispatch_width, status, retry_of, batch_id,
-        tenant, express
+        tenant, express, webhook_url, webhook_events
     )
     SELECT
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
         retention_seconds, metadata, tags::text[], key, traceparent, dispatch_width, status, retry_of, batch_id,
-        tenant, band = 3
+        tenant, band = 3, webhook_url, webhook_events::text[]
     FROM fresh
 ),
 timed AS (

@@ -5,10 +5,16 @@ WITH cleared AS (
 -- In order of id, as every statement that takes several jobs: unordered they would deadlock. Not SKIP LOCKED: the
 -- dispatch goes with this claim, so a job that was skipped would be lost until somebody finds it.
 locked AS MATERIALIZED (
-    SELECT id FROM jobs
+    SELECT id, version, webhook_url, webhook_events FROM jobs
     WHERE id = ANY($4) AND id BETWEEN $5 AND $6 AND status = 'queued'
     ORDER BY id
     FOR UPDATE
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version + 1, 'job.started', receiver_of(webhook_url)
+    FROM locked WHERE 'job.started' = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 leased AS (
     INSERT INTO leases (id, worker, jobs)

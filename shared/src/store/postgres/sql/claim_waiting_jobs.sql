@@ -35,12 +35,18 @@ wanted AS MATERIALIZED (
     SELECT DISTINCT u.id FROM chosen, unnest(chosen.jobs) AS u (id)
 ),
 locked AS MATERIALIZED (
-    SELECT id FROM jobs
+    SELECT id, version, webhook_url, webhook_events FROM jobs
     WHERE id = ANY(ARRAY(SELECT id FROM wanted))
         AND id BETWEEN (SELECT id FROM wanted ORDER BY id LIMIT 1) AND (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
         AND status = 'queued'
     ORDER BY id
     FOR UPDATE
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version + 1, 'job.started', receiver_of(webhook_url)
+    FROM locked WHERE 'job.started' = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 leased AS (
     INSERT INTO leases (id, worker, jobs)

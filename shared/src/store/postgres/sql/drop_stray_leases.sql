@@ -27,7 +27,8 @@ moved AS (
     WHERE id = ANY(ARRAY(SELECT id FROM locked))
         AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
         AND status = 'in_progress' AND worker = $1
-    RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express, batch_id
+    RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express, batch_id,
+        webhook_url, webhook_events
 ),
 untimed AS (
     DELETE FROM timers t
@@ -38,6 +39,12 @@ untimed AS (
     ) gone
     WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version, 'job.' || status, receiver_of(webhook_url)
+    FROM moved WHERE 'job.' || status = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs, publish_after)

@@ -10,6 +10,15 @@ SELECT
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE '%+json'
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE 'text/%'
     ) THEN result END AS result,
-    error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id, tenant
+    error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id, tenant,
+    webhook_url, webhook_events, CASE WHEN webhook_url IS NOT NULL THEN (
+        SELECT json_build_object(
+            'state', (array_agg(d.state ORDER BY d.version DESC))[1],
+            'attempts', (array_agg(d.attempts ORDER BY d.version DESC))[1],
+            'last_status', (array_agg(d.last_status ORDER BY d.version DESC))[1],
+            'changes', sum(d.changes)
+        )::text
+        FROM deliveries d WHERE d.job_id = jobs.id HAVING count(*) > 0
+    ) END AS deliveries
 FROM jobs
 WHERE id = ANY($1) AND id BETWEEN $2 AND $3 AND (expires_at IS NULL OR expires_at > now())

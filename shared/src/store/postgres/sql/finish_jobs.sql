@@ -46,12 +46,18 @@ ended AS (
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express,
-        j.next_attempt_at, j.batch_id
+        j.next_attempt_at, j.batch_id, j.webhook_url, j.webhook_events
 ),
 timed AS (
     INSERT INTO timers (job_id, purpose, due_at)
     SELECT id, 'enqueue', next_attempt_at FROM ended WHERE status = 'retrying'
     ON CONFLICT (job_id, purpose) DO UPDATE SET due_at = excluded.due_at
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version, 'job.' || status, receiver_of(webhook_url)
+    FROM ended WHERE 'job.' || status = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs, publish_after)

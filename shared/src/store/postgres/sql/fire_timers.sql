@@ -42,7 +42,8 @@ moved AS (
         expires_at = CASE WHEN d.status <> 'queued' THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND d.status IS NOT NULL
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id,
+        j.webhook_url, j.webhook_events
 ),
 -- One that expires or is revoked has nothing to wait for any more. Skipped: firing elsewhere, where it just goes.
 untimed_ends AS (
@@ -55,6 +56,12 @@ untimed_ends AS (
     ) gone
     WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status <> 'queued'))
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version, 'job.' || status, receiver_of(webhook_url)
+    FROM moved WHERE 'job.' || status = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs)

@@ -75,7 +75,8 @@ moved AS (
             THEN j.attempts || failed_attempt(j.started_at, now(), j.worker, d.error) ELSE j.attempts END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id
+    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id,
+        j.webhook_url, j.webhook_events
 ),
 untimed AS (
     DELETE FROM timers t
@@ -86,6 +87,12 @@ untimed AS (
     ) gone
     WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version, 'job.' || status, receiver_of(webhook_url)
+    FROM moved WHERE 'job.' || status = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs)

@@ -7,4 +7,5 @@ UPDATE jobs SET
     started_at = ?4,
     progress = NULL
 WHERE id = ?1 AND status = 'queued'
-RETURNING kind, queue, version, attempt, max_attempts, crashes, run_timeout_ms, deadline, traceparent, tenant, input_type, input
+RETURNING kind, queue, version, attempt, max_attempts, crashes, run_timeout_ms, deadline, traceparent, tenant, input_type, input,
+    webhook_url, webhook_events

@@ -1,0 +1,52 @@
+//! A delivery, as the contract shows it.
+
+use raincheck_shared::domain::{Delivery, DeliveryAttempt, Timestamp};
+use serde::Serialize;
+use time::serde::rfc3339;
+
+use super::LinkBase;
+
+/// A delivery with its history.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeliveryView<'a> {
+    id: String,
+    job_id: String,
+    version: i32,
+    event: &'static str,
+    url: &'a str,
+    state: &'static str,
+    #[serde(with = "rfc3339")]
+    created_at: Timestamp,
+    #[serde(with = "rfc3339::option")]
+    next_attempt_at: Option<Timestamp>,
+    attempt: i32,
+    /// The latest ones, oldest first.
+    attempts: &'a [DeliveryAttempt],
+    links: DeliveryLinks,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveryLinks {
+    job: String,
+    redeliver: String,
+}
+
+impl<'a> DeliveryView<'a> {
+    /// A delivery to `url`.
+    pub(crate) fn new(delivery: &'a Delivery, url: &'a str, links: &LinkBase) -> Self {
+        let id = delivery.id;
+        Self {
+            id: id.to_string(),
+            job_id: id.job.to_string(),
+            version: id.version,
+            event: delivery.event.as_str(),
+            url,
+            state: delivery.state.as_str(),
+            created_at: delivery.created_at,
+            next_attempt_at: delivery.next_attempt_at,
+            attempt: delivery.attempts,
+            attempts: &delivery.history,
+            links: DeliveryLinks { job: links.job(id.job), redeliver: links.redeliver(id) },
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Delivers: takes what is due, sends it, and records what became of it.
+//!
+//! A delivery is a row in the store until it is through. A courier that dies leaves its rows to others once its hold on them
+//! is over; one that was slow is fenced. So each delivery is sent at least once, and by one courier at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use raincheck_shared::config::Settings;
+use raincheck_shared::domain::{DeliveryAttempt, DeliveryState, Event, Job, JobId, next_try};
+use raincheck_shared::lifecycle::{Clock, IdSource, Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
+use raincheck_shared::store::{AfterAttempt, DueDelivery, Store, StoreError};
+use raincheck_shared::telemetry::Chain;
+
+use super::body;
+use super::dialer::{Answer, Dialer, told};
+use super::receivers::{Place, Receivers};
+use super::signature::{SigningKeys, signatures};
+use crate::http::LinkBase;
+
+/// How much longer than an attempt may take a delivery is held: enough to record it with a slow store.
+const TO_RECORD: Duration = Duration::from_secs(15);
+/// The answer that asks for no further attempt.
+const GONE: u16 = 410;
+
+/// Everything that an attempt needs.
+pub(super) struct Courier {
+    pub(super) settings: Arc<Settings>,
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) dialer: Dialer,
+    pub(super) keys: Arc<SigningKeys>,
+    pub(super) links: LinkBase,
+}
+
+/// Starts the loop.
+pub(super) fn start(courier: Courier, shutdown: &Shutdown) -> ReconcilerHealth {
+    let nudge = Nudge::default();
+    let webhooks = &courier.settings.webhooks;
+    let receivers = Receivers::new(webhooks.concurrency, webhooks.per_receiver, nudge.clone());
+    let period = courier.settings.upkeep.deliveries;
+    let (courier, spawner) = (Arc::new(courier), shutdown.clone());
+    Reconciler { name: "webhooks", period, nudge }.start(shutdown, move || {
+        let (courier, receivers, spawner) = (Arc::clone(&courier), receivers.clone(), spawner.clone());
+        async move { courier.look(&receivers, &spawner).await }
+    })
+}
+
+impl Courier {
+    /// Takes what is due and there is room for, and begins to send it.
+    async fn look(self: Arc<Self>, receivers: &Receivers, spawner: &Shutdown) -> Result<Next, StoreError> {
+        let room = receivers.room();
+        if room.total == 0 {
+            return Ok(Next::Idle);
+        }
+        let hold = self.settings.webhooks.timeout + TO_RECORD;
+        let due = self.store.deliveries.claim_due(&room, hold).await?;
+        if due.is_empty() {
+            return Ok(Next::Idle);
+        }
+        let mut ids: Vec<JobId> = due.iter().map(|due| due.claim.id.job).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let jobs = self.store.jobs.find_jobs(&ids, body::LIMIT as u64).await?;
+        let jobs: HashMap<JobId, Arc<Job>> = jobs.into_iter().map(|job| (job.id, Arc::new(job))).collect();
+        for due in due {
+            let (courier, place) = (Arc::clone(&self), receivers.begin(&due.receiver));
+            let job = jobs.get(&due.claim.id.job).cloned();
+            spawner.spawn(async move { courier.deliver(&due, job.as_deref(), place).await });
+        }
+        // Whoever comes to an end lets this loop look again.
+        Ok(Next::Idle)
+    }
+
+    async fn deliver(&self, due: &DueDelivery, job: Option<&Job>, mut place: Place) {
+        let (attempt, after) = self.attempt(due, job, &mut place).await;
+        let id = due.claim.id;
+        match self.store.deliveries.record_attempt(due.claim, attempt.as_ref(), after).await {
+            Ok(true) => tracing::debug!(delivery.id = %id, ?after, "webhook attempted"),
+            Ok(false) => tracing::debug!(delivery.id = %id, "somebody else has taken up this delivery"),
+            // It will be sent again: at least once.
+            Err(error) => tracing::warn!(delivery.id = %id, error = %Chain(&error), "an attempt was not recorded"),
+        }
+    }
+
+    /// Sends a delivery, unless there is nothing to send any more.
+    async fn attempt(
+        &self,
+        due: &DueDelivery,
+        job: Option<&Job>,
+        place: &mut Place,
+    ) -> (Option<DeliveryAttempt>, AfterAttempt) {
+        let (at, began) = (self.clock.now(), self.clock.monotonic());
+        let attempt = |status, response, error| {
+            let latency = self.clock.monotonic().saturating_duration_since(began).as_millis();
+            let latency_ms = u64::try_from(latency).unwrap_or(u64::MAX);
+            Some(DeliveryAttempt { at, latency_ms, status, response, error })
+        };
+        let Some(job) = job else {
+            let error = "the job is past its retention: there is nothing left to tell".to_owned();
+            return (attempt(None, None, Some(error)), AfterAttempt::Over(DeliveryState::Failed));
+        };
+        if due.event == Event::Progress && job.status.is_done() {
+            return (None, AfterAttempt::Over(DeliveryState::Superseded));
+        }
+        match self.send(due, job).await {
+            Ok(answer) => {
+                place.answered(true);
+                let response = DeliveryAttempt::readable(&answer.body);
+                let after = self.after(due, Some(&answer));
+                (attempt(Some(answer.status), response, problem_of(answer.status)), after)
+            }
+            Err(error) => {
+                place.answered(false);
+                (attempt(None, None, Some(error)), self.after(due, None))
+            }
+        }
+    }
+
+    async fn send(&self, due: &DueDelivery, job: &Job) -> Result<Answer, String> {
+        let Some(webhook) = &job.webhook else { return Err("the job has no webhook".to_owned()) };
+        let secrets = self.settings.webhooks.secrets_of(&job.tenant);
+        if secrets.is_empty() {
+            return Err("no secret is configured to sign it with".to_owned());
+        }
+        let id = due.claim.id;
+        let body = body::render(due.event, due.created_at, job, &self.links).map_err(|error| error.to_string())?;
+        let timestamp = self.clock.now().unix_timestamp();
+        let signature = signatures(id, timestamp, &body, secrets, &self.keys);
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("webhook-id", id.to_string()),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", signature),
+        ] {
+            let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        self.dialer.post(&webhook.wish.url, headers, body).await.map_err(|error| told(&error))
+    }
+
+    /// What comes after an attempt and its answer.
+    fn after(&self, due: &DueDelivery, answer: Option<&Answer>) -> AfterAttempt {
+        match answer {
+            Some(Answer { status: 200..=299, .. }) => return AfterAttempt::Over(DeliveryState::Delivered),
+            Some(Answer { status: GONE, .. }) => return AfterAttempt::Over(DeliveryState::Failed),
+            _ => {}
+        }
+        let asked = answer.and_then(|answer| answer.retry_after);
+        let pause = next_try(&self.settings.webhooks.retries, due.tries + 1, asked, IdSource.fraction());
+        pause.map_or(AfterAttempt::Over(DeliveryState::Failed), AfterAttempt::Again)
+    }
+}
+
+/// Why a status is no success.
+fn problem_of(status: u16) -> Option<String> {
+    let hint = match status {
+        200..=299 => return None,
+        300..=399 => " (redirects are not followed)",
+        GONE => " (and asks for no further attempt)",
+        _ => "",
+    };
+    Some(format!("the receiver answered {status}{hint}"))
+}

@@ -1,0 +1,143 @@
+//! Where deliveries may go: every address behind a URL is looked at, when a job is submitted and again before each attempt.
+//! What is dialled is an address that was looked at in that very moment, so a name that means another one later gains
+//! nothing.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use raincheck_shared::config::WebhookSettings;
+use raincheck_shared::domain::{AllowedReceiver, CallbackHost, CallbackUrl, address_problem};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Look-ups at once. Each holds a thread until the system gives it up, and whose name servers are asked is the client's to
+/// choose.
+const LOOKUPS: usize = 32;
+/// How long a submit, or an attempt, waits for a name.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Turns names into addresses.
+#[async_trait]
+pub(crate) trait Resolve: Send + Sync {
+    /// All addresses of a name, with the port put to them.
+    async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// Asks the system.
+#[derive(Debug)]
+pub(crate) struct SystemResolver {
+    lookups: Arc<Semaphore>,
+}
+
+impl Default for SystemResolver {
+    fn default() -> Self {
+        Self { lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+}
+
+#[async_trait]
+impl Resolve for SystemResolver {
+    async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+        let name = name.to_owned();
+        let lookup = tokio::task::spawn_blocking(move || {
+            // Kept until the system has answered, whoever waits for it.
+            let _permit = permit;
+            (name.as_str(), port).to_socket_addrs().map(Iterator::collect)
+        });
+        lookup.await.map_err(io::Error::other)?
+    }
+}
+
+/// Why a URL is not called. A client reads it, so it says nothing of what names mean in here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DestinationError {
+    /// In the clear.
+    #[error("must start with https://: nothing is sent in the clear here")]
+    Plain,
+    /// The URL names an address.
+    #[error("names an address that {0}")]
+    Address(&'static str),
+    /// The name means such an address.
+    #[error("resolves to an address that {0}")]
+    Resolved(&'static str),
+    /// There is no such name.
+    #[error("names a host that cannot be resolved")]
+    Unresolved(#[source] Option<io::Error>),
+    /// Nobody knows yet.
+    #[error("names a host that could not be resolved within {} seconds", LOOKUP_PATIENCE.as_secs())]
+    Silent,
+}
+
+/// The rules, and who resolves names. Cloning shares the latter.
+#[derive(Clone)]
+pub(crate) struct Destinations {
+    allow: Vec<AllowedReceiver>,
+    allow_http: bool,
+    resolver: Arc<dyn Resolve>,
+}
+
+impl std::fmt::Debug for Destinations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Destinations").field("allow", &self.allow).finish_non_exhaustive()
+    }
+}
+
+impl Destinations {
+    /// As configured.
+    pub(crate) fn new(settings: &WebhookSettings, resolver: Arc<dyn Resolve>) -> Self {
+        Self { allow: settings.allow.clone(), allow_http: settings.allow_http, resolver }
+    }
+
+    /// Looks at what can be told without resolving anything.
+    pub(crate) fn check(&self, url: &CallbackUrl) -> Result<(), DestinationError> {
+        if url.is_plain() && !self.allow_http {
+            return Err(DestinationError::Plain);
+        }
+        match url.host() {
+            CallbackHost::Address(address) => {
+                let address = SocketAddr::new(*address, url.port());
+                self.problem(address).map_or(Ok(()), |problem| Err(DestinationError::Address(problem)))
+            }
+            CallbackHost::Name(_) => Ok(()),
+        }
+    }
+
+    /// The addresses to dial, at least one. A name of which any address may not be called is not called at all.
+    pub(crate) async fn addresses(&self, url: &CallbackUrl) -> Result<Vec<SocketAddr>, DestinationError> {
+        self.check(url)?;
+        let port = url.port();
+        let name = match url.host() {
+            CallbackHost::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+            CallbackHost::Name(name) => name,
+        };
+        let found = self.look_up(name, port).await?;
+        if found.is_empty() {
+            return Err(DestinationError::Unresolved(None));
+        }
+        let trusted = self.allow.iter().any(|allowed| allowed.allows_name(name, port));
+        match found.iter().filter(|_| !trusted).find_map(|address| self.problem(*address)) {
+            Some(problem) => Err(DestinationError::Resolved(problem)),
+            None => Ok(found),
+        }
+    }
+
+    async fn look_up(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, DestinationError> {
+        if name == "localhost" || name.ends_with(".localhost") {
+            // RFC 6761: this machine, whatever anybody else says; and no name server needs to know that it was asked for.
+            let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return Ok(here.map(|address| SocketAddr::new(address, port)).to_vec());
+        }
+        let found = timeout(LOOKUP_PATIENCE, self.resolver.resolve(name, port)).await;
+        let found = found.map_err(|_| DestinationError::Silent)?;
+        found.map_err(|error| DestinationError::Unresolved(Some(error)))
+    }
+
+    fn problem(&self, address: SocketAddr) -> Option<&'static str> {
+        let allowed = self.allow.iter().any(|allowed| allowed.allows_address(address.ip(), address.port()));
+        if allowed { None } else { address_problem(address.ip()) }
+    }
+}

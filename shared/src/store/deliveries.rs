@@ -1,0 +1,92 @@
+//! What the webhooks' courier asks of a store, and whoever wants to see what became of a delivery.
+//!
+//! Deliveries are made by whatever makes their events ([`super::Attempts`], [`super::Jobs`], [`super::Upkeep`]), in the same
+//! commit.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, DeliveryState, Event, JobId, Timestamp, Version};
+
+/// What a courier has room for.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// Deliveries in all.
+    pub total: u32,
+    /// Deliveries to a receiver of whom nothing else is said.
+    pub per_receiver: u32,
+    /// Deliveries to some receivers.
+    pub of: Vec<(String, u32)>,
+}
+
+/// The right to record an attempt: it ends when somebody else takes the delivery up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryClaim {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Rises with each claim.
+    pub number: i32,
+}
+
+/// A delivery that is now the caller's to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueDelivery {
+    /// What to show when the attempt is over.
+    pub claim: DeliveryClaim,
+    /// What it tells.
+    pub event: Event,
+    /// Host and port, as [`crate::domain::CallbackUrl::authority`].
+    pub receiver: String,
+    /// When the event happened.
+    pub created_at: Timestamp,
+    /// Attempts that came to nothing since the schedule began.
+    pub tries: usize,
+}
+
+/// What comes after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterAttempt {
+    /// Another one, that much later.
+    Again(Duration),
+    /// Nothing: [`DeliveryState::Delivered`], or given up.
+    Over(DeliveryState),
+}
+
+/// The courier's side of the store.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Takes deliveries that are due, no more than there is room for: one to each receiver comes before a second to any.
+    /// Until `hold` has passed, other couriers leave them alone; after that the caller is taken for dead.
+    async fn claim_due(&self, room: &Room, hold: Duration) -> Result<Vec<DueDelivery>, StoreError>;
+
+    /// Records what became of an attempt; without one only what comes after. False: the claim has ended, and nothing was
+    /// recorded.
+    async fn record_attempt(
+        &self,
+        claim: DeliveryClaim,
+        attempt: Option<&DeliveryAttempt>,
+        after: AfterAttempt,
+    ) -> Result<bool, StoreError>;
+
+    /// Lists a job's deliveries, the latest first, `limit` at most, starting below version `before`.
+    async fn list_deliveries(
+        &self,
+        job: JobId,
+        before: Option<Version>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Makes a delivery due now, whatever became of it, with its whole schedule before it. `None`: there is no such
+    /// delivery, or its job is forgotten.
+    async fn redeliver(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
+}
+
+/// A state and a pause as the stores keep them.
+pub(crate) fn kept(after: AfterAttempt) -> (DeliveryState, Option<Duration>) {
+    match after {
+        AfterAttempt::Again(pause) => (DeliveryState::Pending, Some(pause)),
+        AfterAttempt::Over(state) => (state, None),
+    }
+}

@@ -1,0 +1,104 @@
+//! What the webhooks' courier asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+
+use super::database::{Database, Lane};
+use super::rows::{Cells, millis};
+use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, JobId, Version};
+use crate::store::deliveries::kept;
+use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room, StoreError};
+
+/// A list's or a count's size as the statements want it.
+fn whole(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn id(cells: &Cells<'_>) -> Result<DeliveryId, StoreError> {
+    Ok(DeliveryId { job: JobId::new(cells.get("job_id")?), version: cells.get("version")? })
+}
+
+fn due(row: &PgRow) -> Result<DueDelivery, StoreError> {
+    let cells = Cells::of("deliveries", row);
+    let tries: i32 = cells.get("tries")?;
+    Ok(DueDelivery {
+        claim: DeliveryClaim { id: id(&cells)?, number: cells.get("claims")? },
+        event: cells.parse("event")?,
+        receiver: cells.get("receiver")?,
+        created_at: cells.get("created_at")?,
+        tries: usize::try_from(tries).map_err(|error| cells.wrong("tries", error))?,
+    })
+}
+
+fn delivery(row: &PgRow) -> Result<Delivery, StoreError> {
+    let cells = Cells::of("deliveries", row);
+    let history = cells.get::<Vec<String>>("history")?;
+    Ok(Delivery {
+        id: id(&cells)?,
+        event: cells.parse("event")?,
+        created_at: cells.get("created_at")?,
+        state: cells.parse("state")?,
+        attempts: cells.get("attempts")?,
+        next_attempt_at: cells.get("next_at")?,
+        history: history.iter().map(|text| cells.json("history", text)).collect::<Result<_, _>>()?,
+    })
+}
+
+#[async_trait]
+impl Deliveries for Database {
+    async fn claim_due(&self, room: &Room, hold: Duration) -> Result<Vec<DueDelivery>, StoreError> {
+        if room.total == 0 {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query(include_str!("sql/claim_due_deliveries.sql"))
+            .bind(i64::from(room.total))
+            .bind(i32::try_from(room.per_receiver).unwrap_or(i32::MAX))
+            .bind(room.of.iter().map(|(receiver, _)| receiver.as_str()).collect::<Vec<_>>())
+            .bind(room.of.iter().map(|(_, room)| i32::try_from(*room).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+            .bind(millis(hold));
+        // May be lost in a crash: what was sent under the claim is sent again.
+        self.fetch(Lane::Relaxed, query).await?.iter().map(due).collect()
+    }
+
+    async fn record_attempt(
+        &self,
+        claim: DeliveryClaim,
+        attempt: Option<&DeliveryAttempt>,
+        after: AfterAttempt,
+    ) -> Result<bool, StoreError> {
+        let (state, pause) = kept(after);
+        let json = attempt.map(serde_json::to_string).transpose();
+        let json = json.map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+        let query = sqlx::query(include_str!("sql/record_delivery_attempt.sql"))
+            .bind(claim.id.job.as_uuid())
+            .bind(claim.id.version)
+            .bind(claim.number)
+            .bind(state.as_str())
+            .bind(pause.map(millis))
+            .bind(attempt.and_then(|attempt| attempt.status).map(i32::from))
+            .bind(json)
+            .bind(whole(DeliveryAttempt::KEPT));
+        Ok(!self.fetch(Lane::Durable, query).await?.is_empty())
+    }
+
+    async fn list_deliveries(
+        &self,
+        job: JobId,
+        before: Option<Version>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let query = sqlx::query(include_str!("sql/list_deliveries.sql"))
+            .bind(job.as_uuid())
+            .bind(before.unwrap_or(Version::MAX))
+            .bind(i64::from(limit));
+        self.fetch(Lane::Relaxed, query).await?.iter().map(delivery).collect()
+    }
+
+    async fn redeliver(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let query = sqlx::query(include_str!("sql/redeliver.sql")).bind(id.job.as_uuid()).bind(id.version);
+        self.fetch(Lane::Durable, query).await?.first().map(delivery).transpose()
+    }
+}

@@ -1,0 +1,151 @@
+//! What the webhooks' courier asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::Sqlite;
+use super::file::failed;
+use super::rows::{self, Cell};
+use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, JobId, Version};
+use crate::store::deliveries::kept;
+use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room, StoreError};
+
+#[async_trait]
+impl Deliveries for Sqlite {
+    async fn claim_due(&self, room: &Room, hold: Duration) -> Result<Vec<DueDelivery>, StoreError> {
+        // Most looks find nothing, so they do not ask for the one writer.
+        let found = self.find_due(room).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut writer = self.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let now = self.now();
+        let mut claimed = Vec::with_capacity(found.len());
+        for id in found {
+            let query = sqlx::query(include_str!("sql/claim_delivery.sql"))
+                .bind(id.job.as_uuid())
+                .bind(id.version)
+                .bind(now)
+                .bind(rows::later(now, hold));
+            claimed.extend(query.fetch_optional(&mut *write).await.map_err(failed)?.as_ref().map(due).transpose()?);
+        }
+        write.commit().await?;
+        Ok(claimed)
+    }
+
+    async fn record_attempt(
+        &self,
+        claim: DeliveryClaim,
+        attempt: Option<&DeliveryAttempt>,
+        after: AfterAttempt,
+    ) -> Result<bool, StoreError> {
+        let (state, pause) = kept(after);
+        let json = attempt.map(serde_json::to_string).transpose();
+        let json = json.map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+        let mut writer = self.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let now = self.now();
+        let query = sqlx::query(include_str!("sql/record_delivery_attempt.sql"))
+            .bind(claim.id.job.as_uuid())
+            .bind(claim.id.version)
+            .bind(claim.number)
+            .bind(state.as_str())
+            .bind(pause.map(|pause| rows::later(now, pause)))
+            .bind(attempt.and_then(|attempt| attempt.status))
+            .bind(json)
+            .bind(rows::whole(DeliveryAttempt::KEPT));
+        let recorded = query.execute(&mut *write).await.map_err(failed)?.rows_affected();
+        write.commit().await?;
+        Ok(recorded > 0)
+    }
+
+    async fn list_deliveries(
+        &self,
+        job: JobId,
+        before: Option<Version>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let query = sqlx::query(include_str!("sql/list_deliveries.sql"))
+            .bind(job.as_uuid())
+            .bind(before.unwrap_or(Version::MAX))
+            .bind(i64::from(limit));
+        let found = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
+        found.iter().map(delivery).collect()
+    }
+
+    async fn redeliver(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let mut writer = self.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let query =
+            sqlx::query(include_str!("sql/redeliver.sql")).bind(id.job.as_uuid()).bind(id.version).bind(self.now());
+        let found = query.fetch_optional(&mut *write).await.map_err(failed)?;
+        let found = found.as_ref().map(delivery).transpose()?;
+        write.commit().await?;
+        Ok(found)
+    }
+}
+
+impl Sqlite {
+    /// What there is room for of what is due: the first of each receiver, then the second, and so on.
+    async fn find_due(&self, room: &Room) -> Result<Vec<DeliveryId>, StoreError> {
+        let mut reader = self.file.reader().await?;
+        let query = sqlx::query_scalar(include_str!("sql/list_receivers.sql"));
+        let receivers: Vec<String> = query.fetch_all(&mut *reader).await.map_err(failed)?;
+        let mut found = Vec::new();
+        for receiver in receivers {
+            let known = room.of.iter().find(|(known, _)| *known == receiver);
+            let limit = known.map_or(room.per_receiver, |(_, room)| *room);
+            if limit == 0 {
+                continue;
+            }
+            let query = sqlx::query(include_str!("sql/find_due_deliveries.sql"))
+                .bind(receiver)
+                .bind(self.now())
+                .bind(i64::from(limit));
+            for (place, row) in query.fetch_all(&mut *reader).await.map_err(failed)?.iter().enumerate() {
+                let cell = Cell::of("deliveries", row);
+                found.push((place, cell.get::<i64>("next_at")?, id(&cell)?));
+            }
+        }
+        found.sort_unstable();
+        found.truncate(usize::try_from(room.total).unwrap_or(usize::MAX));
+        Ok(found.into_iter().map(|(_, _, id)| id).collect())
+    }
+}
+
+fn id(row: &Cell<'_>) -> Result<DeliveryId, StoreError> {
+    Ok(DeliveryId { job: JobId::new(row.get::<Uuid>("job_id")?), version: row.number("version")? })
+}
+
+fn due(row: &SqliteRow) -> Result<DueDelivery, StoreError> {
+    let row = Cell::of("deliveries", row);
+    Ok(DueDelivery {
+        claim: DeliveryClaim { id: id(&row)?, number: row.number("claims")? },
+        event: row.parse("event")?,
+        receiver: row.get("receiver")?,
+        created_at: created_at(&row)?,
+        tries: row.number("tries")?,
+    })
+}
+
+fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
+    let row = Cell::of("deliveries", row);
+    Ok(Delivery {
+        id: id(&row)?,
+        event: row.parse("event")?,
+        created_at: created_at(&row)?,
+        state: row.parse("state")?,
+        attempts: row.number("attempts")?,
+        next_attempt_at: row.instant("next_at")?,
+        history: row.json("history")?.unwrap_or_default(),
+    })
+}
+
+fn created_at(row: &Cell<'_>) -> Result<crate::domain::Timestamp, StoreError> {
+    row.instant("created_at")?.ok_or_else(|| row.inconsistent("created_at", "is missing"))
+}

@@ -1,0 +1,15 @@
+//! `raincheck webhooks`: new keys. They are printed and kept nowhere.
+
+use raincheck_shared::domain::{SigningKey, WebhookSecret};
+use raincheck_shared::lifecycle::IdSource;
+
+use crate::cli::WebhookKey;
+use crate::terminal::Terminal;
+
+pub(super) fn run(key: WebhookKey, terminal: &Terminal) {
+    let random = IdSource.secret();
+    terminal.line(match key {
+        WebhookKey::Secret => WebhookSecret::new(random).reveal(),
+        WebhookKey::SigningKey => SigningKey::new(random).reveal(),
+    });
+}

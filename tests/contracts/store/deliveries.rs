@@ -1,0 +1,210 @@
+//! The courier's side: what is due is taken by one at a time, and what became of it is recorded once.
+
+use std::time::Duration;
+
+use raincheck_shared::domain::{DeliveryAttempt, DeliveryId, DeliveryState, Event, JobId, NewJob, Webhook};
+use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::store::{AfterAttempt, DueDelivery, Room};
+
+use super::against_each_store;
+use super::announcements::{deliveries, told, told_job};
+use super::given::{DAY, HOUR, find, finished, job, now, running, succeeded};
+use crate::harness::store::StoreFixture;
+
+against_each_store! {
+    a_delivery_is_one_couriers_until_his_time_is_over,
+    an_attempt_is_recorded_and_seen_in_its_job,
+    a_history_keeps_the_latest_attempts,
+    a_full_receiver_hides_nobody_and_each_gets_one_before_any_gets_two,
+    couriers_that_look_at_once_never_share_a_delivery,
+    a_delivery_can_be_asked_for_once_more_whatever_became_of_it,
+    deliveries_are_listed_in_pages_the_latest_first,
+    deliveries_go_with_their_job,
+}
+
+const HOLD: Duration = Duration::from_secs(30);
+const ROOM: Room = Room { total: 100, per_receiver: 100, of: Vec::new() };
+
+async fn claim(on: &StoreFixture, room: &Room) -> Vec<DueDelivery> {
+    on.store.deliveries.claim_due(room, HOLD).await.expect("claim deliveries")
+}
+
+async fn record(on: &StoreFixture, due: &DueDelivery, status: Option<u16>, after: AfterAttempt) -> bool {
+    on.store.deliveries.record_attempt(due.claim, Some(&attempt(status)), after).await.expect("record an attempt")
+}
+
+fn attempt(status: Option<u16>) -> DeliveryAttempt {
+    let response = Some("\"no\" – ünïcode 🌧 {}".to_owned());
+    DeliveryAttempt { at: now(), latency_ms: 12, status, response, error: Some("it said 'no'".to_owned()) }
+}
+
+/// A job that has ended, to be told to `host`.
+async fn ended_for(on: &StoreFixture, host: &str) -> JobId {
+    let url = format!("https://{host}/in").parse().expect("a URL");
+    let webhook = Some(Webhook { url, events: Event::ENDS.to_vec() });
+    let running = running(on, NewJob { webhook, ..job() }).await;
+    finished(on, &running, succeeded(b"1")).await.id
+}
+
+async fn a_delivery_is_one_couriers_until_his_time_is_over(on: &StoreFixture) {
+    let id = ended_for(on, "a.example").await;
+    let first = claim(on, &ROOM).await;
+    assert_eq!(first.len(), 1);
+    let due = &first[0];
+    assert_eq!((due.claim.id.job, due.event, due.tries), (id, Event::Succeeded, 0));
+    assert_eq!(due.receiver, "a.example");
+    assert_eq!(Some(due.created_at), find(on, id).await.finished_at);
+    assert_eq!(claim(on, &ROOM).await, [], "somebody has it");
+
+    on.age(HOLD).await;
+    let second = claim(on, &ROOM).await;
+    assert_eq!(second.len(), 1, "taken for dead");
+    let delivered = AfterAttempt::Over(DeliveryState::Delivered);
+    assert!(!record(on, due, Some(200), delivered).await, "fenced");
+    assert_eq!(deliveries(on, id).await[0].attempts, 0);
+    assert!(record(on, &second[0], Some(200), delivered).await);
+    assert!(!record(on, &second[0], Some(200), delivered).await, "once");
+    on.age(DAY).await;
+    assert_eq!(claim(on, &ROOM).await, [], "it is through");
+}
+
+async fn an_attempt_is_recorded_and_seen_in_its_job(on: &StoreFixture) {
+    let id = ended_for(on, "a.example").await;
+    let before = find(on, id).await;
+    let summary =
+        |job: &raincheck_shared::domain::Job| job.webhook.as_ref().and_then(|w| w.summary).expect("a summary");
+    let seen = summary(&before);
+    assert_eq!((seen.state, seen.attempts, seen.last_status, seen.changes), (DeliveryState::Pending, 0, None, 0));
+
+    let due = claim(on, &ROOM).await.remove(0);
+    assert_eq!(summary(&find(on, id).await).changes, 0, "a claim is nobody's business");
+    assert!(record(on, &due, Some(503), AfterAttempt::Again(HOUR)).await);
+    let after = find(on, id).await;
+    let seen = summary(&after);
+    assert_eq!((seen.state, seen.attempts, seen.last_status, seen.changes), (DeliveryState::Pending, 1, Some(503), 1));
+    assert_eq!(after.version, before.version, "the job itself has not changed");
+    let delivery = deliveries(on, id).await.remove(0);
+    let ahead = delivery.next_attempt_at.expect("due again") - now();
+    assert!(ahead > Duration::from_mins(59) && ahead <= HOUR, "{ahead}");
+    assert_eq!(delivery.history.len(), 1);
+    let kept = &delivery.history[0];
+    assert_eq!(*kept, DeliveryAttempt { at: kept.at, ..attempt(Some(503)) });
+
+    assert_eq!(claim(on, &ROOM).await, [], "not yet");
+    on.age(HOUR).await;
+    let due = claim(on, &ROOM).await.remove(0);
+    assert_eq!(due.tries, 1);
+    assert!(record(on, &due, None, AfterAttempt::Over(DeliveryState::Failed)).await);
+    let seen = summary(&find(on, id).await);
+    assert_eq!((seen.state, seen.attempts, seen.last_status, seen.changes), (DeliveryState::Failed, 2, None, 2));
+}
+
+async fn a_history_keeps_the_latest_attempts(on: &StoreFixture) {
+    let id = ended_for(on, "a.example").await;
+    let kept = u16::try_from(DeliveryAttempt::KEPT).expect("few");
+    for status in 0..kept + 3 {
+        let due = claim(on, &ROOM).await.remove(0);
+        assert!(record(on, &due, Some(status), AfterAttempt::Again(Duration::ZERO)).await);
+    }
+    let delivery = deliveries(on, id).await.remove(0);
+    assert_eq!(delivery.attempts, i32::from(kept) + 3);
+    let statuses: Vec<u16> = delivery.history.iter().filter_map(|attempt| attempt.status).collect();
+    assert_eq!(statuses, (3..kept + 3).collect::<Vec<_>>());
+}
+
+async fn a_full_receiver_hides_nobody_and_each_gets_one_before_any_gets_two(on: &StoreFixture) {
+    for _ in 0..20 {
+        ended_for(on, "busy.example").await;
+    }
+    for host in ["a.example", "b.example:8443", "z.example"] {
+        ended_for(on, host).await;
+    }
+    let of = vec![("busy.example".to_owned(), 0), ("z.example".to_owned(), 1)];
+    let mut receivers: Vec<String> =
+        claim(on, &Room { total: 10, per_receiver: 3, of }).await.into_iter().map(|due| due.receiver).collect();
+    receivers.sort();
+    assert_eq!(receivers, ["a.example", "b.example:8443", "z.example"]);
+
+    on.age(HOLD).await;
+    let few = claim(on, &Room { total: 4, per_receiver: 100, of: Vec::new() }).await;
+    let busy = few.iter().filter(|due| due.receiver == "busy.example").count();
+    assert_eq!((few.len(), busy), (4, 1));
+    on.age(HOLD).await;
+    assert_eq!(claim(on, &Room { total: 100, per_receiver: 7, of: Vec::new() }).await.len(), 10);
+    assert_eq!(claim(on, &Room { total: 0, per_receiver: 7, of: Vec::new() }).await, []);
+}
+
+async fn couriers_that_look_at_once_never_share_a_delivery(on: &StoreFixture) {
+    for n in 0..40 {
+        ended_for(on, if n % 2 == 0 { "a.example" } else { "b.example" }).await;
+    }
+    let look = || async { claim(on, &Room { total: 15, per_receiver: 10, of: Vec::new() }).await };
+    let found = tokio::join!(look(), look(), look(), look());
+    let mut ids: Vec<DeliveryId> =
+        [found.0, found.1, found.2, found.3].into_iter().flatten().map(|due| due.claim.id).collect();
+    loop {
+        let rest = look().await;
+        if rest.is_empty() {
+            break;
+        }
+        ids.extend(rest.iter().map(|due| due.claim.id));
+    }
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), all), (40, 40));
+}
+
+async fn a_delivery_can_be_asked_for_once_more_whatever_became_of_it(on: &StoreFixture) {
+    let id = ended_for(on, "a.example").await;
+    let delivery = deliveries(on, id).await.remove(0).id;
+    for state in [DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Superseded] {
+        let due = claim(on, &ROOM).await.remove(0);
+        assert!(record(on, &due, Some(500), AfterAttempt::Again(Duration::ZERO)).await);
+        let due = claim(on, &ROOM).await.remove(0);
+        assert!(record(on, &due, Some(500), AfterAttempt::Over(state)).await);
+        assert_eq!(claim(on, &ROOM).await, []);
+        let again = on.store.deliveries.redeliver(delivery).await.expect("redeliver").expect("a delivery");
+        assert_eq!((again.id, again.state), (delivery, DeliveryState::Pending));
+        assert!(!again.history.is_empty(), "it keeps its history");
+    }
+    // Also one that is on its way: what comes of that does not count any more.
+    let due = claim(on, &ROOM).await.remove(0);
+    assert_eq!(due.tries, 0, "with its whole schedule before it");
+    on.store.deliveries.redeliver(delivery).await.expect("redeliver").expect("a delivery");
+    assert!(!record(on, &due, Some(200), AfterAttempt::Over(DeliveryState::Delivered)).await);
+    assert_eq!(claim(on, &ROOM).await.len(), 1);
+
+    for unknown in [DeliveryId { version: 99, ..delivery }, DeliveryId { job: IdSource.job(), ..delivery }] {
+        assert_eq!(on.store.deliveries.redeliver(unknown).await.expect("redeliver"), None);
+    }
+    on.age(8 * DAY).await;
+    assert_eq!(on.store.deliveries.redeliver(delivery).await.expect("redeliver"), None, "its job is forgotten");
+}
+
+async fn deliveries_are_listed_in_pages_the_latest_first(on: &StoreFixture) {
+    let mut all = Event::ENDS.to_vec();
+    all.push(Event::Started);
+    let running = running(on, told(&all, job())).await;
+    finished(on, &running, succeeded(b"1")).await;
+    let list = async |before, limit| {
+        let page = on.store.deliveries.list_deliveries(running.id, before, limit).await.expect("list");
+        page.iter().map(|delivery| delivery.id.version).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, 10).await, [3, 2]);
+    assert_eq!(list(None, 1).await, [3]);
+    assert_eq!(list(Some(3), 10).await, [2]);
+    assert_eq!(on.store.deliveries.list_deliveries(IdSource.job(), None, 10).await.expect("list"), []);
+}
+
+async fn deliveries_go_with_their_job(on: &StoreFixture) {
+    let (short, long) = (NewJob { retention: HOUR, ..told_job() }, told_job());
+    for new in [short, long] {
+        let running = running(on, new).await;
+        finished(on, &running, succeeded(b"1")).await;
+    }
+    assert_eq!(on.count("deliveries").await, 2);
+    on.age(HOUR).await;
+    while on.store.upkeep.remove_expired().await.expect("remove") {}
+    assert_eq!(on.count("deliveries").await, 1);
+}
