@@ -7,4 +7,5 @@
 
 pub mod bench;
 pub mod chaos;
+pub mod crowd;
 pub mod stage;

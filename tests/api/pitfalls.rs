@@ -180,3 +180,19 @@ async fn pitfall_time_to_live_kills_running_work() {
     }
     assert!(served.stop().await);
 }
+
+#[tokio::test]
+async fn pitfall_batch_partial_output_dropped() {
+    let served = Served::working().await;
+    let body = json!({ "jobs": [{"kind": "echo", "input": "kept"}, {"kind": "failing"}, {"kind": "nope"}] });
+    let answer = served.client.send(Method::POST, "/v1/batches", &[JSON], body.to_string()).await;
+    assert_eq!(answer.status, 207, "what can be done is done");
+    let whole = answer.json();
+    let id = |n: usize| whole["items"][n]["job"]["id"].as_str().unwrap().to_owned();
+    let (good, bad) = (served.client.done(&id(0)).await, served.client.done(&id(1)).await);
+    assert_eq!((&good["status"], &good["result"]["value"]), (&json!("succeeded"), &json!("kept")));
+    assert_eq!(bad["status"], "failed");
+    let result = get(&served.client, &format!("/v1/jobs/{}/result", id(0)), &[]).await;
+    assert_eq!((result.status, result.json()), (200, json!("kept")), "although its neighbour failed");
+    assert!(served.stop().await);
+}

@@ -35,6 +35,20 @@ async fn a_job_is_accepted_and_can_be_read_at_once() {
 }
 
 #[tokio::test]
+async fn instants_are_answered_at_once_as_they_will_be_read() {
+    let served = Served::idle().await;
+    for when in [json!({"delay": "1h"}), json!({"run_at": "2098-01-01T00:00:00.123456789Z"})] {
+        let mut body = json!({"kind": "echo", "deadline": "2099-01-01T00:00:00.987654999Z"});
+        body.as_object_mut().unwrap().extend(when.as_object().unwrap().clone());
+        let job = post_job(&served.client, &body, &[]).await.json();
+        let read = served.client.job(job["id"].as_str().unwrap()).await;
+        assert_eq!((&read["run_at"], &read["deadline"]), (&job["run_at"], &job["deadline"]));
+        assert_eq!(read["deadline"], "2099-01-01T00:00:00.987654Z", "one entity tag, one look");
+    }
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
 async fn a_job_has_the_shape_of_the_contract() {
     let served = Served::idle().await;
     let job = post_job(&served.client, &json!({"kind": "echo"}), &[]).await.json();

@@ -2,6 +2,7 @@
 
 mod api_killed;
 mod batch_counted;
+mod crowd;
 mod embedded_killed;
 mod events_followed;
 mod postgres_away;

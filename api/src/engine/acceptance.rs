@@ -175,9 +175,9 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
         express: false,
         input: submission.input.clone(),
-        run_at,
-        start_by,
-        deadline,
+        run_at: run_at.map(as_kept),
+        start_by: start_by.map(as_kept),
+        deadline: deadline.map(as_kept),
         run_timeout: run_timeout(options, kind, settings, faults),
         max_attempts: options.max_attempts.unwrap_or(kind.retry.max_attempts),
         retention: retention(options, kind, settings, faults),
@@ -205,6 +205,11 @@ fn id_problem(id: JobId, now: Timestamp) -> Option<String> {
     (age > OLDEST_ID || -age > NEWEST_ID).then(|| {
         format!("must be a UUIDv7 made at most {} ago and at most {} ahead of now", told(OLDEST_ID), told(NEWEST_ID))
     })
+}
+
+/// An instant as both stores can keep it, so that what is answered at once is what is read later.
+fn as_kept(at: Timestamp) -> Timestamp {
+    at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
 }
 
 fn signed(duration: Duration) -> time::Duration {
