@@ -198,16 +198,17 @@ impl Beat {
         let report = self.tally.report(self.clock.monotonic());
         let renewal = lease.renew(&report);
         tokio::pin!(renewal);
-        if *unsure {
-            return renewal.await;
+        // After a freeze no time is left: that is said before anything is asked, and does not race with the answer.
+        if !*unsure && !left.is_zero() {
+            tokio::select! {
+                renewed = &mut renewal => return renewed,
+                () = tokio::time::sleep(left) => {}
+            }
         }
-        tokio::select! {
-            renewed = &mut renewal => return renewed,
-            () = tokio::time::sleep(left) => {}
+        if !std::mem::replace(unsure, true) {
+            tracing::warn!("the lease could not be renewed for most of its time: stopping all handlers");
+            self.tell(Pulse::Unsure);
         }
-        *unsure = true;
-        tracing::warn!("the lease could not be renewed for most of its time: stopping all handlers");
-        self.tell(Pulse::Unsure);
         renewal.await
     }
 
