@@ -1,6 +1,6 @@
 //! Knows keys when they are shown: looked up in the store, batched, and remembered for some seconds, so that a request
-//! costs no statement. It fails closed: while the store cannot say whether a key is good, or whether keys are needed at
-//! all, nobody gets in.
+//! costs no statement. It fails closed: while the store cannot say whether a key is good, or has never said whether keys are
+//! needed at all, nobody gets in.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -108,8 +108,13 @@ impl Keyring {
         {
             return Ok(!any.what);
         }
-        let (any, _) = self.ask(None).await?;
-        Ok(!any)
+        match self.ask(None).await {
+            Ok((any, _)) => Ok(!any),
+            // Nobody can make a first key in a store that is away, and nothing can be done without the store. What can go on
+            // meanwhile, such as the wait of an event stream that came back, does.
+            Err(refusal) if refusal.is_outage() && self.lock().any.is_some() => Ok(true),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Until there is one. While the store is away, those who ask hear so themselves.
