@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+
 use crate::harness::cluster::{Cluster, seconds, shared_backends};
 use crate::harness::room;
+use crate::harness::wait::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_worker_finishes_what_is_short_and_gives_back_what_is_long_without_burning_an_attempt() {
@@ -11,10 +14,13 @@ async fn a_drained_worker_finishes_what_is_short_and_gives_back_what_is_long_wit
     let mut cluster = Cluster::new(&shared_backends().await, "[worker]\ndrain_timeout = \"3s\"\n");
     let api = cluster.api("api").await;
     cluster.worker("old");
-    let short = api.submit("sleep", &seconds(1.5)).await;
+    let short = api.submit("sleep", &seconds(2.5)).await;
     let long = api.submit("sleep", &seconds(8.0)).await;
-    let running = "SELECT count(*) FROM jobs WHERE status = 'in_progress'";
-    cluster.until_count(running, 2, Duration::from_secs(20)).await;
+    // What the worker itself says with its heartbeat: the store knows of a claim before the worker does.
+    until("both to run", Duration::from_secs(20), async || {
+        api.send(Method::GET, "/v1/queues/default", &[], "").await.json()["running"] == 2
+    })
+    .await;
 
     let status = cluster.process("old").terminate().await;
     assert!(status.success(), "{status}");
