@@ -3,8 +3,8 @@
 //! Only answers that had come before a request was sent bind its answer: of two that overlap, either may be the later.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -57,6 +57,11 @@ const LOOKS: [&str; 17] = [
     "links",
 ];
 
+/// What is behind the lock, also when a contradiction was found under it: the next one is to be found as well.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Model {
     /// Now, for a request that is about to be sent.
     pub fn moment(&self) -> Moment {
@@ -72,7 +77,7 @@ impl Model {
     pub fn job(&self, job: &Value, asked: Moment) {
         let id = job["id"].as_str().unwrap();
         let version = job["version"].as_i64().unwrap();
-        let mut jobs = self.jobs.lock().unwrap();
+        let mut jobs = held(&self.jobs);
         let known = jobs.entry(id.to_owned()).or_default();
         let before = known.heights.iter().rev().find(|(heard, _)| *heard <= asked).map(|(_, version)| *version);
         assert!(before.is_none_or(|before| version >= before), "version {version} after {before:?}: {job}");
@@ -98,7 +103,7 @@ impl Model {
     /// A job that is said not to exist.
     pub fn missing(&self, id: &str, asked: Moment) {
         self.tick();
-        let jobs = self.jobs.lock().unwrap();
+        let jobs = held(&self.jobs);
         let since = jobs.get(id).and_then(|known| known.since);
         assert!(since.is_none_or(|since| since > asked), "{id} is unknown, but had been accepted before");
     }
@@ -106,7 +111,7 @@ impl Model {
     /// A job that is said not to have ended yet.
     pub fn unfinished(&self, id: &str, asked: Moment) {
         self.tick();
-        let jobs = self.jobs.lock().unwrap();
+        let jobs = held(&self.jobs);
         let end = jobs.get(id).and_then(|known| known.end.as_ref()).filter(|(heard, ..)| *heard <= asked);
         assert!(end.is_none(), "{id} is said to run, but had ended: {end:?}");
     }
@@ -114,7 +119,7 @@ impl Model {
     /// A job that is said to have ended as one of these, or not at all.
     pub fn ended_as(&self, id: &str, statuses: &[&str]) {
         self.tick();
-        let jobs = self.jobs.lock().unwrap();
+        let jobs = held(&self.jobs);
         let end = jobs.get(id).and_then(|known| known.end.as_ref());
         let fits = end.is_none_or(|(.., status)| statuses.contains(&status.as_str()));
         assert!(fits, "{id} is said to be one of {statuses:?}, but was {end:?}");
@@ -122,7 +127,7 @@ impl Model {
 
     /// The job that an idempotency key stands for.
     pub fn key(&self, key: &str, id: &str) {
-        let mut keys = self.keys.lock().unwrap();
+        let mut keys = held(&self.keys);
         let first = keys.entry(key.to_owned()).or_insert_with(|| id.to_owned());
         assert_eq!(first, id, "the key {key} stands for two jobs");
     }
@@ -134,7 +139,7 @@ impl Model {
 
     /// What came of it.
     pub fn tally(&self) -> Tally {
-        let jobs = self.jobs.lock().unwrap();
+        let jobs = held(&self.jobs);
         let ended = jobs.values().filter(|known| known.end.is_some()).count();
         Tally { answers: self.answers.load(Ordering::Relaxed), jobs: jobs.len(), ended }
     }
