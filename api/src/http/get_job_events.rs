@@ -160,7 +160,7 @@ pub(crate) fn operation() -> Operation {
         .takes(&["id", "Last-Event-ID"])
         .answers(
             Answer::new(200, "The events, as they come.")
-                .content("text/event-stream", json!({ "schema": { "type": "string" } }))
+                .content("text/event-stream", json!({ "schema": { "description": "Server-sent events" } }))
                 .headers(&["X-Accel-Buffering"]),
         )
         .answers(Answer::new(204, "The client has seen the end."))

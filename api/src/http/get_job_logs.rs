@@ -180,7 +180,7 @@ pub(crate) fn operation() -> Operation {
         .answers(
             Answer::new(200, "The lines.")
                 .json("LogPage", &[])
-                .content("text/event-stream", json!({ "schema": { "type": "string" } }))
+                .content("text/event-stream", json!({ "schema": { "description": "Server-sent events" } }))
                 .headers(&["X-Accel-Buffering?"]),
         )
         .answers(Answer::new(204, "The client of a stream has seen all lines there will be."))

@@ -23,8 +23,9 @@ fn submission(settings: &Settings) -> Value {
     }));
     schema["properties"]["jobs"] = json!({
         "type": "array", "minItems": 1, "maxItems": settings.jobs.batch,
-        "items": { "type": "object" },
-        "description": "As in `POST /v1/jobs`, each with an `idempotency_key` of its own if it wants.",
+        // Whatever it is: an item that is no job is refused on its own, and its neighbours are kept.
+        "items": {},
+        "description": "As in `POST /v1/jobs`, each with an `idempotency_key` of its own if it wants. What is no job is refused on its own.",
     });
     schema["required"] = json!(["jobs"]);
     schema
