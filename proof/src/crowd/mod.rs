@@ -1,10 +1,10 @@
-//! Many clients that call everything at random, on several replicas at once, and a model that holds every answer against
+//! Many clients that call everything at random, on several replicas at once, and a memory that holds every answer against
 //! those that were heard before it was asked for. Nothing is broken on purpose here: that is `chaos`.
 //!
 //! - `visitor`: one client
-//! - `model`: what all of them have heard
+//! - `memory`: what all of them have heard
 
-mod model;
+mod memory;
 mod visitor;
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::chaos::dice::Dice;
 use crate::stage::client::Client;
 use crate::stage::wait::{alongside, now};
 
-pub use model::{Model, Moment};
+pub use memory::{Memory, Moment};
 use visitor::Visitor;
 
 /// What came of it.
@@ -30,17 +30,17 @@ pub struct Tally {
 
 /// Lets `clients` call `replicas` at random for so long. Panics at the first answer that contradicts an earlier one.
 pub async fn gather(replicas: &[Client], clients: u64, seed: u64, time: Duration) -> Tally {
-    let model = Arc::new(Model::default());
+    let memory = Arc::new(Memory::default());
     let dice = Dice::new(seed);
     let started = now();
     let visitors: Vec<_> = (0..clients)
         .map(|n| {
-            let visitor = Visitor::new(replicas.to_vec(), Arc::clone(&model), dice.of_part(&format!("visitor {n}")));
+            let visitor = Visitor::new(replicas.to_vec(), Arc::clone(&memory), dice.of_part(&format!("visitor {n}")));
             alongside(visitor.stroll(started, time))
         })
         .collect();
     for visitor in visitors {
         visitor.await.unwrap();
     }
-    model.tally()
+    memory.tally()
 }

@@ -7,7 +7,7 @@ use raincheck_shared::lifecycle::IdSource;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::model::{Model, Moment};
+use super::memory::{Memory, Moment};
 use crate::chaos::dice::Dice;
 use crate::stage::client::{Answer, Client};
 
@@ -19,14 +19,14 @@ const KEYS: u64 = 50;
 
 pub(super) struct Visitor {
     replicas: Vec<Client>,
-    model: Arc<Model>,
+    memory: Arc<Memory>,
     dice: Dice,
     jobs: Vec<String>,
 }
 
 impl Visitor {
-    pub(super) fn new(replicas: Vec<Client>, model: Arc<Model>, dice: Dice) -> Self {
-        Self { replicas, model, dice, jobs: Vec::new() }
+    pub(super) fn new(replicas: Vec<Client>, memory: Arc<Memory>, dice: Dice) -> Self {
+        Self { replicas, memory, dice, jobs: Vec::new() }
     }
 
     pub(super) async fn stroll(mut self, started: Instant, time: Duration) {
@@ -52,7 +52,7 @@ impl Visitor {
 
     async fn ask(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (Answer, Moment) {
         let replica = self.dice.pick(&self.replicas).unwrap().clone();
-        let asked = self.model.moment();
+        let asked = self.memory.moment();
         let answer = replica.send(method.clone(), path, headers, body.to_owned()).await;
         assert!(answer.status < 500, "{method} {path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
         (answer, asked)
@@ -81,11 +81,11 @@ impl Visitor {
 
     fn accepted(&mut self, answer: &Answer, asked: Moment) -> Option<String> {
         if !matches!(answer.status, 200 | 202) {
-            self.model.other();
+            self.memory.other();
             return None;
         }
         let job = answer.json();
-        self.model.job(&job, asked);
+        self.memory.job(&job, asked);
         let id = job["id"].as_str().unwrap().to_owned();
         self.remember(id.clone());
         Some(id)
@@ -110,7 +110,7 @@ impl Visitor {
         let body = json!({ "kind": "echo", "input": key }).to_string();
         let (answer, asked) = self.ask(Method::POST, "/v1/jobs", &[JSON, ("idempotency-key", &key)], &body).await;
         match self.accepted(&answer, asked) {
-            Some(id) => self.model.key(&key, &id),
+            Some(id) => self.memory.key(&key, &id),
             None => assert_eq!(answer.status, 409, "in flight is all that it may be"),
         }
     }
@@ -140,9 +140,9 @@ impl Visitor {
 
     fn told(&self, id: &str, answer: &Answer, asked: Moment) {
         match answer.status {
-            200 => self.model.job(&answer.json(), asked),
-            404 => self.model.missing(id, asked),
-            304 => self.model.other(),
+            200 => self.memory.job(&answer.json(), asked),
+            404 => self.memory.missing(id, asked),
+            304 => self.memory.other(),
             other => panic!("a read of {id} was answered {other}"),
         }
     }
@@ -152,7 +152,7 @@ impl Visitor {
         let (answer, asked) = self.ask(Method::GET, &format!("/v1/jobs/{id}/result"), &[], "").await;
         self.without_job(&id, &answer, asked);
         if answer.status == 200 {
-            self.model.ended_as(&id, &["succeeded"]);
+            self.memory.ended_as(&id, &["succeeded"]);
         }
     }
 
@@ -160,12 +160,12 @@ impl Visitor {
     fn without_job(&self, id: &str, answer: &Answer, asked: Moment) {
         let problem = if answer.status >= 400 { answer.json() } else { Value::Null };
         match problem["code"].as_str() {
-            Some("job-not-found") => self.model.missing(id, asked),
-            Some("job-not-finished") => self.model.unfinished(id, asked),
-            Some("job-failed") => self.model.ended_as(id, &["failed", "canceled", "expired"]),
-            Some("job-succeeded") => self.model.ended_as(id, &["succeeded"]),
-            Some("job-already-finished") => self.model.ended_as(id, &["succeeded", "failed", "expired"]),
-            _ => self.model.other(),
+            Some("job-not-found") => self.memory.missing(id, asked),
+            Some("job-not-finished") => self.memory.unfinished(id, asked),
+            Some("job-failed") => self.memory.ended_as(id, &["failed", "canceled", "expired"]),
+            Some("job-succeeded") => self.memory.ended_as(id, &["succeeded"]),
+            Some("job-already-finished") => self.memory.ended_as(id, &["succeeded", "failed", "expired"]),
+            _ => self.memory.other(),
         }
     }
 
@@ -173,7 +173,7 @@ impl Visitor {
         let id = self.some_job();
         let (answer, asked) = self.ask(Method::POST, &format!("/v1/jobs/{id}/cancel"), &[], "").await;
         match answer.status {
-            200 | 202 => self.model.job(&answer.json(), asked),
+            200 | 202 => self.memory.job(&answer.json(), asked),
             _ => self.without_job(&id, &answer, asked),
         }
     }
@@ -190,25 +190,25 @@ impl Visitor {
         let query = *self.dice.pick(&["", "?status=succeeded", "?kind=sleep&limit=5", "?tag=later"]).unwrap();
         let (answer, asked) = self.ask(Method::GET, &format!("/v1/jobs{query}"), &[], "").await;
         for job in answer.json()["jobs"].as_array().unwrap() {
-            self.model.job(job, asked);
+            self.memory.job(job, asked);
         }
     }
 
     async fn follow(&mut self) {
         let id = self.some_job();
         let replica = self.dice.pick(&self.replicas).unwrap().clone();
-        let asked = self.model.moment();
+        let asked = self.memory.moment();
         let mut stream = match replica.try_events(&format!("/v1/jobs/{id}/events"), &[]).await {
             Ok(stream) => stream,
             Err(error) => {
                 assert_eq!(error.status().map(|status| status.as_u16()), Some(404), "{error}");
-                return self.model.missing(&id, asked);
+                return self.memory.missing(&id, asked);
             }
         };
         for _ in 0..3 {
             // Each event was made after the one before it was heard, or before: it only must not fall behind `asked`.
             let Ok(Some(event)) = tokio::time::timeout(Duration::from_secs(1), stream.event()).await else { return };
-            self.model.job(&event.json(), asked);
+            self.memory.job(&event.json(), asked);
         }
     }
 
@@ -221,6 +221,6 @@ impl Visitor {
     async fn look(&mut self, path: &str) {
         let (answer, _) = self.ask(Method::GET, path, &[], "").await;
         assert_eq!(answer.status, 200, "{path}");
-        self.model.other();
+        self.memory.other();
     }
 }

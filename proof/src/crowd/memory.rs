@@ -29,7 +29,7 @@ struct Known {
 
 /// The memory of all clients together.
 #[derive(Debug, Default)]
-pub struct Model {
+pub struct Memory {
     clock: AtomicU64,
     answers: AtomicU64,
     jobs: Mutex<HashMap<String, Known>>,
@@ -62,7 +62,7 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Model {
+impl Memory {
     /// Now, for a request that is about to be sent.
     pub fn moment(&self) -> Moment {
         Moment(self.clock.load(Ordering::SeqCst))
@@ -158,14 +158,14 @@ mod tests {
         json!({ "id": "a", "version": version, "status": status, "done": done })
     }
 
-    /// Whether the model refuses the last of these, each asked for after the one before was heard.
+    /// Whether the memory refuses the last of these, each asked for after the one before was heard.
     fn refuses(told: &[Value]) -> bool {
-        let model = Model::default();
+        let memory = Memory::default();
         let (last, before) = told.split_last().unwrap();
         for job in before {
-            model.job(job, model.moment());
+            memory.job(job, memory.moment());
         }
-        catch_unwind(AssertUnwindSafe(|| model.job(last, model.moment()))).is_err()
+        catch_unwind(AssertUnwindSafe(|| memory.job(last, memory.moment()))).is_err()
     }
 
     #[test]
@@ -180,28 +180,28 @@ mod tests {
 
     #[test]
     fn an_answer_that_overlaps_another_may_be_the_earlier_one() {
-        let model = Model::default();
-        let asked = model.moment();
-        model.job(&seen(3, "failed"), asked);
-        model.job(&seen(1, "queued"), asked);
-        model.unfinished("a", asked);
-        let later = model.moment();
+        let memory = Memory::default();
+        let asked = memory.moment();
+        memory.job(&seen(3, "failed"), asked);
+        memory.job(&seen(1, "queued"), asked);
+        memory.unfinished("a", asked);
+        let later = memory.moment();
         for contradiction in [
-            &(|| model.job(&seen(1, "queued"), later)) as &dyn Fn(),
-            &|| model.missing("a", later),
-            &|| model.unfinished("a", later),
-            &|| model.ended_as("a", &["succeeded"]),
+            &(|| memory.job(&seen(1, "queued"), later)) as &dyn Fn(),
+            &|| memory.missing("a", later),
+            &|| memory.unfinished("a", later),
+            &|| memory.ended_as("a", &["succeeded"]),
         ] {
             assert!(catch_unwind(AssertUnwindSafe(contradiction)).is_err());
         }
-        model.missing("b", later);
+        memory.missing("b", later);
     }
 
     #[test]
     fn a_key_that_stands_for_two_jobs_is_found() {
-        let model = Model::default();
-        model.key("k", "a");
-        model.key("k", "a");
-        assert!(catch_unwind(AssertUnwindSafe(|| model.key("k", "b"))).is_err());
+        let memory = Memory::default();
+        memory.key("k", "a");
+        memory.key("k", "a");
+        assert!(catch_unwind(AssertUnwindSafe(|| memory.key("k", "b"))).is_err());
     }
 }
