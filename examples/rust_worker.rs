@@ -23,7 +23,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use raincheck_shared::backends::{open_broker, open_store};
+use raincheck_shared::backends::{open_blobs, open_broker, open_store};
 use raincheck_shared::config::{Flags, load};
 use raincheck_shared::domain::Payload;
 use raincheck_shared::lifecycle::{Shutdown, SystemClock, signals};
@@ -81,10 +81,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clock = SystemClock::shared();
     let shutdown = Shutdown::new();
     let store = open_store(&settings.store, Arc::clone(&clock)).await?;
+    let blobs = open_blobs(&settings.blobs, &shutdown)?;
     let broker = open_broker(&settings.broker, "worker", &shutdown);
     shutdown.spawn_service(stop_on_signals(shutdown.clone()));
     let drain_timeout = settings.worker.drain_timeout;
-    Worker::start(Parts { settings, store, broker, registry, clock }, &shutdown).await?;
+    Worker::start(Parts { settings, store, blobs, broker, registry, clock }, &shutdown).await?;
 
     // Until SIGTERM or ^C. What still runs after the drain time is given back, and runs elsewhere.
     shutdown.begun().await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use raincheck_api::engine::Links;
 use raincheck_api::{Api, ApiError, upkeep};
-use raincheck_shared::backends::{open_broker, open_store};
+use raincheck_shared::backends::{open_blobs, open_broker, open_store};
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::{BrokerSettings, Settings};
 use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock, signals};
@@ -53,6 +54,7 @@ pub(crate) struct Instance {
     settings: Arc<Settings>,
     roles: Roles,
     store: Store,
+    blobs: Blobs,
     shutdown: Shutdown,
     api: Option<RunningApi>,
 }
@@ -110,7 +112,9 @@ impl Instance {
         let store = open_store(&settings.store, Arc::clone(&clock))
             .await
             .map_err(|error| Failure::store("the store could not be opened", error))?;
-        let mut instance = Self { settings, roles, store, shutdown, api: None };
+        let blobs = open_blobs(&settings.blobs, &shutdown)
+            .map_err(|error| Failure::because("the blob store could not be opened", error))?;
+        let mut instance = Self { settings, roles, store, blobs, shutdown, api: None };
         let started = match instance.pass_gate(&*clock).await {
             Ok(true) => {
                 // From here on what counts is the store's time, not this machine's.
@@ -148,6 +152,7 @@ impl Instance {
             let parts = Parts {
                 settings: Arc::clone(&self.settings),
                 store: self.store.clone(),
+                blobs: self.blobs.clone(),
                 broker: broker.clone(),
                 registry,
                 clock: Arc::clone(clock),
@@ -164,11 +169,12 @@ impl Instance {
     }
 
     fn start_api(&mut self, broker: &Broker, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
-        let upkeep = upkeep::start(&self.settings, &self.store, broker, clock, &self.shutdown);
+        let upkeep = upkeep::start(&self.settings, &self.store, &self.blobs, broker, clock, &self.shutdown);
         let links = Links { relay: upkeep.relay, depths: upkeep.depths, loops: upkeep.health };
         let api = Api::build(
             Arc::clone(&self.settings),
             self.store.clone(),
+            self.blobs.clone(),
             broker.clone(),
             Arc::clone(clock),
             self.shutdown.clone(),

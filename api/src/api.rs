@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::Settings;
 use raincheck_shared::lifecycle::{Clock, Shutdown};
 use raincheck_shared::store::Store;
 
-use crate::engine::{Desk, Links};
+use crate::engine::{Backends, Desk, Links};
 use crate::http::{Front, listen};
 use crate::webhooks::{self, WebhookError};
 
@@ -63,6 +64,7 @@ impl Api {
     pub fn build(
         settings: Arc<Settings>,
         store: Store,
+        blobs: Blobs,
         broker: Broker,
         clock: Arc<dyn Clock>,
         shutdown: Shutdown,
@@ -76,7 +78,8 @@ impl Api {
         let (webhooks, loop_health) =
             webhooks::start(&settings, &store, &clock, &shutdown).map_err(ApiError::Webhooks)?;
         links.loops.push(loop_health);
-        let desk = Desk::start(settings, store, broker, clock, links, webhooks, &shutdown);
+        let backends = Backends { store, blobs, broker };
+        let desk = Desk::start(settings, backends, clock, links, webhooks, &shutdown);
         let (server, addr) = listen(&http, Front::new(desk)).map_err(|source| ApiError::Listen { addr, source })?;
         Ok(Self { server, addr, drain: http.drain_timeout, shutdown })
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::blobs::{BlobError, Blobs};
 use crate::broker::{Broker, in_process, rabbitmq};
-use crate::config::{BrokerSettings, StoreSettings};
+use crate::config::{BlobSettings, BrokerSettings, StoreSettings};
 use crate::lifecycle::{Clock, Shutdown};
 use crate::store::{Store, StoreError, postgres, sqlite};
 
@@ -23,6 +24,11 @@ pub async fn open_store_beside(settings: &StoreSettings, clock: Arc<dyn Clock>) 
         StoreSettings::Sqlite { path } => sqlite::open_beside(path, clock).await,
         StoreSettings::Postgres { .. } => open_store(settings, clock).await,
     }
+}
+
+/// Opens the configured blob store. S3 is not asked anything yet; a directory is made.
+pub fn open_blobs(settings: &BlobSettings, shutdown: &Shutdown) -> Result<Blobs, BlobError> {
+    Blobs::open(settings, shutdown)
 }
 
 /// Opens the configured broker. Its connections are made, and made again, by supervisors that stop with `shutdown`.

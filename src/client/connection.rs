@@ -75,6 +75,7 @@ impl Client {
             }
             _ => return Err(Failure::Usage(format!("{base:?} is not a URL such as http://127.0.0.1:8080"))),
         }
+        raincheck_shared::tls::install();
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
             // A key goes where it was meant to go, and nowhere else.

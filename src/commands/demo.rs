@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::config::{BrokerSettings, Settings, StoreSettings};
+use raincheck_shared::config::{BlobPlace, BrokerSettings, Settings, StoreSettings};
 use raincheck_shared::lifecycle::{Clock, IdSource, Shutdown, SystemClock};
 use serde_json::{Value, json};
 
@@ -56,6 +56,7 @@ impl Kitchen {
     async fn open(mut settings: Settings) -> Result<Self, Failure> {
         let folder = Folder::new()?;
         settings.store = StoreSettings::Sqlite { path: folder.0.join("raincheck.db") };
+        settings.blobs.place = BlobPlace::Directory { path: folder.0.join("blobs") };
         settings.broker = BrokerSettings::InProcess;
         settings.worker.queues.clear();
         settings.http.listen = ([127, 0, 0, 1], 0).into();

@@ -197,7 +197,7 @@ impl Claimed {
     }
 
     async fn ends(&self, served: &Served) {
-        let output = Output { payload: Payload::json("1"), digest: [0; 32] };
+        let output = Output { content: Payload::json("1").into(), digest: [0; 32] };
         let (ended, lease_done) = (Ended::Succeeded(output), Some(self.lease));
         let finish = Finish { fence: self.fence, worker: self.worker, ended, lease_done };
         served.store.attempts.finish(&[finish]).await.unwrap();

@@ -15,6 +15,7 @@ mod events;
 mod idempotency;
 mod keys;
 mod kinds;
+mod large;
 mod list;
 mod logs;
 mod openapi;
@@ -27,6 +28,7 @@ mod read;
 mod result;
 mod retry;
 mod submit;
+mod sweep;
 mod webhook_wishes;
 mod webhooks;
 

@@ -42,7 +42,10 @@ async fn a_retry_is_a_new_job_of_the_same_request_and_the_old_one_stays_as_it_is
         let read = served.client.job(new["id"].as_str().unwrap()).await;
         assert_eq!(read["retry_of"], old["id"]);
         let input = served.store.jobs.find_input(new["id"].as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
-        assert_eq!((&input.bytes[..], input.content_type.as_str()), (&b"[1,2.5]"[..], "application/json"));
+        assert_eq!(
+            (&input.body.inline().unwrap()[..], input.content_type.as_str()),
+            (&b"[1,2.5]"[..], "application/json")
+        );
         assert_eq!(served.client.job(old_id).await, old);
 
         let other = retry(&served.client, old_id, &json!({"max_attempts": 1, "delay": "1h", "tags": ["c"]}), &[]).await;
@@ -143,7 +146,7 @@ async fn a_retry_of_a_job_that_is_being_removed_is_whole_or_refused() {
         assert!(!made.is_empty());
         for id in made {
             let input = served.store.jobs.find_input(id.parse().unwrap()).await.unwrap().unwrap();
-            assert_eq!(&input.bytes[..], b"\"whole\"");
+            assert_eq!(&input.body.inline().unwrap()[..], b"\"whole\"");
         }
         assert!(served.stop().await);
     }

@@ -1,6 +1,6 @@
 //! `POST /v1/jobs` and `POST /v1/kinds/{kind}/jobs`.
 
-use raincheck_shared::domain::{Ended, LeaseId};
+use raincheck_shared::domain::{Body, Ended, LeaseId};
 use reqwest::Method;
 use serde_json::json;
 
@@ -145,9 +145,9 @@ async fn an_input_reaches_the_worker_byte_for_byte() {
     let claimed = served.store.attempts.claim(claim).await.unwrap();
     assert_eq!(claimed.len(), 2);
     let by_id = |id: &str| claimed.iter().find(|c| c.fence.job.to_string() == id).unwrap().input.clone();
-    assert_eq!(by_id(&answer.job_id()).bytes, input);
+    assert_eq!(by_id(&answer.job_id()).body, Body::Inline(input.into()));
     assert_eq!(by_id(&answer.job_id()).content_type, "application/json");
-    assert_eq!(by_id(&second.job_id()).bytes, &raw[..]);
+    assert_eq!(by_id(&second.job_id()).body, Body::Inline(raw.to_vec().into()));
     assert_eq!(by_id(&second.job_id()).content_type, "x-a/x-b; c=\"d\"");
     let ends: Vec<_> = claimed
         .iter()

@@ -1,4 +1,5 @@
-//! What every store and every broker promises, written once and run against each.
+//! What every store, broker and blob store promises, written once and run against each.
 
+pub(crate) mod blobs;
 mod broker;
 mod store;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use raincheck_api::engine::Links;
 use raincheck_api::{Api, upkeep};
-use raincheck_shared::backends::{open_broker, open_store};
+use raincheck_shared::backends::{open_blobs, open_broker, open_store};
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::{Flags, Settings, load};
 use raincheck_shared::lifecycle::{Shutdown, SystemClock};
@@ -58,9 +59,10 @@ pub(crate) struct Served {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
     pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
     pub(crate) broker: Broker,
     shutdown: Shutdown,
-    _folder: TempFolder,
+    pub(crate) folder: TempFolder,
 }
 
 /// Who runs jobs.
@@ -81,24 +83,27 @@ impl Served {
         let store = open_store(&settings.store, Arc::clone(&clock)).await.unwrap();
         store.schema.migrate().await.unwrap();
         let shutdown = Shutdown::new();
+        let blobs = open_blobs(&settings.blobs, &shutdown).unwrap();
         let broker = open_broker(&settings.broker, "test", &shutdown);
         if work == Work::Worker {
             let registry = Registry::from_kinds(&settings, &CustomHandlers::new()).unwrap();
             let parts = Parts {
                 settings: Arc::clone(&settings),
                 store: store.clone(),
+                blobs: blobs.clone(),
                 broker: broker.clone(),
                 registry,
                 clock: Arc::clone(&clock),
             };
             Worker::start(parts, &shutdown).await.unwrap();
         }
-        let upkeep = upkeep::start(&settings, &store, &broker, &clock, &shutdown);
+        let upkeep = upkeep::start(&settings, &store, &blobs, &broker, &clock, &shutdown);
         let links = Links { relay: upkeep.relay, depths: upkeep.depths, loops: upkeep.health };
-        let api = Api::build(settings, store.clone(), broker.clone(), clock, shutdown.clone(), links).unwrap();
+        let api =
+            Api::build(settings, store.clone(), blobs.clone(), broker.clone(), clock, shutdown.clone(), links).unwrap();
         let address = api.addr();
         shutdown.spawn(api.run());
-        Self { client: Client::new(&address.to_string()), address, store, broker, shutdown, _folder: folder }
+        Self { client: Client::new(&address.to_string()), address, store, blobs, broker, shutdown, folder }
     }
 
     /// The same over a PostgreSQL database of its own, where settings start with its URL.
@@ -151,7 +156,9 @@ impl Served {
 fn configured(folder: &std::path::Path, settings: &[(&str, &str)]) -> Settings {
     let file = folder.join("raincheck.toml");
     let mut text = String::new();
-    write!(text, "[store]\nurl = \"sqlite:{}\"\n{KINDS}", folder.join("raincheck.db").display()).unwrap();
+    let (store, blobs) = (folder.join("raincheck.db"), folder.join("blobs"));
+    write!(text, "[store]\nurl = \"sqlite:{}\"\n", store.display()).unwrap();
+    write!(text, "[blobs]\nurl = \"directory:{}\"\n{KINDS}", blobs.display()).unwrap();
     std::fs::write(&file, text).unwrap();
     let mut set: BTreeMap<String, String> = [
         ("http.listen", "127.0.0.1:0"),

@@ -5,6 +5,7 @@ mod batch_counted;
 mod crowd;
 mod embedded_killed;
 mod events_followed;
+mod large_bodies;
 mod postgres_away;
 mod queue_paused;
 mod rabbitmq_away;

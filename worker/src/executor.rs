@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::config::{JobSettings, format_duration};
-use raincheck_shared::domain::{Ended, Failure, FailureCode, Output, Payload, Progress};
+use raincheck_shared::domain::{Blob, Body, Content, Ended, Failure, FailureCode, Output, Payload, Progress};
 use raincheck_shared::lifecycle::{Clock, IdSource};
 use raincheck_shared::store::ClaimedJob;
 use sha2::{Digest, Sha256};
@@ -24,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::handler_log::HandlerLog;
+use crate::output::{Spool, not_kept};
 use crate::registry::Entry;
-use crate::{Context, HandlerError, Outcome};
+use crate::{Context, HandlerError, LargeInput, Outcome, Written};
 
 /// How long a handler may take to stop once its timeout has passed: enough for a program to be asked, then killed.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
@@ -35,6 +37,8 @@ const LARGE: usize = 1 << 20;
 const MAX_DELAY: Duration = Duration::from_hours(365 * 24);
 /// No snooze is shorter: it costs no attempt, so nothing else would stop a job that snoozes for nothing.
 const MIN_SNOOZE: Duration = Duration::from_millis(100);
+/// Pauses before an output that the blob store did not take is sent again.
+const KEEP_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 /// Characters kept of an error's line.
 const MAX_MESSAGE: usize = 1_000;
 
@@ -67,6 +71,8 @@ pub struct Attempt<'a> {
     pub(crate) log: HandlerLog,
     /// What bounds it.
     pub limits: Limits,
+    /// Where large inputs are, and large outputs go.
+    pub blobs: &'a Blobs,
     /// Tells whether a next attempt would come too late.
     pub clock: &'a dyn Clock,
 }
@@ -106,10 +112,17 @@ impl Attempt<'_> {
         let stop = self.canceled.child_token();
         let context = self.context(stop.clone());
         let handler = &self.entry.handler;
-        let input = self.job.input.clone();
+        let Content { content_type, body } = self.job.input.clone();
+        let blobs = self.blobs.clone();
         let mut running = DropQuietly(Some(Box::pin(async move {
             // The handler's first lines run inside too: not every implementation is an `async fn`.
-            match AssertUnwindSafe(async move { handler.run(input, context).await }).catch_unwind().await {
+            let run = AssertUnwindSafe(async move {
+                match body {
+                    Body::Inline(bytes) => handler.run(Payload { content_type, bytes }, context).await,
+                    Body::Blob(blob) => handler.run_large(LargeInput::new(content_type, blob, blobs), context).await,
+                }
+            });
+            match run.catch_unwind().await {
                 Ok(outcome) => outcome,
                 Err(panic) => panicked(&*panic),
             }
@@ -148,6 +161,7 @@ impl Attempt<'_> {
             canceled,
             progress: self.progress.clone(),
             log: self.log.clone(),
+            spool: Some(Spool::new(self.blobs.clone(), job.fence)),
         }
     }
 
@@ -156,6 +170,7 @@ impl Attempt<'_> {
         let stopped = self.canceled.is_cancelled();
         match ending {
             Ending::Returned(Outcome::Complete(payload)) => self.keep(payload).await,
+            Ending::Returned(Outcome::Written(Written { content_type, blob })) => written(content_type, blob),
             Ending::Returned(Outcome::Fail(error)) => Ended::Failed(self.failure(&error, false)),
             Ending::Returned(Outcome::Snooze(delay)) => self.snooze(delay),
             Ending::Ignored => Ended::Released,
@@ -175,9 +190,27 @@ impl Attempt<'_> {
             let error = HandlerError::output_too_large(self.limits.max_output);
             return Ended::Failed(self.failure(&error, false));
         }
-        let content_type = sendable(payload.content_type);
+        if size > self.blobs.in_database() {
+            return self.keep_apart(payload).await;
+        }
         let digest = digest(payload.bytes.clone()).await;
-        Ended::Succeeded(Output { payload: Payload { content_type, bytes: payload.bytes }, digest })
+        let content_type = sendable(payload.content_type);
+        Ended::Succeeded(Output { content: Content { content_type, body: Body::Inline(payload.bytes) }, digest })
+    }
+
+    /// Keeps what is too large for the database. It is at hand, so it can be sent again, a few times.
+    async fn keep_apart(&self, payload: Payload) -> Ended {
+        let spool = Spool::new(self.blobs.clone(), self.job.fence);
+        let mut pauses = KEEP_AGAIN.iter();
+        loop {
+            match spool.keep(&payload.bytes).await {
+                Ok(blob) => return written(payload.content_type, blob),
+                Err(error) => match pauses.next() {
+                    Some(pause) => sleep(*pause).await,
+                    None => return self.retry(not_kept(&error), None),
+                },
+            }
+        }
     }
 
     fn retry(&self, mut error: HandlerError, after: Option<Duration>) -> Ended {
@@ -264,6 +297,12 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 fn sendable(content_type: String) -> String {
     let fits = (1..=255).contains(&content_type.len()) && content_type.chars().all(|c| matches!(c, ' '..='~'));
     if fits { content_type } else { "application/octet-stream".to_owned() }
+}
+
+/// The end of an attempt whose output is written already, and its digest counted.
+fn written(content_type: String, blob: Blob) -> Ended {
+    let content = Content { content_type: sendable(content_type), body: Body::Blob(blob) };
+    Ended::Succeeded(Output { content, digest: blob.digest })
 }
 
 async fn digest(bytes: Bytes) -> [u8; 32] {

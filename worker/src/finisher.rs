@@ -146,7 +146,7 @@ fn batch_end(waiting: &[Finish]) -> usize {
     let mut bytes = 0;
     for (n, finish) in waiting.iter().enumerate() {
         if let Ended::Succeeded(output) = &finish.ended {
-            bytes += output.payload.bytes.len();
+            bytes += output.content.body.weight();
         }
         if n > 0 && bytes > BATCH_BYTES {
             return n;

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler_log::HandlerLog;
+use crate::output::Spool;
+use crate::{LargeInput, Output, Written};
 
 /// Does the work of one kind.
 ///
@@ -21,8 +23,17 @@ use crate::handler_log::HandlerLog;
 /// [`Context::canceled`] for long enough.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Runs one attempt.
+    /// Runs one attempt. The input is in memory: it is no larger than `blobs.in_database`.
     async fn run(&self, input: Payload, context: Context) -> Outcome;
+
+    /// Runs one attempt on a larger input. Unless a handler says otherwise, all of that is read into memory; one that
+    /// reads it piece by piece needs no more memory for it than for a small one.
+    async fn run_large(&self, input: LargeInput, context: Context) -> Outcome {
+        match input.read().await {
+            Ok(input) => self.run(input, context).await,
+            Err(outcome) => outcome,
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -30,6 +41,8 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Outcome {
     /// It made this.
     Complete(Payload),
+    /// It made what it wrote to [`Context::output`].
+    Written(Written),
     /// It failed, and another attempt may mend it. `after`: wait this long instead of what the kind's backoff says.
     Retry {
         /// Why.
@@ -48,6 +61,16 @@ impl Outcome {
     /// that was asked to stop by a client will not.
     pub fn stopped() -> Self {
         HandlerError::new("it was told to stop before it was done").retry()
+    }
+
+    /// The same with what the program or upstream said, if it is a failure.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<Vec<u8>>) -> Self {
+        match self {
+            Self::Retry { error, after } => Self::Retry { error: error.with_detail(detail), after },
+            Self::Fail(error) => Self::Fail(error.with_detail(detail)),
+            other => other,
+        }
     }
 }
 
@@ -116,11 +139,12 @@ pub struct Context {
     pub(crate) canceled: CancellationToken,
     pub(crate) progress: watch::Sender<Option<Progress>>,
     pub(crate) log: HandlerLog,
+    pub(crate) spool: Option<Spool>,
 }
 
 impl Context {
     /// A context of its own, for trying a handler without a worker. The receiver shows what progress it reports, the
-    /// token cancels it.
+    /// token cancels it. Its output stays in memory.
     pub fn detached(
         job_id: JobId,
         kind: KindName,
@@ -141,6 +165,7 @@ impl Context {
             canceled: canceled.clone(),
             progress,
             log: HandlerLog::new(DETACHED_LOG, SystemClock::shared()),
+            spool: None,
         };
         (context, reported, canceled)
     }
@@ -175,7 +200,12 @@ impl Context {
         self.timeout
     }
 
-    /// Bytes of output that can be kept. A handler that streams should stop there with code `output-too-large`.
+    /// Begins an output of a media type that is made piece by piece, of any size that can be kept.
+    pub fn output(&self, content_type: impl Into<String>) -> Output {
+        Output::new(content_type.into(), self.max_output, self.spool.clone())
+    }
+
+    /// Bytes of output that can be kept. More fails the attempt with code `output-too-large`.
     pub fn max_output(&self) -> u64 {
         self.max_output
     }

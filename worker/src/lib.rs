@@ -11,6 +11,8 @@ pub mod handler;
 mod handler_log;
 pub mod handlers;
 mod heartbeat;
+mod large_input;
+mod output;
 mod pipeline;
 pub mod registry;
 mod running;
@@ -20,5 +22,7 @@ mod worker;
 
 pub use counters::Counters;
 pub use handler::{Context, Handler, HandlerError, Outcome};
+pub use large_input::LargeInput;
+pub use output::{Output, Written};
 pub use registry::{Entry, Registry, RegistryError};
 pub use worker::{Parts, Worker};

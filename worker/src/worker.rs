@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::QueueName;
@@ -20,6 +21,8 @@ pub struct Parts {
     pub settings: Arc<Settings>,
     /// Where jobs are claimed and finished.
     pub store: Store,
+    /// Where large inputs are, and large outputs go.
+    pub blobs: Blobs,
     /// Where messages come from.
     pub broker: Broker,
     /// Which handler runs which kind.
@@ -44,20 +47,20 @@ pub struct Worker {
 impl Worker {
     /// Starts claiming and running. Returns at once: a store or broker that is away is waited for.
     pub async fn start(parts: Parts, shutdown: &Shutdown) -> std::io::Result<Self> {
-        let Parts { settings, store, broker, registry, clock } = parts;
-        let queues = subscribed(&settings);
+        let Parts { settings, store, broker, clock, .. } = &parts;
+        let queues = subscribed(settings);
         let prefetch = prefetch(settings.worker.concurrency);
         let counters = Arc::new(Counters::default());
         let tally = Arc::new(Tally::new(settings.worker.concurrency, &queues));
         let heartbeat = Heartbeat::start(
             Arc::clone(&store.leases),
             settings.worker.clone(),
-            Arc::clone(&clock),
+            Arc::clone(clock),
             IdSource,
             Arc::clone(&tally),
         )?;
         let deliveries = broker.consumers.consume(&queues, prefetch).await;
-        let pipeline = Pipeline::new(settings, store, broker, registry, clock, Arc::clone(&counters), tally);
+        let pipeline = Pipeline::new(parts, Arc::clone(&counters), tally);
         pipeline.start(heartbeat, deliveries, shutdown);
         Ok(Self { counters })
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::config::{Kind, Settings};
+use raincheck_shared::config::{JobSettings, Kind, Settings};
 use raincheck_shared::domain::{
-    CallbackUrl, Event, Idempotency, Job, JobId, JobWebhook, KindName, NewJob, Payload, QueueName, Status, TenantName,
-    Timestamp, Webhook,
+    CallbackUrl, Content, Event, Idempotency, Job, JobId, JobWebhook, KindName, NewJob, Payload, QueueName, Status,
+    TenantName, Timestamp, Webhook,
 };
 use raincheck_shared::lifecycle::IdSource;
 
 use super::fingerprint::fingerprint;
+use super::nesting::depth;
 use super::{Field, JobOptions, Submission, WebhookOptions};
 
 /// Deeper JSON is refused, so that no handler has to fear for its stack.
@@ -66,6 +67,11 @@ pub(super) struct Examined {
     pub(super) faults: Vec<Fault>,
 }
 
+/// Whether nothing is wrong but that it comes too late: that was different when it was first sent, perhaps.
+pub(super) fn are_late(faults: &[Fault]) -> bool {
+    faults.iter().all(|fault| fault.kind != FaultKind::Invalid)
+}
+
 /// Looks at a submission as it stands at `now`.
 pub(super) fn examine(submission: &Submission, settings: &Settings, now: Timestamp) -> Result<Examined, Rejection> {
     let kind = find_kind(&submission.kind, settings)?;
@@ -73,8 +79,9 @@ pub(super) fn examine(submission: &Submission, settings: &Settings, now: Timesta
     if !kind.takes(&input.content_type) {
         return Err(Rejection::MediaType(format!("kind {} takes {}", kind.name, kind.content_types.join(", "))));
     }
-    if input.bytes.len() as u64 > settings.jobs.max_input {
-        return Err(Rejection::TooLarge(settings.jobs.max_input));
+    let largest = largest_input(&input.content_type, settings);
+    if input.body.size() > largest {
+        return Err(Rejection::TooLarge(largest));
     }
     if kind.schema.is_some() && !Payload::is_json_type(&input.content_type) {
         return Err(Rejection::MediaType(format!("kind {} takes application/json", kind.name)));
@@ -84,6 +91,13 @@ pub(super) fn examine(submission: &Submission, settings: &Settings, now: Timesta
     check_input(kind, input, &mut faults);
     let job = plan(submission, kind, settings, now, &mut faults);
     Ok(Examined { job, faults: faults.0 })
+}
+
+/// The largest input of a type, in bytes. JSON is looked at as a whole, so it has to fit in memory: the database's limit
+/// is the limit there too.
+pub(super) fn largest_input(content_type: &str, settings: &Settings) -> u64 {
+    let JobSettings { max_input, .. } = settings.jobs;
+    if Payload::is_json_type(content_type) { max_input.min(settings.blobs.in_database) } else { max_input }
 }
 
 fn find_kind<'a>(name: &str, settings: &'a Settings) -> Result<&'a Arc<Kind>, Rejection> {
@@ -101,21 +115,23 @@ impl Faults {
     }
 }
 
-fn check_input(kind: &Kind, input: &Payload, faults: &mut Faults) {
+fn check_input(kind: &Kind, input: &Content, faults: &mut Faults) {
     if !Payload::is_json_type(&input.content_type) {
         return;
     }
+    // Larger JSON was refused above.
+    let Some(bytes) = input.body.inline() else { return };
     // Does not recurse, whatever the depth.
-    if let Err(error) = serde_json::from_slice::<&serde_json::value::RawValue>(&input.bytes) {
+    if let Err(error) = serde_json::from_slice::<&serde_json::value::RawValue>(bytes) {
         faults.add(Field::Input(String::new()), format!("not JSON: {error}"));
         return;
     }
-    if depth(&input.bytes) > MAX_DEPTH {
+    if depth(bytes) > MAX_DEPTH {
         faults.add(Field::Input(String::new()), format!("nested deeper than {MAX_DEPTH} levels"));
         return;
     }
     let Some(schema) = &kind.schema else { return };
-    match serde_json::from_slice(&input.bytes) {
+    match serde_json::from_slice(bytes) {
         Ok(value) => {
             for (pointer, problem) in schema.problems(&value, MAX_SCHEMA_FAULTS) {
                 faults.add(Field::Input(pointer), problem);
@@ -123,25 +139,6 @@ fn check_input(kind: &Kind, input: &Payload, faults: &mut Faults) {
         }
         Err(error) => faults.add(Field::Input(String::new()), format!("cannot be read: {error}")),
     }
-}
-
-/// How deep arrays and objects are nested in well-formed JSON.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestamp, faults: &mut Faults) -> NewJob {
@@ -168,7 +165,8 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     let metadata = (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string());
 
     NewJob {
-        id: submission.id.unwrap_or_else(|| IdSource.job()),
+        // A blob bears the name of its job.
+        id: submission.input.body.blob().map(|blob| blob.name.job).or(submission.id).unwrap_or_else(|| IdSource.job()),
         tenant: submission.tenant.clone(),
         kind: kind.name.clone(),
         queue: queue(options, kind, settings, faults),
@@ -383,17 +381,5 @@ pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
         retry_of: new.retry_of,
         batch: new.batch,
         webhook: new.webhook.clone().map(|wish| JobWebhook { wish, summary: None }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn brackets_in_strings_do_not_count_as_depth() {
-        assert_eq!(depth(br#"{"a": ["[[[", "\"[", 1]}"#), 2);
-        assert_eq!(depth(b"1"), 0);
-        assert_eq!(depth("[".repeat(100_000).as_bytes()), 100_000);
     }
 }

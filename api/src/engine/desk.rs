@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Signal, Wakeups};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Dispatch, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
-use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
-use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, LoggedLine, Store, StoredResult};
-use tokio::sync::{mpsc, watch};
+use raincheck_shared::domain::{Body, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
+use raincheck_shared::lifecycle::{Clock, Shutdown};
+use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, LoggedLine, StoredResult};
 
-use super::acceptance::{Examined, examine, fresh_job};
+use super::acceptance::{Examined, are_late, examine, fresh_job};
 use super::admission::Admission;
+use super::backends::{Backends, Links};
 use super::door::Charge;
 use super::follower::{Followed, Follower, has_passed};
 use super::health::Health;
@@ -25,20 +26,7 @@ use super::store_calls::StoreCalls;
 use super::tickets::Tickets;
 use super::waits::Waits;
 use super::{Fault, FaultKind, Field, Level, Readiness, Refusal, Rejection, Submission};
-use crate::upkeep::Depths;
 use crate::webhooks::{PublicKey, Webhooks};
-
-/// What connects the endpoints with the repair loops of the same process.
-#[derive(Debug)]
-pub struct Links {
-    /// Takes what was accepted, to be published straight away. When it is full (or nobody listens) the dispatches are
-    /// found in the store a second or two later.
-    pub relay: mpsc::Sender<Vec<Dispatch>>,
-    /// How much waits in each queue, as last counted.
-    pub depths: watch::Receiver<Depths>,
-    /// The loops whose health `/readyz` shows.
-    pub loops: Vec<ReconcilerHealth>,
-}
 
 /// What became of a submission.
 #[derive(Debug)]
@@ -84,6 +72,7 @@ pub(crate) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wakeups: Arc<dyn Wakeups>,
     pub(super) intake: Intake,
+    pub(super) blobs: Blobs,
     pub(super) reads: Reads,
     pub(super) calls: StoreCalls,
     pub(super) waits: Waits,
@@ -110,15 +99,14 @@ impl Desk {
     /// Starts all parts on the runtime of the caller. They serve until the last request in flight was answered.
     pub(crate) fn start(
         settings: Arc<Settings>,
-        store: Store,
-        broker: Broker,
+        backends: Backends,
         clock: Arc<dyn Clock>,
         links: Links,
         webhooks: Webhooks,
         shutdown: &Shutdown,
     ) -> Self {
         let admission = Admission::new(links.depths);
-        let Broker { publisher, wakeups, .. } = broker;
+        let Backends { store, blobs, broker: Broker { publisher, wakeups, .. } } = backends;
         let keyring = Keyring::start(&store.keys, settings.auth.required, Arc::clone(&clock), shutdown);
         let (jobs, schema, survey) = (Arc::clone(&store.jobs), Arc::clone(&store.schema), Arc::clone(&store.survey));
         let calls = StoreCalls::start(store, 8, shutdown);
@@ -132,6 +120,7 @@ impl Desk {
                 Arc::clone(&clock),
                 shutdown,
             ),
+            blobs,
             outlook: Outlook::start(survey, shutdown),
             reads: Reads::start(Arc::clone(&jobs), settings.jobs.inline_result, shutdown),
             waits: Waits::start(jobs, &*wakeups, shutdown),
@@ -182,7 +171,7 @@ impl Desk {
     }
 
     /// Looks at a submission, and at where its webhook would go.
-    async fn examine(&self, submission: &Submission) -> Result<Examined, Rejection> {
+    pub(super) async fn examine(&self, submission: &Submission) -> Result<Examined, Rejection> {
         let mut examined = examine(submission, &self.settings, self.clock.now())?;
         if let Some(webhook) = &examined.job.webhook {
             examined.faults.extend(self.webhooks.fault(&webhook.url).await);
@@ -206,7 +195,7 @@ impl Desk {
     }
 
     /// Keeps a job, or finds the one that the same request made before; then waits up to `patience` for its end.
-    pub(crate) async fn submit(&self, submission: &Submission, patience: Duration) -> Result<Submitted, SubmitError> {
+    pub(super) async fn keep(&self, submission: &Submission, patience: Duration) -> Result<Submitted, SubmitError> {
         if self.shutdown.has_begun() {
             return Err(Refusal::ShuttingDown.into());
         }
@@ -214,9 +203,8 @@ impl Desk {
         if !faults.is_empty() {
             // A repeated request is answered as the first was, even once its deadline has passed or its webhook's name
             // is gone.
-            let only_late = faults.iter().all(|fault| fault.kind != FaultKind::Invalid);
             let repeated = match &submission.key {
-                Some(key) if only_late => self.holder(&submission.tenant, key).await?.is_some(),
+                Some(key) if are_late(&faults) => self.holder(&submission.tenant, key).await?.is_some(),
                 _ => false,
             };
             if !repeated {
@@ -342,7 +330,7 @@ impl Desk {
         let Some(result) = &job.result else { return Ok(None) };
         if let Some(bytes) = &result.inline {
             let (content_type, digest) = (result.content_type.clone(), result.digest);
-            return Ok(Some(StoredResult { content_type, digest, bytes: bytes.clone() }));
+            return Ok(Some(StoredResult { content_type, digest, body: Body::Inline(bytes.clone()) }));
         }
         let id = job.id;
         self.calls.ask(move |store| async move { store.jobs.find_result(id).await }).await

@@ -49,9 +49,14 @@ impl Desk {
         match self.calls.ask(move |store| async move { store.erasures.erase_job(id).await }).await? {
             Erased::Now(change) => {
                 self.wakeups.announce(Signal::Changed(vec![change]));
+                // After the commit: no row names a blob that is gone. Asked again, whoever was refused here is answered.
+                self.blobs.remove_job(id).await?;
                 Ok(Erasure::Done)
             }
-            Erased::Already => Ok(Erasure::Done),
+            Erased::Already => {
+                self.blobs.remove_job(id).await?;
+                Ok(Erasure::Done)
+            }
             Erased::Live(status) => Ok(Erasure::Live(status)),
             Erased::Unknown => Err(self.missing(id)),
         }

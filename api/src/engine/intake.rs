@@ -74,7 +74,7 @@ impl Intake {
 
     /// Keeps one job. After [`Refusal::StoreSilent`] nobody knows whether it was kept.
     pub(crate) async fn accept(&self, job: NewJob) -> Result<Accepted, Refusal> {
-        let weight = job.input.bytes.len();
+        let weight = job.input.body.weight();
         #[cfg(feature = "proof")]
         if raincheck_shared::lifecycle::Mutation::Early202.is_on() {
             return Ok(self.answer_early(job, weight));

@@ -1,9 +1,10 @@
 //! What the endpoints call. Nothing here knows HTTP; nothing in `http` knows a store or a broker.
 //!
 //! - `submission`: what a client asked for
-//! - `acceptance`: whether it can be accepted, and what is kept then
+//! - `acceptance`: whether it can be accepted, and what is kept then; `nesting`: how deep JSON is
 //! - `retry`: an ended job once more
 //! - `batches`: jobs that are submitted together
+//! - `uploads`: large inputs on their way to the blob store
 //! - `intake`: keeps jobs, batched
 //! - `queues`: how queues stand, and pausing them
 //! - `reads`: reads jobs, batched
@@ -17,10 +18,12 @@
 //! - `caller`, `keyring`, `tickets`: who asks, and what it may do
 //! - `health`: whether requests should come here
 //! - `deliveries`: what became of webhooks
+//! - `backends`: what is behind all that
 //! - `desk`: these put together, one method for each thing a client can ask
 
 mod acceptance;
 mod admission;
+mod backends;
 mod batches;
 mod caller;
 mod deliveries;
@@ -32,6 +35,7 @@ mod follower;
 mod health;
 mod intake;
 mod keyring;
+mod nesting;
 mod outlook;
 mod queues;
 mod quotas;
@@ -41,12 +45,14 @@ mod retry;
 mod store_calls;
 mod submission;
 mod tickets;
+mod uploads;
 mod waits;
 
 pub(crate) use acceptance::{Fault, FaultKind, Rejection};
+pub(crate) use backends::Backends;
+pub use backends::Links;
 pub(crate) use batches::{BatchAnswer, ItemAnswer};
 pub(crate) use caller::Caller;
-pub use desk::Links;
 pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
 pub(crate) use erasure::Erasure;
 pub(crate) use follower::{Followed, Follower};

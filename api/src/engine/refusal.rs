@@ -38,6 +38,12 @@ pub(crate) enum Refusal {
     /// The store is away. Nothing is known of what was asked.
     #[error("the store is not available")]
     StoreAway,
+    /// The blob store is away, or full. Nothing was kept.
+    #[error("the blob store is not available")]
+    BlobsAway,
+    /// The body took so long that what was written of it may not be kept any more.
+    #[error("the body took too long to arrive")]
+    TooSlow,
     /// The store's schema is older than this program.
     #[error("the store is being migrated")]
     Migrating,

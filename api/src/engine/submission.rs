@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raincheck_shared::domain::{IdempotencyKey, JobId, Payload, TenantName, Timestamp};
+use raincheck_shared::domain::{Content, IdempotencyKey, JobId, TenantName, Timestamp};
 
 /// One request for work. `None` and empty mean: as the kind and the configuration say.
 #[derive(Debug, Clone)]
@@ -12,8 +12,8 @@ pub(crate) struct Submission {
     pub(crate) tenant: TenantName,
     /// Which kind of work.
     pub(crate) kind: String,
-    /// The input, byte for byte.
-    pub(crate) input: Payload,
+    /// The input, byte for byte, or where it is.
+    pub(crate) input: Content,
     /// Everything else.
     pub(crate) options: JobOptions,
     /// Makes a repeated request the same request.

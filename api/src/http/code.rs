@@ -41,6 +41,7 @@ macro_rules! codes {
 codes! {
     MalformedRequest = BAD_REQUEST, "malformed-request", "The request cannot be read", retryable: false;
     IdempotencyKeyInvalid = BAD_REQUEST, "idempotency-key-invalid", "The idempotency key is not valid", retryable: false;
+    DigestMismatch = BAD_REQUEST, "digest-mismatch", "The body is not the one that was digested", retryable: true;
     InvalidCursor = BAD_REQUEST, "invalid-cursor", "The cursor is not one of ours", retryable: false;
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "A key is needed, and this is none", retryable: false;
     Forbidden = FORBIDDEN, "forbidden", "The key or ticket does not allow this", retryable: false;

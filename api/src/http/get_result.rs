@@ -1,10 +1,16 @@
 //! `GET /v1/jobs/{id}/result`: the output as the handler made it, byte for byte.
 
-use actix_web::http::StatusCode;
+use std::ops::Range as Span;
+
+use actix_web::body::{BoxBody, MessageBody, SizedStream};
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
-use raincheck_shared::domain::{Job, Status};
+use bytes::Bytes;
+use futures_util::{TryStreamExt, stream};
+use raincheck_shared::domain::{Body, Job, Status};
 use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::telemetry::Chain;
 use serde_json::json;
 
 use super::answer::{http_date, whole_seconds};
@@ -34,7 +40,7 @@ pub(crate) async fn get_result(
     let Some(result) = front.desk.result(&job).await? else {
         return Err(Problem::new(Code::ResultExpired, "the result is past its retention").about(id));
     };
-    answer(&request, &job, result)
+    answer(&request, &front, &job, result).await
 }
 
 fn without_result(front: &Front, job: &Job) -> Problem {
@@ -50,26 +56,27 @@ fn without_result(front: &Front, job: &Job) -> Problem {
     Problem::new(Code::JobFailed, detail).about(job.id)
 }
 
-fn answer(request: &HttpRequest, job: &Job, result: StoredResult) -> Result<HttpResponse, Problem> {
-    let StoredResult { content_type, digest, bytes } = result;
+async fn answer(
+    request: &HttpRequest,
+    front: &Front,
+    job: &Job,
+    result: StoredResult,
+) -> Result<HttpResponse, Problem> {
+    let StoredResult { content_type, digest, body } = result;
+    let size = body.size();
     let tag = hex(&digest);
     let etag = format!("\"{tag}\"");
     let unchanged = IfNoneMatch::of(request).matches(&tag);
-    let range = Range::of(request, &etag).map(|range| range.of_length(bytes.len()));
+    let range = Range::of(request, &etag).map(|range| range.of_length(size));
 
-    let status = match &range {
-        _ if unchanged => StatusCode::NOT_MODIFIED,
-        Some(RangeOutcome::Part(_)) => StatusCode::PARTIAL_CONTENT,
-        Some(RangeOutcome::Unsatisfiable) => {
-            let whole = HeaderValue::from_str(&format!("bytes */{}", bytes.len()));
-            let problem = Problem::new(Code::RangeNotSatisfiable, format!("the result has {} bytes", bytes.len()));
-            return Err(match whole {
-                Ok(whole) => problem.with_header(header::CONTENT_RANGE, whole),
-                Err(_) => problem,
-            });
-        }
-        None => StatusCode::OK,
+    let (status, span) = match &range {
+        _ if unchanged => (StatusCode::NOT_MODIFIED, 0..0),
+        Some(RangeOutcome::Part(span)) => (StatusCode::PARTIAL_CONTENT, span.clone()),
+        Some(RangeOutcome::Unsatisfiable) => return Err(unsatisfiable(size)),
+        None => (StatusCode::OK, 0..size),
     };
+    // Opened before anything is answered: what cannot be read is a 503, not half a 200.
+    let sent = if unchanged { None } else { Some(sent(request, front, body, span.clone()).await?) };
     let mut response = HttpResponse::build(status);
     response
         .insert_header((header::ETAG, etag))
@@ -80,9 +87,7 @@ fn answer(request: &HttpRequest, job: &Job, result: StoredResult) -> Result<Http
     if let Some(at) = job.expires_at {
         response.insert_header(("Sunset", http_date(at)));
     }
-    if unchanged {
-        return Ok(response.finish());
-    }
+    let Some(sent) = sent else { return Ok(response.finish()) };
     // What a handler made must never run as this server's own page.
     response.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
     if is_active(&content_type) {
@@ -93,14 +98,49 @@ fn answer(request: &HttpRequest, job: &Job, result: StoredResult) -> Result<Http
         header::CONTENT_TYPE,
         content_type.unwrap_or(HeaderValue::from_static("application/octet-stream")),
     ));
-    Ok(match range {
-        Some(RangeOutcome::Part(span)) => response
-            .insert_header((header::CONTENT_RANGE, format!("bytes {}-{}/{}", span.start, span.end - 1, bytes.len())))
+    if status == StatusCode::PARTIAL_CONTENT {
+        response
+            .insert_header((header::CONTENT_RANGE, format!("bytes {}-{}/{size}", span.start, span.end - 1)))
             // Of the whole: `Content-Digest` would have to be the part's.
-            .insert_header(("Repr-Digest", digest_field(&digest)))
-            .body(bytes.slice(span)),
-        _ => response.insert_header(("Content-Digest", digest_field(&digest))).body(bytes),
+            .insert_header(("Repr-Digest", digest_field(&digest)));
+    } else {
+        response.insert_header(("Content-Digest", digest_field(&digest)));
+    }
+    Ok(response.body(sent))
+}
+
+/// The bytes of a span, from memory or as they are read from the blob store. Those are read when the client has taken what
+/// came before.
+async fn sent(request: &HttpRequest, front: &Front, body: Body, span: Span<u64>) -> Result<BoxBody, Problem> {
+    Ok(match body {
+        Body::Inline(bytes) => {
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+            bytes.slice(place(span.start)..place(span.end)).boxed()
+        }
+        Body::Blob(blob) => {
+            let length = span.end - span.start;
+            let pieces = front.desk.read_blob(&blob, span).await?;
+            if request.method() == Method::HEAD {
+                let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
+                return Ok(SizedStream::new(length, nothing).boxed());
+            }
+            SizedStream::new(length, pieces.map_err(broken_off)).boxed()
+        }
     })
+}
+
+/// The answer has begun, so its connection is cut: the client sees that it is not whole.
+fn broken_off(error: impl std::error::Error) -> std::io::Error {
+    tracing::warn!(error = %Chain(&error), "a result broke off while it was sent");
+    std::io::Error::other("the result cannot be read any more")
+}
+
+fn unsatisfiable(size: u64) -> Problem {
+    let problem = Problem::new(Code::RangeNotSatisfiable, format!("the result has {size} bytes"));
+    match HeaderValue::from_str(&format!("bytes */{size}")) {
+        Ok(whole) => problem.with_header(header::CONTENT_RANGE, whole),
+        Err(_) => problem,
+    }
 }
 
 /// Whether a browser would run what is in it.

@@ -61,7 +61,7 @@ pub fn range(bytes: &[u8]) {
         Range::Last(count) => format!("bytes=-{count}"),
     };
     assert_eq!(Range::parse(&printed), Some(range));
-    for length in [0, 1, bytes.len(), usize::MAX] {
+    for length in [0, 1, bytes.len() as u64, u64::MAX] {
         if let RangeOutcome::Part(span) = range.of_length(length) {
             assert!(span.start < span.end && span.end <= length);
         }

@@ -16,7 +16,8 @@ impl From<Refusal> for Problem {
             }
             Refusal::OverQueued { .. } => Self::new(Code::QuotaExceeded, told).retry_after(5),
             Refusal::QueueFull { .. } => Self::new(Code::QueueFull, told).retry_after(5),
-            Refusal::StoreAway => Self::new(Code::StoreUnavailable, told).retry_after(2),
+            Refusal::StoreAway | Refusal::BlobsAway => Self::new(Code::StoreUnavailable, told).retry_after(2),
+            Refusal::TooSlow => Self::new(Code::RequestTimeout, told),
             Refusal::StoreSilent(_) => {
                 tracing::warn!(error = told, "a request was given up");
                 let detail = format!("{told}; to repeat a submission safely, send an Idempotency-Key");

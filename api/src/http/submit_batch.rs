@@ -56,7 +56,7 @@ pub(crate) async fn submit_batch(
     extract::json_body(&request)?;
     let key = extract::idempotency_key(&request)?;
     let jobs = &front.desk.settings().jobs;
-    let (max_input, most) = (jobs.max_input, jobs.batch);
+    let ((max_input, _), most) = (front.desk.input_limits("application/json"), jobs.batch);
     // As much input in all as one job may have: a batch is for many small ones.
     let body = extract::read_body(&request, body, max_input + BESIDES_INPUT * most as u64).await?;
     let idempotency = key.map(|key| Idempotency { key, fingerprint: Fingerprint(Sha256::digest(&body).into()) });
@@ -97,7 +97,8 @@ fn submission(
     options.validate_only |= validate_only;
     let Some(kind) = kind else { return Err(Problem::of_findings(Code::InputInvalid, findings)) };
     let tenant = caller.tenant.clone();
-    let submission = Submission { tenant, kind, input, options, key, id: None, retry_of: None, traceparent };
+    let submission =
+        Submission { tenant, kind, input: input.into(), options, key, id: None, retry_of: None, traceparent };
     if findings.is_empty() {
         return Ok(submission);
     }

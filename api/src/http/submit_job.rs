@@ -39,7 +39,8 @@ pub(crate) async fn submit_body(
     Query::of(&request)?.check()?;
     extract::json_body(&request)?;
     let prefer = Prefer::of(&request);
-    let max_input = front.desk.settings().jobs.max_input;
+    // All of it is in memory and looked at as a whole.
+    let (max_input, _) = front.desk.input_limits("application/json");
     let body = extract::read_body(&request, body, max_input + BESIDES_INPUT).await?;
     let ReadSubmission { kind, input, options, findings } = read_submission(&body)?;
     if input.bytes.len() as u64 > max_input {
@@ -48,7 +49,7 @@ pub(crate) async fn submit_body(
     let Some(kind) = kind else { return Err(Problem::of_findings(Code::InputInvalid, findings)) };
     let traceparent = extract::traceparent(&request);
     let tenant = caller.tenant;
-    let submission = Submission { tenant, kind, input, options, key, id, retry_of: None, traceparent };
+    let submission = Submission { tenant, kind, input: input.into(), options, key, id, retry_of: None, traceparent };
     submit(front, Carrier::JsonBody, submission, findings, prefer, prefer.wait).await
 }
 

@@ -1,14 +1,21 @@
 //! `POST /v1/kinds/{kind}/jobs`: the body is the input, byte for byte; options are query parameters.
+//!
+//! What is too large for the database goes to the blob store as it arrives, once everything but the body was found good.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use raincheck_shared::domain::Payload;
+use bytes::Bytes;
+use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content};
+use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::lifecycle::failpoint::{self, Step};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
-use super::extract::{self, Prefer, Query};
+use super::code::Code;
+use super::extract::{self, Gathered, Incoming, Prefer, Query};
 use super::openapi::Operation;
 use super::problem::Problem;
 use super::refusals::Carrier;
-use super::submitted::{answers, submit};
+use super::submitted::{answers, submit, submit_error};
 use super::wire::{read_duration, read_options};
 use super::{Caller, Front};
 use crate::engine::Submission;
@@ -26,23 +33,94 @@ pub(crate) async fn submit_raw(
     let wait = query.parsed("wait", read_duration);
     let findings = query.finish();
     let content_type = extract::raw_body(&request)?;
+    let digest = extract::content_digest(&request)?;
     let key = extract::idempotency_key(&request)?;
     let prefer = Prefer::of(&request);
-    let bytes = extract::read_body(&request, body, front.desk.settings().jobs.max_input).await?;
-    let input = Payload { content_type, bytes };
+    let wait = prefer.wait.or(wait);
+    let (largest, in_database) = front.desk.input_limits(&content_type);
+    let body = Incoming::of(&request, body, largest, front.desk.upload_patience())?;
+    let input = Content { content_type, body: Body::Inline(Bytes::new()) };
     let traceparent = extract::traceparent(&request);
     let tenant = caller.tenant;
-    let submission = Submission { tenant, kind, input, options, key, id: None, retry_of: None, traceparent };
-    submit(front, Carrier::Query, submission, findings, prefer, prefer.wait.or(wait)).await
+    let mut submission = Submission { tenant, kind, input, options, key, id: None, retry_of: None, traceparent };
+    match body.gather(in_database).await? {
+        Gathered::Whole(bytes) => {
+            if let Some(digest) = digest {
+                check(digest, Sha256::digest(&bytes).into())?;
+            }
+            submission.input.body = Body::Inline(bytes);
+        }
+        Gathered::More(beginning, rest) => {
+            let blob = if !findings.is_empty() || submission.options.validate_only {
+                only_count(&beginning, rest, digest).await?
+            } else {
+                spool(&front, &submission, beginning, rest, digest).await?
+            };
+            submission.input.body = Body::Blob(blob);
+            failpoint::passed(Step::Spooled).await;
+        }
+    }
+    submit(front, Carrier::Query, submission, findings, prefer, wait).await
+}
+
+/// Writes an input to the blob store as it arrives. Whatever goes wrong, nothing is left of it.
+async fn spool(
+    front: &Front,
+    submission: &Submission,
+    beginning: Bytes,
+    mut rest: Incoming,
+    digest: Option<[u8; 32]>,
+) -> Result<Blob, Problem> {
+    let refused = |error| submit_error(Carrier::Query, Vec::new(), error);
+    let mut upload = front.desk.begin_upload(submission).await.map_err(refused)?;
+    let whole = async {
+        upload.write(&beginning).await?;
+        while let Some(part) = rest.next().await? {
+            upload.write(&part).await?;
+        }
+        Ok::<_, Problem>(())
+    };
+    if let Err(problem) = whole.await {
+        upload.abort().await;
+        return Err(problem);
+    }
+    let blob = upload.finish().await?;
+    if let Some(digest) = digest
+        && let Err(problem) = check(digest, blob.digest)
+    {
+        front.desk.discard(&blob);
+        return Err(problem);
+    }
+    Ok(blob)
+}
+
+/// Reads an input that will not be kept: what its blob would be.
+async fn only_count(beginning: &[u8], mut rest: Incoming, digest: Option<[u8; 32]>) -> Result<Blob, Problem> {
+    let (mut size, mut sum) = (beginning.len() as u64, Sha256::new_with_prefix(beginning));
+    while let Some(part) = rest.next().await? {
+        size += part.len() as u64;
+        sum.update(&part);
+    }
+    let counted = sum.finalize().into();
+    digest.map_or(Ok(()), |digest| check(digest, counted))?;
+    let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random() };
+    Ok(Blob { name, size, digest: counted })
+}
+
+fn check(said: [u8; 32], counted: [u8; 32]) -> Result<(), Problem> {
+    if said == counted {
+        return Ok(());
+    }
+    Err(Problem::new(Code::DigestMismatch, "the body that arrived has another SHA-256 than Content-Digest says"))
 }
 
 pub(crate) fn operation(id: &'static str) -> Operation {
     let operation = Operation::new(id, "jobs", "Submit a job whose input is the body")
         .says("The body is the input as it is, whatever it is: `curl -T photo.jpg …`. Options are query parameters.")
-        .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "traceparent"])
+        .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "Content-Digest", "traceparent"])
         .takes(&["queue", "priority", "run_at", "delay", "start_timeout", "run_timeout", "deadline"])
         .takes(&["input_retention", "result_retention", "max_attempts", "tags", "validate_only"])
         .takes(&["webhook_url", "webhook_events"])
         .body(json!({ "required": false, "content": { "*/*": { "schema": {} } } }));
-    answers(operation)
+    answers(operation).fails(&[Code::DigestMismatch])
 }

@@ -36,10 +36,8 @@ pub(crate) async fn submit(
         return json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &PlanView::new(&plan));
     }
     let granted = front.granted(wait);
-    let submitted = front.desk.submit(&submission, granted).await.map_err(|error| match error {
-        SubmitError::Rejected(rejection) => carrier.problem(findings, rejection),
-        SubmitError::Refused(refusal) => refusal.into(),
-    })?;
+    let submitted =
+        front.desk.submit(&submission, granted).await.map_err(|error| submit_error(carrier, findings, error))?;
     answer(&front, &submitted, prefer, wait.map(|_| granted))
 }
 
@@ -86,4 +84,12 @@ pub(crate) fn answers(operation: Operation) -> Operation {
         .fails(&[Code::QuotaExceeded, Code::KindNotFound, Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused])
         .fails(&[Code::IdempotencyInFlight, Code::DeadlineInPast, Code::PayloadTooLarge, Code::UnsupportedMediaType])
         .fails(&[Code::WebhookUrlRejected])
+}
+
+/// Why a submission came to nothing, as a problem.
+pub(crate) fn submit_error(carrier: Carrier, findings: Vec<Finding>, error: SubmitError) -> Problem {
+    match error {
+        SubmitError::Rejected(rejection) => carrier.problem(findings, rejection),
+        SubmitError::Refused(refusal) => refusal.into(),
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! All loops are safe together and idempotent; the next run is the retry. See [`raincheck_shared::lifecycle`].
 
+mod blob_sweeper;
 mod depths;
 mod due_jobs;
 mod lost_dispatch_finder;
@@ -11,6 +12,7 @@ mod worker_reaper;
 
 use std::sync::Arc;
 
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Signal};
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::Dispatch;
@@ -40,6 +42,7 @@ pub struct Upkeep {
 struct Parts {
     settings: Arc<Settings>,
     store: Store,
+    blobs: Blobs,
     broker: Broker,
     clock: Arc<dyn Clock>,
     relay: mpsc::Sender<Vec<Dispatch>>,
@@ -62,6 +65,7 @@ impl Parts {
 pub fn start(
     settings: &Arc<Settings>,
     store: &Store,
+    blobs: &Blobs,
     broker: &Broker,
     clock: &Arc<dyn Clock>,
     shutdown: &Shutdown,
@@ -70,6 +74,7 @@ pub fn start(
     let parts = Parts {
         settings: Arc::clone(settings),
         store: store.clone(),
+        blobs: blobs.clone(),
         broker: broker.clone(),
         clock: Arc::clone(clock),
         relay: relay.clone(),
@@ -82,6 +87,7 @@ pub fn start(
         worker_reaper::start(&parts, shutdown),
         lost_dispatch_finder::start(&parts, counted, shutdown),
         retention::start(&parts, shutdown),
+        blob_sweeper::start(&parts, shutdown),
     ];
     shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));
     Upkeep { relay, depths, health }

@@ -228,6 +228,7 @@ impl Ground {
         let act = move || match server {
             Server::Postgres => servers.postgres.act(verb),
             Server::Rabbitmq => servers.rabbitmq.act(verb),
+            Server::S3 => unreachable!("the blobs of a round are files"),
         };
         tokio::task::spawn_blocking(act).await.unwrap();
     }

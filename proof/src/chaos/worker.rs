@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::backends::{open_broker, open_store};
+use raincheck_shared::backends::{open_blobs, open_broker, open_store};
 use raincheck_shared::config::{Flags, load};
 use raincheck_shared::lifecycle::{Shutdown, SystemClock, signals};
 use raincheck_worker::registry::CustomHandlers;
@@ -40,9 +40,10 @@ pub async fn run(name: &str) -> Result<(), Box<dyn Error>> {
         }
     });
     let store = open_store(&settings.store, Arc::clone(&clock)).await?;
+    let blobs = open_blobs(&settings.blobs, &shutdown)?;
     let broker = open_broker(&settings.broker, "worker", &shutdown);
     let drain_timeout = settings.worker.drain_timeout;
-    Worker::start(Parts { settings, store, broker, registry, clock }, &shutdown).await?;
+    Worker::start(Parts { settings, store, blobs, broker, registry, clock }, &shutdown).await?;
     shutdown.begun().await;
     shutdown.finish(drain_timeout + Duration::from_secs(5)).await;
     Ok(())

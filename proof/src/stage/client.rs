@@ -55,6 +55,7 @@ impl Client {
 
     /// The same for load, where checking would cost too much, and for other releases, which have other documents.
     pub fn unchecked(address: &str) -> Self {
+        raincheck_shared::tls::install();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(70)).no_proxy().build().unwrap();
         let endless = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { base: format!("http://{address}"), http, endless, contract: None }

@@ -1,4 +1,4 @@
-//! PostgreSQL and RabbitMQ: private instances that may be stopped, killed, frozen and starved, through `scripts/services`.
+//! PostgreSQL, RabbitMQ and S3: private instances that may be stopped, killed, frozen and starved, through `scripts/services`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +10,8 @@ pub enum Server {
     Postgres,
     /// RabbitMQ.
     Rabbitmq,
+    /// A server that speaks S3: `SeaweedFS`.
+    S3,
 }
 
 impl Server {
@@ -18,6 +20,7 @@ impl Server {
         match self {
             Self::Postgres => "postgres",
             Self::Rabbitmq => "rabbitmq",
+            Self::S3 => "s3",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::section::{Read, Section};
-use super::{Settings, access, kinds, layers, sections, webhooks};
+use super::{Settings, access, blob_section, kinds, layers, sections, webhooks};
 
 /// What the command line adds on top of all other layers.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +82,7 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     let http = root.section("http", |section| sections::http(section, auth.as_ref().ok()));
     let quotas = access::quotas(root);
     let store = root.section("store", sections::store);
+    let blobs = root.section("blobs", blob_section::blobs);
     let broker = root.section("broker", sections::broker);
     let worker = root.section("worker", |section| sections::worker(section, environment));
     let jobs = root.section("jobs", sections::jobs);
@@ -92,11 +93,15 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     if let (Ok(store), Ok(broker)) = (&store, &broker) {
         sections::check_pair(root, store, broker);
     }
+    if let (Ok(blobs), Ok(jobs)) = (&blobs, &jobs) {
+        blob_section::check_inline(root, blobs, jobs);
+    }
     Ok(Settings {
         http: http?,
         auth: auth?,
         quotas: quotas?,
         store: store?,
+        blobs: blobs?,
         broker: broker?,
         worker: worker?,
         jobs: jobs?,

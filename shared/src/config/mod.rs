@@ -5,6 +5,7 @@
 
 mod settings;
 
+mod blob_section;
 mod kind;
 mod secret;
 
@@ -36,8 +37,8 @@ pub use layers::DEFAULTS;
 pub use load::{ConfigErrors, ConfigProblem, Flags, load};
 pub use secret::Secret;
 pub use settings::{
-    AuthSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, QuotaSettings, Quotas,
-    RabbitmqSettings, Settings, StoreSettings, UpkeepSettings, WorkerSettings,
+    AuthSettings, BlobPlace, BlobSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings,
+    QuotaSettings, Quotas, RabbitmqSettings, S3Settings, Settings, StoreSettings, UpkeepSettings, WorkerSettings,
 };
 pub use show::show;
 pub use size::{InvalidSize, format_size, parse_size};

@@ -14,10 +14,10 @@ use super::{access, url};
 use crate::domain::QueueName;
 
 const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
-/// What a row of either store can hold without pain.
-const LARGEST_PAYLOAD: u64 = 256 << 20;
+/// What an upload can bring within a day, and a blob store can hold without pain.
+const LARGEST_PAYLOAD: u64 = 5 << 30;
 
 pub(super) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -204,6 +204,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
     let lost_dispatches = s.required("lost_dispatches", period());
     let deliveries = s.required("deliveries", period());
     let retention = s.required("retention", period());
+    let blobs = s.required("blobs", period());
     Ok(UpkeepSettings {
         relay: relay?,
         timers: timers?,
@@ -211,6 +212,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
         lost_dispatches: lost_dispatches?,
         deliveries: deliveries?,
         retention: retention?,
+        blobs: blobs?,
     })
 }
 

@@ -22,6 +22,8 @@ pub struct Settings {
     pub quotas: QuotaSettings,
     /// `[store]`
     pub store: StoreSettings,
+    /// `[blobs]`
+    pub blobs: BlobSettings,
     /// `[broker]`
     pub broker: BrokerSettings,
     /// `[worker]`
@@ -123,6 +125,48 @@ pub enum StoreSettings {
     },
 }
 
+/// `[blobs]`: where bodies go that are too large for the database.
+#[derive(Debug, Clone)]
+pub struct BlobSettings {
+    /// `url`, and what goes with it
+    pub place: BlobPlace,
+    /// `in_database`: the largest body that is kept in the database, in bytes
+    pub in_database: u64,
+    /// `writers`: blobs that one process writes at the same time
+    pub writers: usize,
+    /// `keep_orphans`: how old an input must be that no job names before it is removed
+    pub keep_orphans: Duration,
+}
+
+/// Where blobs are.
+#[derive(Debug, Clone)]
+pub enum BlobPlace {
+    /// `url = "directory:path/to/folder"`
+    Directory {
+        /// The folder; it is created.
+        path: PathBuf,
+    },
+    /// `url = "s3://BUCKET/PREFIX"`
+    S3(S3Settings),
+}
+
+/// `[blobs]` with `url = "s3://…"`
+#[derive(Debug, Clone)]
+pub struct S3Settings {
+    /// From `url`.
+    pub bucket: String,
+    /// From `url`: what all names start with; may be empty.
+    pub prefix: String,
+    /// `endpoint`: of something other than Amazon's
+    pub endpoint: Option<String>,
+    /// `region`
+    pub region: Option<String>,
+    /// `access_key_id`; without one, what the environment or the machine's role gives
+    pub access_key_id: Option<String>,
+    /// `secret_access_key`
+    pub secret_access_key: Option<Secret>,
+}
+
 /// `[broker]`
 #[derive(Debug, Clone)]
 pub enum BrokerSettings {
@@ -173,9 +217,9 @@ pub struct WorkerSettings {
 /// `[jobs]`: limits and defaults for all kinds.
 #[derive(Debug, Clone)]
 pub struct JobSettings {
-    /// `max_input`: bytes
+    /// `max_input`: bytes, in the database or as a blob
     pub max_input: u64,
-    /// `max_output`: bytes
+    /// `max_output`: bytes, in the database or as a blob
     pub max_output: u64,
     /// `max_log`: bytes of a job's log
     pub max_log: u64,
@@ -218,6 +262,8 @@ pub struct UpkeepSettings {
     pub deliveries: Duration,
     /// `retention`
     pub retention: Duration,
+    /// `blobs`: blobs that no job names any more
+    pub blobs: Duration,
 }
 
 /// `[log]`

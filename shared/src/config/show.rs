@@ -4,7 +4,10 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::kind::{Kind, Run};
-use super::{BrokerSettings, LogFormat, Quotas, Secret, Settings, StoreSettings, format_duration, format_size};
+use super::{
+    BlobPlace, BlobSettings, BrokerSettings, LogFormat, Quotas, Secret, Settings, StoreSettings, WebhookSettings,
+    format_duration, format_size,
+};
 
 /// The effective configuration as TOML that could be read back, with secrets hidden.
 pub fn show(settings: &Settings) -> String {
@@ -109,6 +112,8 @@ fn sections(page: &mut Page, settings: &Settings) {
         }
     }
 
+    show_blobs(page, &settings.blobs);
+
     page.section("broker");
     match &settings.broker {
         BrokerSettings::InProcess => page.text("url", "in-process"),
@@ -150,7 +155,31 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.plain("batch", jobs.batch);
     page.plain("page", jobs.page);
 
-    let webhooks = &settings.webhooks;
+    show_webhooks(page, &settings.webhooks);
+
+    let upkeep = &settings.upkeep;
+    page.section("upkeep");
+    page.duration("relay", upkeep.relay);
+    page.duration("timers", upkeep.timers);
+    page.duration("workers", upkeep.workers);
+    page.duration("lost_dispatches", upkeep.lost_dispatches);
+    page.duration("deliveries", upkeep.deliveries);
+    page.duration("retention", upkeep.retention);
+    page.duration("blobs", upkeep.blobs);
+
+    page.section("log");
+    page.text("filter", &settings.log.filter);
+    page.text(
+        "format",
+        match settings.log.format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        },
+    );
+    page.plain("access", settings.log.access);
+}
+
+fn show_webhooks(page: &mut Page, webhooks: &WebhookSettings) {
     page.section("webhooks");
     for (tenant, count) in webhooks.secret_counts() {
         page.comment(&format!("secrets of {}: {count}, hidden", quoted(tenant)));
@@ -165,26 +194,24 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.list("retries", &webhooks.retries, |pause| quoted(&format_duration(*pause)));
     page.plain("concurrency", webhooks.concurrency);
     page.plain("per_receiver", webhooks.per_receiver);
+}
 
-    let upkeep = &settings.upkeep;
-    page.section("upkeep");
-    page.duration("relay", upkeep.relay);
-    page.duration("timers", upkeep.timers);
-    page.duration("workers", upkeep.workers);
-    page.duration("lost_dispatches", upkeep.lost_dispatches);
-    page.duration("deliveries", upkeep.deliveries);
-    page.duration("retention", upkeep.retention);
-
-    page.section("log");
-    page.text("filter", &settings.log.filter);
-    page.text(
-        "format",
-        match settings.log.format {
-            LogFormat::Text => "text",
-            LogFormat::Json => "json",
-        },
-    );
-    page.plain("access", settings.log.access);
+fn show_blobs(page: &mut Page, blobs: &BlobSettings) {
+    page.section("blobs");
+    match &blobs.place {
+        BlobPlace::Directory { path } => page.text("url", &format!("directory:{}", path.display())),
+        BlobPlace::S3(s3) => {
+            let slash = if s3.prefix.is_empty() { "" } else { "/" };
+            page.text("url", &format!("s3://{}{slash}{}", s3.bucket, s3.prefix));
+            page.text("endpoint", s3.endpoint.as_deref().unwrap_or_default());
+            page.text("region", s3.region.as_deref().unwrap_or_default());
+            page.text("access_key_id", s3.access_key_id.as_deref().unwrap_or_default());
+            page.text("secret_access_key", &s3.secret_access_key.as_ref().map(ToString::to_string).unwrap_or_default());
+        }
+    }
+    page.size("in_database", blobs.in_database);
+    page.plain("writers", blobs.writers);
+    page.duration("keep_orphans", blobs.keep_orphans);
 }
 
 fn show_kind(page: &mut Page, kind: &Kind) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BrokerSettings, Flags, LogFormat, Run, Settings, StoreSettings, load, show};
+use super::{BlobPlace, BrokerSettings, Flags, LogFormat, Run, Settings, StoreSettings, load, show};
 
 /// A folder of a test's own, removed at its end.
 struct Folder(PathBuf);
@@ -56,7 +56,8 @@ fn without_anything_the_defaults_make_an_embedded_instance() {
     assert!(matches!(&settings.store, StoreSettings::Sqlite { path } if path.ends_with("raincheck.db")));
     assert!(matches!(settings.broker, BrokerSettings::InProcess));
     assert_eq!(settings.worker.lease, Duration::from_secs(15));
-    assert_eq!(settings.jobs.max_input, 16 << 20);
+    assert_eq!((settings.blobs.in_database, settings.jobs.max_input), (1 << 20, 100 << 20));
+    assert!(matches!(&settings.blobs.place, BlobPlace::Directory { path } if path.ends_with("blobs")));
     assert_eq!(settings.log.format, LogFormat::Text);
     assert!(!settings.worker.name.is_empty());
     let kinds: Vec<&str> = settings.kinds.keys().map(crate::domain::KindName::as_str).collect();
@@ -145,7 +146,7 @@ fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_al
     let all = problems.join("\n");
     for expected in [
         "a b: not the name of a setting: SECTION.KEY, for instance http.listen (from the command line)",
-        "colour: unknown key; known here: auth, broker, http, jobs,",
+        "colour: unknown key; known here: auth, blobs, broker, http, jobs,",
         "http.lsiten: unknown key; did you mean `listen`? (from raincheck.toml)",
         "http.max_wait: 30 is not a duration",
         "http.workers: 5000 is not a whole number from 0 to 1024 (from raincheck.toml)",
@@ -284,4 +285,29 @@ fn what_is_shown_is_read_back_as_the_same_and_holds_no_secret() {
     assert!(!page.contains("pa55"), "{page}");
     let again = from_file("shown-again", &page).unwrap();
     assert_eq!(show(&again), page);
+}
+
+#[test]
+fn a_blob_store_is_a_directory_or_a_bucket_and_its_secret_is_never_shown() {
+    let toml = "[blobs]\nurl = \"s3://bucket/a/b/\"\nendpoint = \"http://seaweedfs:8333/\"\naccess_key_id = \"me\"\n\
+                secret_access_key = \"pa55\"";
+    let settings = from_file("s3", toml).unwrap();
+    let BlobPlace::S3(s3) = &settings.blobs.place else { panic!("{:?}", settings.blobs) };
+    assert_eq!((s3.bucket.as_str(), s3.prefix.as_str()), ("bucket", "a/b"));
+    assert_eq!(s3.endpoint.as_deref(), Some("http://seaweedfs:8333"));
+    let shown = show(&settings);
+    assert!(shown.contains("url = \"s3://bucket/a/b\"") && shown.contains("secret_access_key = \"***\""), "{shown}");
+    assert!(!shown.contains("pa55") && !format!("{settings:?}").contains("pa55"));
+    for (toml, expected) in [
+        ("url = \"ftp://x\"", "blobs.url: \"ftp://\" is not a scheme known here; allowed: \"directory:PATH\""),
+        ("url = \"directory:\"", "blobs.url: names no folder"),
+        ("url = \"s3://me:pa55@host/x\"", "blobs.url: s3://me:***@host/x is not s3://BUCKET/PREFIX"),
+        ("endpoint = \"seaweedfs\"", "blobs.endpoint: not a URL known here"),
+        ("access_key_id = \"me\"", "blobs.access_key_id: goes together with `blobs.secret_access_key`"),
+        ("in_database = \"32KiB\"", "jobs.inline_result: 64KiB is more than `blobs.in_database` (32KiB)"),
+        ("keep_orphans = \"1m\"", "blobs.keep_orphans: \"1m\" is out of range: 1h to 30d"),
+    ] {
+        let problems = from_file("blobs", &format!("[blobs]\n{toml}")).unwrap_err();
+        assert!(problems[0].starts_with(expected), "{toml}: {problems:?}");
+    }
 }

@@ -39,6 +39,44 @@ fn sqlite(path: &str) -> Result<StoreUrl, String> {
     }
 }
 
+/// Where blobs are.
+#[derive(Debug)]
+pub(crate) enum BlobUrl {
+    Directory(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+/// `directory:PATH` or `s3://BUCKET/PREFIX`
+pub(crate) fn blobs(text: &str) -> Result<BlobUrl, String> {
+    const ALLOWED: &str = "\"directory:PATH\" or \"s3://BUCKET/PREFIX\"";
+    if let Some(path) = text.strip_prefix("directory:") {
+        return match path {
+            "" => Err("names no folder: write directory:PATH, such as \"directory:raincheck-data/blobs\"".to_owned()),
+            path => Ok(BlobUrl::Directory(path.into())),
+        };
+    }
+    let Some(rest) = text.strip_prefix("s3://") else { return Err(unknown(text, ALLOWED)) };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if bucket.is_empty() || !bucket.chars().all(plain) || !prefix.chars().all(|c| plain(c) || c == '/') {
+        let hint = "letters, digits, '.', '-' and '_'; keys are `blobs.access_key_id` and `blobs.secret_access_key`";
+        return Err(format!("{} is not s3://BUCKET/PREFIX: {hint}", Secret::new(text)));
+    }
+    Ok(BlobUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
+}
+
+/// A server that speaks S3, `http://…` or `https://…`.
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(unknown(text, "\"https://HOST:PORT\" or \"http://…\""));
+    }
+    with_host(text)?;
+    if text.contains('@') {
+        return Err("holds a user: keys are `blobs.access_key_id` and `blobs.secret_access_key`".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
 /// `in-process` (none) or `amqp://…`
 pub(crate) fn broker(text: &str) -> Result<Option<Secret>, String> {
     if text == "in-process" {

@@ -3,6 +3,7 @@
 mod allowed_receiver;
 mod api_key;
 mod batch;
+mod blob;
 mod callback_url;
 mod delivery;
 mod dispatch;
@@ -24,6 +25,7 @@ mod worker_report;
 pub use allowed_receiver::{AllowedReceiver, InvalidAllowedReceiver};
 pub use api_key::{ApiKey, InvalidKeyId, InvalidKeyText, KeyHash, KeyId, KeyText, Scope, UnknownScope};
 pub use batch::{Batch, BatchCounts, NewBatch};
+pub use blob::{Blob, BlobName, BlobOwner, BlobPart, Body, Content, InvalidBlob, InvalidBlobName};
 pub use callback_url::{CallbackHost, CallbackUrl, InvalidCallbackUrl, address_problem};
 pub use delivery::{
     Delivery, DeliveryAttempt, DeliveryId, DeliveryState, DeliverySummary, InvalidDeliveryId, next_try,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::blob::Content;
 use super::dispatch::Band;
 use super::idempotency_key::{Fingerprint, IdempotencyKey};
 use super::ids::{BatchId, JobId, Timestamp};
 use super::names::{KindName, QueueName, TenantName};
-use super::payload::Payload;
 use super::webhook::Webhook;
 
 /// A key and what it stands for.
@@ -34,7 +34,7 @@ pub struct NewJob {
     /// Whether it waits in [`Band::Express`], whatever its priority.
     pub express: bool,
     /// The input.
-    pub input: Payload,
+    pub input: Content,
     /// Not before then; `None` or a past instant: at once.
     pub run_at: Option<Timestamp>,
     /// It must have *started* by then, or expires.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use super::blob::Content;
 use super::failure::Failure;
-use super::payload::Payload;
 
 /// A result with its digest, worked out once, off the database's way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// The bytes and what they are.
-    pub payload: Payload,
+    pub content: Content,
     /// SHA-256 of the bytes.
     pub digest: [u8; 32],
 }

@@ -1,8 +1,8 @@
-//! Bytes and what they are: inputs and results, kept and returned byte for byte.
+//! Bytes and what they are: inputs and results, kept and returned byte for byte. Larger ones are a [`super::Content`].
 
 use bytes::Bytes;
 
-/// An input or a result.
+/// An input or a result that is in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     /// A media type, for instance `application/json`.

@@ -6,6 +6,8 @@ use std::future::Future;
 /// What has just been done, and what has not been done yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// A large input is in the blob store, and no job names it.
+    Spooled,
     /// Jobs are committed, and nothing of them is published.
     Committed,
     /// A message is written, and not confirmed.
@@ -16,17 +18,21 @@ pub enum Step {
     Ran,
     /// Ends are recorded, and nobody is woken.
     Finished,
+    /// Blobs are named by no job, and still there.
+    Condemned,
 }
 
 #[cfg(feature = "proof")]
 impl Step {
     fn name(self) -> &'static str {
         match self {
+            Self::Spooled => "spooled",
             Self::Committed => "committed",
             Self::Published => "published",
             Self::Claimed => "claimed",
             Self::Ran => "ran",
             Self::Finished => "finished",
+            Self::Condemned => "condemned",
         }
     }
 }

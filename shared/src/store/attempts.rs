@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Change, StoreError};
 use crate::domain::{
-    Dispatch, DispatchId, Ended, Fence, JobId, KindName, LeaseId, Payload, Progress, QueueName, TenantName, Timestamp,
+    Content, Dispatch, DispatchId, Ended, Fence, JobId, KindName, LeaseId, Progress, QueueName, TenantName, Timestamp,
     WorkerId,
 };
 
@@ -37,7 +37,7 @@ pub struct ClaimedJob {
     /// The version the claim gave it.
     pub version: i32,
     /// The input.
-    pub input: Payload,
+    pub input: Content,
     /// Attempts that may count.
     pub max_attempts: i32,
     /// How long this attempt may run.

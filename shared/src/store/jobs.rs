@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::{Batches, Change, StoreError};
 use crate::domain::{
-    BatchId, Dispatch, Fingerprint, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, Version,
+    BatchId, Body, Content, Dispatch, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Version,
 };
 
 /// What became of one submission.
@@ -41,15 +40,15 @@ pub struct AcceptedBatch {
 /// As little of a job as tells whether it moved.
 pub type Glimpse = Change;
 
-/// A result, whole.
+/// A result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResult {
     /// A media type.
     pub content_type: String,
     /// SHA-256 of the bytes.
     pub digest: [u8; 32],
-    /// The bytes as the handler made them.
-    pub bytes: Bytes,
+    /// The bytes as the handler made them, or where they are.
+    pub body: Body,
 }
 
 /// What became of a request to cancel.
@@ -173,11 +172,11 @@ pub trait Jobs: Send + Sync {
     /// Reads only what tells whether jobs moved: the fall-back of those who wait and heard no wake-up.
     async fn find_glimpses(&self, ids: &[JobId]) -> Result<Vec<Glimpse>, StoreError>;
 
-    /// Reads a succeeded job's result, whole. `None`: no such job, or it has no result.
+    /// Reads a succeeded job's result. `None`: no such job, or it has no result.
     async fn find_result(&self, id: JobId) -> Result<Option<StoredResult>, StoreError>;
 
-    /// Reads a job's input, whole, to submit it once more. `None`: no such job, or its input is gone.
-    async fn find_input(&self, id: JobId) -> Result<Option<Payload>, StoreError>;
+    /// Reads a job's input, or where it is, to submit it once more. `None`: no such job, or its input is gone.
+    async fn find_input(&self, id: JobId) -> Result<Option<Content>, StoreError>;
 
     /// Lists jobs, newest first, `limit` at most, starting after `after`.
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Change, StoreError};
-use crate::domain::Dispatch;
+use crate::domain::{BlobOwner, Dispatch, JobId};
 
 /// What a repair moved.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub trait Upkeep: Send + Sync {
 
     /// Removes what has outlived its retention, a bounded amount a call. True: there is more.
     async fn remove_expired(&self) -> Result<bool, StoreError>;
+
+    /// What the rows of some jobs say of their blobs. A job whose retention is over needs none; one that has no row is left
+    /// out.
+    async fn list_blob_owners(&self, jobs: &[JobId]) -> Result<Vec<BlobOwner>, StoreError>;
 
     /// Sees to it that the partitions of the days ahead exist.
     async fn prepare_partitions(&self) -> Result<(), StoreError>;

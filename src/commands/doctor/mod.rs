@@ -1,5 +1,6 @@
 //! `raincheck doctor`: looks for what is wrong, and says what to do about it. It changes nothing and never hangs.
 
+mod blobs;
 mod broker;
 mod kinds;
 mod listen;
@@ -60,6 +61,8 @@ pub(super) async fn run(loaded: Result<Settings, Failure>, terminal: &Terminal) 
             let shutdown = Shutdown::new();
             let running = listen::check(&settings.http, &mut findings).await;
             store::check(&settings.store, running, SystemClock::shared(), &mut findings).await;
+            bad += findings.print(terminal);
+            blobs::check(&settings, &shutdown, &mut findings).await;
             bad += findings.print(terminal);
             broker::check(&settings, &shutdown, &mut findings).await;
             bad += findings.print(terminal);

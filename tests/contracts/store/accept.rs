@@ -28,7 +28,8 @@ async fn every_field_of_a_job_comes_back_as_it_went_in(on: &StoreFixture) {
         kind: kind("report.render"),
         queue: queue("slow"),
         priority: 9,
-        input: Payload { content_type: "image/png".to_owned(), bytes: Bytes::from_static(&[0, 159, 146, 150, 0]) },
+        input: Payload { content_type: "image/png".to_owned(), bytes: Bytes::from_static(&[0, 159, 146, 150, 0]) }
+            .into(),
         run_at: Some(now() + HOUR),
         start_by: Some(now() + 2 * HOUR),
         deadline: Some(now() + 3 * HOUR),
@@ -81,7 +82,7 @@ async fn inputs_come_back_byte_for_byte(on: &StoreFixture) {
     let jobs: Vec<NewJob> = inputs
         .iter()
         .map(|(content_type, bytes)| NewJob {
-            input: Payload { content_type: (*content_type).to_owned(), bytes: Bytes::from(bytes.clone()) },
+            input: Payload { content_type: (*content_type).to_owned(), bytes: Bytes::from(bytes.clone()) }.into(),
             ..job()
         })
         .collect();
@@ -103,7 +104,7 @@ async fn a_row_that_cannot_be_kept_fails_alone(on: &StoreFixture) {
         NewJob { metadata: Some("{\"a\":\"\0\"}".to_owned()), ..job() },
         NewJob { tags: vec!["a\0b".to_owned()], ..keyed_job("of a bad row", 1) },
         NewJob { traceparent: Some("\0".to_owned()), ..job() },
-        NewJob { input: Payload { content_type: "text/\0".to_owned(), bytes: Bytes::new() }, ..job() },
+        NewJob { input: Payload { content_type: "text/\0".to_owned(), bytes: Bytes::new() }.into(), ..job() },
     ];
     let good: Vec<NewJob> = (0..5).map(|_| NewJob { dispatch_width: 10, ..job() }).collect();
     let mut batch = Vec::new();

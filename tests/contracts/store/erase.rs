@@ -21,7 +21,7 @@ against_each_store! {
 }
 
 fn secret() -> NewJob {
-    NewJob { input: Payload::json(&b"\"who must not be named\""[..]), ..job() }
+    NewJob { input: Payload::json(&b"\"who must not be named\""[..]).into(), ..job() }
 }
 
 fn brief() -> NewJob {

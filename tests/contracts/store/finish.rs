@@ -241,7 +241,7 @@ async fn ends_are_answered_in_their_order_and_a_bad_one_fails_alone(on: &StoreFi
     let (one, two, three) = (running(on, job()).await, running(on, job()).await, running(on, job()).await);
     let stranger = Finish { worker: IdSource.worker(), ..two.ends(succeeded(b"2")) };
     let payload = Payload { content_type: "text/\0plain".to_owned(), bytes: Bytes::from_static(b"x") };
-    let bad = two.ends(Ended::Succeeded(Output { payload, digest: [0; 32] }));
+    let bad = two.ends(Ended::Succeeded(Output { content: payload.into(), digest: [0; 32] }));
     let batch = [three.ends(succeeded(b"3")), stranger, bad, one.ends(Ended::Released)];
     let answers = on.store.attempts.finish(&batch).await.expect("finish");
     assert!(matches!(&answers[0], Ok(Finished::Recorded(c)) if c.id == three.id && c.status == Status::Succeeded));

@@ -40,7 +40,7 @@ pub(super) fn job() -> NewJob {
         queue: queue("default"),
         priority: 5,
         express: false,
-        input: Payload::json(&b"{\"a\":1}"[..]),
+        input: Payload::json(&b"{\"a\":1}"[..]).into(),
         run_at: None,
         start_by: None,
         deadline: None,
@@ -159,7 +159,7 @@ pub(super) async fn finished(on: &StoreFixture, running: &Running, ended: Ended)
 
 pub(super) fn succeeded(bytes: &[u8]) -> Ended {
     let payload = Payload { content_type: "application/json".to_owned(), bytes: Bytes::copy_from_slice(bytes) };
-    Ended::Succeeded(Output { payload, digest: [7; 32] })
+    Ended::Succeeded(Output { content: payload.into(), digest: [7; 32] })
 }
 
 pub(super) fn failure(attempt: i32) -> Failure {

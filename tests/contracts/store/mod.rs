@@ -5,6 +5,7 @@ mod given;
 mod accept;
 mod announcements;
 mod batches;
+mod blobs;
 mod cancel;
 mod claim;
 mod connections;

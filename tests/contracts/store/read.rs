@@ -1,7 +1,7 @@
 //! Reading: jobs, glimpses of them, results.
 
 use bytes::Bytes;
-use raincheck_shared::domain::{Ended, JobId, NewJob, Output, Payload, Status};
+use raincheck_shared::domain::{Body, Ended, JobId, NewJob, Output, Payload, Status};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Change, StoredResult};
 
@@ -46,7 +46,7 @@ async fn glimpses_tell_version_and_status(on: &StoreFixture) {
 async fn made(on: &StoreFixture, content_type: &str, bytes: &[u8]) -> JobId {
     let running = running(on, job()).await;
     let payload = Payload { content_type: content_type.to_owned(), bytes: Bytes::copy_from_slice(bytes) };
-    finished(on, &running, Ended::Succeeded(Output { payload, digest: [3; 32] })).await;
+    finished(on, &running, Ended::Succeeded(Output { content: payload.into(), digest: [3; 32] })).await;
     running.id
 }
 
@@ -76,7 +76,7 @@ async fn a_result_is_read_whole_byte_for_byte(on: &StoreFixture) {
         let expected = StoredResult {
             content_type: "application/octet-stream".to_owned(),
             digest: [3; 32],
-            bytes: Bytes::copy_from_slice(bytes),
+            body: Body::Inline(Bytes::copy_from_slice(bytes)),
         };
         assert_eq!(on.store.jobs.find_result(id).await.expect("read"), Some(expected));
     }

@@ -9,7 +9,7 @@ use raincheck_shared::lifecycle::{Shutdown, SystemClock};
 use super::*;
 use crate::Handler;
 use crate::handlers::Command;
-use crate::handlers::trial::{Folder, gone, kind, pid_in};
+use crate::handlers::trial::{Folder, blobs, gone, kind, pid_in};
 
 /// A handler made of a closure.
 struct Closure<F>(F);
@@ -44,6 +44,8 @@ struct Trial {
     job: ClaimedJob,
     canceled: CancellationToken,
     limits: Limits,
+    blobs: Blobs,
+    _folder: Folder,
 }
 
 impl Trial {
@@ -57,7 +59,7 @@ impl Trial {
             kind: kind.name.clone(),
             queue: kind.queue.clone(),
             version: 2,
-            input: Payload::json("{}"),
+            input: Payload::json("{}").into(),
             max_attempts: 3,
             run_timeout: Duration::from_secs(10),
             deadline: None,
@@ -65,7 +67,9 @@ impl Trial {
             traceparent: Some("00-a-b-01".to_owned()),
         };
         let limits = Limits { max_output: 10 << 20, cancel_grace: Duration::from_millis(200) };
-        Self { entry: Entry { kind, handler: Arc::new(handler) }, job, canceled: CancellationToken::new(), limits }
+        let (blobs, folder) = blobs();
+        let entry = Entry { kind, handler: Arc::new(handler) };
+        Self { entry, job, canceled: CancellationToken::new(), limits, blobs, _folder: folder }
     }
 
     fn returning(outcome: Outcome) -> Self {
@@ -80,6 +84,7 @@ impl Trial {
             progress: watch::channel(None).0,
             log: crate::handler_log::HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
             limits: self.limits,
+            blobs: &self.blobs,
             clock: &Epoch,
         })
         .await
@@ -119,13 +124,14 @@ fn to_retry(ended: Ended) -> (Failure, Duration) {
 #[tokio::test]
 async fn a_result_is_kept_with_its_digest() {
     let output = kept(Trial::returning(Outcome::Complete(text("abc"))).ended().await);
-    assert_eq!(output.payload, text("abc"));
+    assert_eq!(output.content, text("abc").into());
     assert_eq!(output.digest[..4], [0xba, 0x78, 0x16, 0xbf]);
 
     let large = vec![b'a'; 1_000_000 + LARGE];
     let output = kept(Trial::returning(Outcome::Complete(text(large.clone()))).ended().await);
     assert_eq!(output.digest, <[u8; 32]>::from(Sha256::digest(&large)));
-    assert_eq!(output.payload.bytes, large);
+    let Body::Blob(blob) = &output.content.body else { panic!("not a blob: {} bytes", output.content.body.size()) };
+    assert_eq!((blob.size, blob.digest), (large.len() as u64, output.digest));
 }
 
 #[tokio::test]
@@ -143,7 +149,7 @@ async fn a_content_type_that_no_header_can_carry_is_replaced() {
     for bad in ["", "text/plain\r\nx: y", "text/ä", "a\0b", &"x".repeat(256)] {
         let payload = Payload { content_type: bad.to_owned(), bytes: Bytes::new() };
         let output = kept(Trial::returning(Outcome::Complete(payload)).ended().await);
-        assert_eq!(output.payload.content_type, "application/octet-stream", "{bad:?}");
+        assert_eq!(output.content.content_type, "application/octet-stream", "{bad:?}");
     }
 }
 
@@ -320,7 +326,7 @@ async fn a_canceled_handler_may_still_complete_or_fail() {
     }
     let trial = until_canceled(Outcome::Complete(text("done anyway")));
     let (ended, ()) = tokio::join!(trial.ended(), async { trial.canceled.cancel() });
-    assert_eq!(kept(ended).payload, text("done anyway"));
+    assert_eq!(kept(ended).content, text("done anyway").into());
 }
 
 #[tokio::test]
@@ -360,9 +366,10 @@ async fn a_handler_sees_its_job_and_its_progress_is_seen() {
     let id = trial.job.fence.job.to_string();
     // Spawned, since that is how workers run it: it can move between threads.
     let running = Shutdown::new().spawn(async move {
-        let Trial { entry, job, canceled, limits } = trial;
-        execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, clock: &Epoch }).await
+        let Trial { entry, job, canceled, limits, blobs, _folder } = trial;
+        let clock = &Epoch;
+        execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, blobs: &blobs, clock }).await
     });
-    assert_eq!(kept(running.await.unwrap().unwrap()).payload, text(id));
+    assert_eq!(kept(running.await.unwrap().unwrap()).content, text(id).into());
     assert_eq!(reported.borrow().as_ref().map(|p| p.percent), Some(42.0));
 }

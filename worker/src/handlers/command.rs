@@ -16,15 +16,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use raincheck_shared::domain::{FailureCode, Payload};
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
+use raincheck_shared::domain::Payload;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{self, Child, ChildStdin};
 use tokio::time::{sleep, timeout};
 
-use super::bounded::{Output, Tail};
+use super::bounded::Tail;
 use super::log_lines::LogLines;
 use super::process_group::ProcessGroup;
-use crate::{Context, Handler, HandlerError, Outcome};
+use crate::{Context, Handler, HandlerError, LargeInput, Outcome, Output};
 
 /// From SIGTERM to SIGKILL.
 const TERMINATE_GRACE: Duration = Duration::from_secs(1);
@@ -55,20 +57,49 @@ pub struct Command {
 #[async_trait]
 impl Handler for Command {
     async fn run(&self, input: Payload, context: Context) -> Outcome {
-        let mut child = match self.start(&input, &context) {
+        self.serve(&input.content_type, Stdin::Bytes(input.bytes), &context).await
+    }
+
+    async fn run_large(&self, input: LargeInput, context: Context) -> Outcome {
+        match input.pieces().await {
+            Ok(pieces) => self.serve(input.content_type(), Stdin::Pieces(pieces), &context).await,
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+/// What a program reads.
+enum Stdin {
+    /// All of it.
+    Bytes(Bytes),
+    /// As fast as it reads.
+    Pieces(BoxStream<'static, Result<Bytes, Outcome>>),
+}
+
+/// What a program wrote so far.
+struct Said {
+    output: Output,
+    stderr: Tail,
+    /// What it wrote to stderr, for the log.
+    lines: LogLines,
+}
+
+impl Command {
+    async fn serve(&self, content_type: &str, input: Stdin, context: &Context) -> Outcome {
+        let mut child = match self.start(content_type, context) {
             Ok(child) => child,
             Err(error) => return self.not_started(&error),
         };
         // After `child`, so that it is dropped first when the attempt is dropped: the group is killed, then reaped.
         let group = ProcessGroup::led_by(&child);
         let mut said = Said {
-            output: Output::new(context.max_output()),
+            output: context.output(&self.output_type),
             stderr: Tail::default(),
             lines: LogLines::new(context.clone()),
         };
 
         let ended = {
-            let mut attended = std::pin::pin!(attend(&mut child, &group, input.bytes, &mut said));
+            let mut attended = std::pin::pin!(attend(&mut child, &group, input, &mut said));
             tokio::select! {
                 biased;
                 ended = &mut attended => Some(ended),
@@ -88,20 +119,10 @@ impl Handler for Command {
         drop(group);
         // Answers at once for a child that was waited for; one not gone by then is reaped by the runtime, later.
         let _ = timeout(REAP, child.wait()).await;
-        self.outcome(ended, said)
+        self.outcome(ended, said).await
     }
-}
 
-/// What a program wrote so far.
-struct Said {
-    output: Output,
-    stderr: Tail,
-    /// What it wrote to stderr, for the log.
-    lines: LogLines,
-}
-
-impl Command {
-    fn start(&self, input: &Payload, context: &Context) -> io::Result<Child> {
+    fn start(&self, content_type: &str, context: &Context) -> io::Result<Child> {
         let (program, arguments) = self
             .argv
             .split_first()
@@ -125,7 +146,7 @@ impl Command {
             .env("RAINCHECK_TENANT", context.tenant().as_str())
             .env("RAINCHECK_KIND", context.kind().as_str())
             .env("RAINCHECK_ATTEMPT", context.attempt().to_string())
-            .env("RAINCHECK_CONTENT_TYPE", &input.content_type);
+            .env("RAINCHECK_CONTENT_TYPE", content_type);
         match context.traceparent() {
             Some(traceparent) => command.env("TRACEPARENT", traceparent),
             None => command.env_remove("TRACEPARENT"),
@@ -155,12 +176,10 @@ impl Command {
         if short { error.retry() } else { error.fail() }
     }
 
-    fn outcome(&self, ended: Option<Result<ExitStatus, HandlerError>>, said: Said) -> Outcome {
+    async fn outcome(&self, ended: Option<Result<ExitStatus, Outcome>>, said: Said) -> Outcome {
         let stderr = said.stderr.into_bytes();
         match ended {
-            Some(Ok(status)) if status.success() => {
-                Outcome::Complete(Payload { content_type: self.output_type.clone(), bytes: said.output.into_bytes() })
-            }
+            Some(Ok(status)) if status.success() => said.output.finish().await,
             Some(Ok(status)) => {
                 let (code, message) = match (status.code(), status.signal()) {
                     (Some(code), _) => (code, format!("exited with code {code}")),
@@ -171,15 +190,8 @@ impl Command {
                 let again = self.retry_exit_codes.is_empty() || self.retry_exit_codes.contains(&code);
                 if again { error.retry() } else { error.fail() }
             }
-            Some(Err(error)) => {
-                let too_large = error.code == FailureCode::OutputTooLarge;
-                let error = error.with_detail(stderr);
-                if too_large { error.fail() } else { error.retry() }
-            }
-            None => match Outcome::stopped() {
-                Outcome::Retry { error, after } => Outcome::Retry { error: error.with_detail(stderr), after },
-                other => other,
-            },
+            Some(Err(outcome)) => outcome.with_detail(stderr),
+            None => Outcome::stopped().with_detail(stderr),
         }
     }
 }
@@ -196,26 +208,17 @@ fn is_shortage(error: rustix::io::Errno) -> bool {
 
 /// Serves a program's three pipes at once, so that none of them can block another, until it has exited and they are
 /// closed. What it left running in its group does not hold up its end for longer than [`LINGER`].
-async fn attend(
-    child: &mut Child,
-    group: &ProcessGroup,
-    input: Bytes,
-    said: &mut Said,
-) -> Result<ExitStatus, HandlerError> {
+async fn attend(child: &mut Child, group: &ProcessGroup, input: Stdin, said: &mut Said) -> Result<ExitStatus, Outcome> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let Said { output, stderr: tail, lines } = said;
     let mut served = std::pin::pin!(async {
         tokio::try_join!(
-            feed(stdin, &input),
-            each_chunk(stdout, |chunk| output.push(chunk)),
-            each_chunk(stderr, |chunk| {
-                tail.push(chunk);
-                lines.push(chunk);
-                Ok(())
-            }),
+            feed(stdin, input),
+            listen(stdout, Ear::Output(output)),
+            listen(stderr, Ear::Complaints(tail, lines)),
         )
     });
-    let lost = |error| HandlerError::new(format!("lost sight of the program: {error}"));
+    let lost = |error| HandlerError::new(format!("lost sight of the program: {error}")).retry();
     let status = tokio::select! {
         biased;
         all = &mut served => {
@@ -237,28 +240,49 @@ async fn attend(
     }
 }
 
-async fn feed(stdin: Option<ChildStdin>, input: &[u8]) -> Result<(), HandlerError> {
+async fn feed(stdin: Option<ChildStdin>, input: Stdin) -> Result<(), Outcome> {
     let Some(mut stdin) = stdin else { return Ok(()) };
-    match stdin.write_all(input).await {
-        Ok(()) => Ok(()),
-        // It had read enough: whether that is an error is for its exit code to say.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(HandlerError::new(format!("the program could not be given its input: {error}"))),
+    let mut pieces = match input {
+        Stdin::Bytes(bytes) => return write(&mut stdin, &bytes).await.map(|_| ()),
+        Stdin::Pieces(pieces) => pieces,
+    };
+    while let Some(piece) = pieces.try_next().await? {
+        if !write(&mut stdin, &piece).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// False: it had read enough. Whether that is an error is for its exit code to say.
+async fn write(stdin: &mut ChildStdin, piece: &[u8]) -> Result<bool, Outcome> {
+    match stdin.write_all(piece).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(HandlerError::new(format!("the program could not be given its input: {error}")).retry()),
     }
 }
 
-async fn each_chunk<R, F>(pipe: Option<R>, mut take: F) -> Result<(), HandlerError>
-where
-    R: AsyncRead + Unpin,
-    F: FnMut(&[u8]) -> Result<(), HandlerError>,
-{
+/// Where what comes out of a pipe goes.
+enum Ear<'a> {
+    Output(&'a mut Output),
+    Complaints(&'a mut Tail, &'a mut LogLines),
+}
+
+async fn listen(pipe: Option<impl AsyncRead + Unpin>, mut ear: Ear<'_>) -> Result<(), Outcome> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     let mut chunk = vec![0; CHUNK];
     loop {
-        match pipe.read(&mut chunk).await {
-            Ok(0) => return Ok(()),
-            Ok(n) => take(&chunk[..n])?,
-            Err(error) => return Err(HandlerError::new(format!("the program's output could not be read: {error}"))),
+        match (pipe.read(&mut chunk).await, &mut ear) {
+            (Ok(0), _) => return Ok(()),
+            (Ok(n), Ear::Output(output)) => output.write(&chunk[..n]).await?,
+            (Ok(n), Ear::Complaints(tail, lines)) => {
+                tail.push(&chunk[..n]);
+                lines.push(&chunk[..n]);
+            }
+            (Err(error), _) => {
+                return Err(HandlerError::new(format!("the program's output could not be read: {error}")).retry());
+            }
         }
     }
 }

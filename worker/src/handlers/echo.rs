@@ -1,9 +1,10 @@
 //! Gives the input back, bytes and type.
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use raincheck_shared::domain::Payload;
 
-use crate::{Context, Handler, Outcome};
+use crate::{Context, Handler, LargeInput, Outcome};
 
 /// Gives the input back, bytes and type.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,6 +15,22 @@ impl Handler for Echo {
     async fn run(&self, input: Payload, _context: Context) -> Outcome {
         Outcome::Complete(input)
     }
+
+    async fn run_large(&self, input: LargeInput, context: Context) -> Outcome {
+        tokio::select! {
+            copied = copy(&input, &context) => copied.unwrap_or_else(|failed| failed),
+            () = context.canceled() => Outcome::stopped(),
+        }
+    }
+}
+
+async fn copy(input: &LargeInput, context: &Context) -> Result<Outcome, Outcome> {
+    let mut output = context.output(input.content_type());
+    let mut pieces = input.pieces().await?;
+    while let Some(piece) = pieces.try_next().await? {
+        output.write(&piece).await?;
+    }
+    Ok(output.finish().await)
 }
 
 #[cfg(test)]

@@ -3,21 +3,23 @@
 //! The upstream sees the same `Idempotency-Key`, the job's id, in every attempt, so it can tell a repetition.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use raincheck_shared::config::Secret;
 use raincheck_shared::domain::{Failure, FailureCode, Payload, Timestamp};
 use raincheck_shared::lifecycle::Clock;
 use raincheck_shared::telemetry::Chain;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use raincheck_shared::tls;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Body, Client, Response, StatusCode, Url};
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 
-use super::bounded::Output;
-use crate::{Context, Handler, HandlerError, Outcome};
+use crate::{Context, Handler, HandlerError, LargeInput, Outcome};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,6 +74,7 @@ impl Http {
             value.set_sensitive(true);
             sent.insert(header, value);
         }
+        tls::install();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -83,12 +86,14 @@ impl Http {
         Ok(Self { client, url, headers: sent, clock })
     }
 
-    async fn call(&self, input: Payload, context: &Context) -> Outcome {
-        let Ok(content_type) = HeaderValue::from_str(&input.content_type) else {
+    async fn call(&self, content_type: &str, size: u64, body: Body, context: &Context) -> Outcome {
+        let Ok(content_type) = HeaderValue::from_str(content_type) else {
             return HandlerError::new("the input's content type cannot be sent as a header").fail();
         };
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, content_type);
+        // Known also of one that is not in memory: an upstream need not take it in chunks.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
         let id = context.job_id().to_string();
         let own = [
             ("idempotency-key", Some(id.as_str())),
@@ -102,10 +107,9 @@ impl Http {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        let request =
-            self.client.post(self.url.clone()).headers(headers).timeout(context.timeout()).body(input.bytes).send();
+        let request = self.client.post(self.url.clone()).headers(headers).timeout(context.timeout()).body(body).send();
         match request.await {
-            Ok(response) if response.status().is_success() => accept(response, context.max_output()).await,
+            Ok(response) if response.status().is_success() => accept(response, context).await,
             Ok(response) => self.refuse(response).await,
             Err(error) => broken(error),
         }
@@ -130,28 +134,42 @@ impl Http {
 #[async_trait]
 impl Handler for Http {
     async fn run(&self, input: Payload, context: Context) -> Outcome {
+        let Payload { content_type, bytes } = input;
         tokio::select! {
-            outcome = self.call(input, &context) => outcome,
+            outcome = self.call(&content_type, bytes.len() as u64, bytes.into(), &context) => outcome,
+            () = context.canceled() => Outcome::stopped(),
+        }
+    }
+
+    async fn run_large(&self, input: LargeInput, context: Context) -> Outcome {
+        let pieces = match input.pieces().await {
+            Ok(pieces) => pieces,
+            Err(outcome) => return outcome,
+        };
+        let body = Body::wrap_stream(pieces.map_err(|_| io::Error::other("the input cannot be read")));
+        tokio::select! {
+            outcome = self.call(input.content_type(), input.size(), body, &context) => outcome,
             () = context.canceled() => Outcome::stopped(),
         }
     }
 }
 
-async fn accept(mut response: Response, limit: u64) -> Outcome {
+async fn accept(mut response: Response, context: &Context) -> Outcome {
+    let limit = context.max_output();
     if response.content_length().is_some_and(|size| size > limit) {
         return HandlerError::output_too_large(limit).fail();
     }
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or("application/octet-stream").to_owned();
-    let mut output = Output::new(limit);
+    let mut output = context.output(content_type);
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                if let Err(error) = output.push(&chunk) {
-                    return error.fail();
+                if let Err(outcome) = output.write(&chunk).await {
+                    return outcome;
                 }
             }
-            Ok(None) => return Outcome::Complete(Payload { content_type, bytes: output.into_bytes() }),
+            Ok(None) => return output.finish().await,
             Err(error) => return broken(error),
         }
     }

@@ -3,7 +3,7 @@
 use raincheck_shared::domain::Payload;
 use serde_json::{Map, Value};
 
-use crate::HandlerError;
+use crate::{HandlerError, Outcome};
 
 /// An object whose fields are taken out one by one; what is left at the end was a mistake.
 pub(super) struct JsonInput {
@@ -51,6 +51,11 @@ impl JsonInput {
             }
         }
     }
+}
+
+/// The outcome of an input that is none of these, whatever it says.
+pub(super) fn too_large() -> Outcome {
+    HandlerError::new("the input is too large to be a small JSON object").fail()
 }
 
 fn is_line(text: &str, max: usize) -> bool {

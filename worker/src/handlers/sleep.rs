@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use raincheck_shared::domain::Payload;
 use serde_json::json;
 
-use super::json_input::JsonInput;
-use crate::{Context, Handler, HandlerError, Outcome};
+use super::json_input::{JsonInput, too_large};
+use crate::{Context, Handler, HandlerError, LargeInput, Outcome};
 
 /// The longest sleep: one day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -29,6 +29,10 @@ impl Handler for Sleep {
             }
             () = context.canceled() => Outcome::stopped(),
         }
+    }
+
+    async fn run_large(&self, _: LargeInput, _: Context) -> Outcome {
+        too_large()
     }
 }
 

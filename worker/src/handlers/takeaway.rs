@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use raincheck_shared::domain::Payload;
 use serde_json::json;
 
-use super::json_input::JsonInput;
-use crate::{Context, Handler, HandlerError, Outcome};
+use super::json_input::{JsonInput, too_large};
+use crate::{Context, Handler, HandlerError, LargeInput, Outcome};
 
 /// The longest that anything cooks.
 const MAX_SECONDS: f64 = 60.0;
@@ -58,6 +58,10 @@ impl Handler for Takeaway {
             "cooked_for_seconds": order.seconds,
         });
         Outcome::Complete(Payload::json(served.to_string()))
+    }
+
+    async fn run_large(&self, _: LargeInput, _: Context) -> Outcome {
+        too_large()
     }
 }
 

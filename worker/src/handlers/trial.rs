@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::config::{Kind, Run};
+use raincheck_shared::blobs::Blobs;
+use raincheck_shared::config::{BlobPlace, BlobSettings, Kind, Run};
 use raincheck_shared::domain::{Progress, RetryPolicy};
-use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::lifecycle::{IdSource, Shutdown};
 use rustix::process::{Pid, test_kill_process};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -18,6 +19,14 @@ use crate::Context;
 pub(crate) fn attempt() -> (Context, watch::Receiver<Option<Progress>>, CancellationToken) {
     let kind = "tried".parse().expect("a good name");
     Context::detached(IdSource.job(), kind, Duration::from_secs(10), 20 << 20)
+}
+
+/// A blob store in a folder of its own, for bodies of more than 1 MiB.
+pub(crate) fn blobs() -> (Blobs, Folder) {
+    let folder = Folder::new();
+    let place = BlobPlace::Directory { path: folder.file("blobs") };
+    let settings = BlobSettings { place, in_database: 1 << 20, writers: 4, keep_orphans: Duration::from_hours(1) };
+    (Blobs::open(&settings, &Shutdown::new()).unwrap(), folder)
 }
 
 /// A kind in queue `queue` that is tried three times.

@@ -159,6 +159,7 @@ impl Pipeline {
         let registry = Arc::clone(&self.registry);
         let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
         let (ended_to, logs) = (outbox.ended.clone(), Arc::clone(&self.store.logs));
+        let blobs = self.blobs.clone();
         shutdown.spawn(async move {
             let ended = match registry.get(&job.kind) {
                 Some(entry) => {
@@ -170,6 +171,7 @@ impl Pipeline {
                         progress: report,
                         log: log.clone(),
                         limits,
+                        blobs: &blobs,
                         clock: clock.as_ref(),
                     };
                     tokio::select! {

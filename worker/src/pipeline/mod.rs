@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Deliveries, Delivery, Link, Signal};
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Ended, KindName, LeaseId, QueueName, WorkerId};
@@ -26,7 +27,7 @@ use crate::registry::Registry;
 use crate::running::{Running, Stop};
 use crate::slots::Slots;
 use crate::tally::Tally;
-use crate::worker::subscribed;
+use crate::worker::{Parts, subscribed};
 
 /// How long handlers may take to stop when the drain time is over.
 const STOPPING: Duration = Duration::from_secs(2);
@@ -40,6 +41,7 @@ struct Parked {
 pub(crate) struct Pipeline {
     settings: Arc<Settings>,
     store: Store,
+    blobs: Blobs,
     broker: Broker,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
@@ -83,21 +85,15 @@ struct Outbox {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        settings: Arc<Settings>,
-        store: Store,
-        broker: Broker,
-        registry: Registry,
-        clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
-        tally: Arc<Tally>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, counters: Arc<Counters>, tally: Arc<Tally>) -> Self {
+        let Parts { settings, store, blobs, broker, registry, clock } = parts;
         let queues = subscribed(&settings);
         let kinds = registry.entries().map(|entry| (entry.kind.name.clone(), entry.kind.concurrency));
         let slots = Slots::new(settings.worker.concurrency, kinds);
         Self {
             settings,
             store,
+            blobs,
             broker,
             registry: Arc::new(registry),
             clock,

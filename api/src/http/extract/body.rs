@@ -1,5 +1,6 @@
 //! The body, bounded before it is gathered, in bytes and in time.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
@@ -7,6 +8,7 @@ use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use tokio::time::{Sleep, sleep};
 
 use crate::http::code::Code;
 use crate::http::problem::Problem;
@@ -22,37 +24,87 @@ const RESERVE: usize = 256 * 1024;
 
 /// Reads the whole body, at most `limit` bytes.
 pub(crate) async fn read_body(request: &HttpRequest, body: web::Payload, limit: u64) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
+    match Incoming::of(request, body, limit, Duration::MAX)?.gather(limit).await? {
+        Gathered::Whole(bytes) => Ok(bytes),
+        // It holds no more than `limit`.
+        Gathered::More(..) => Err(too_large(limit)),
     }
-    let whole = GRACE + Duration::from_secs(limit / SLOWEST);
-    tokio::time::timeout(whole, gather(body, announced, limit)).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+/// A body that is still arriving.
+pub(crate) struct Incoming {
+    body: web::Payload,
+    announced: Option<u64>,
+    limit: u64,
+    taken: u64,
+    /// When it has to be there.
+    end: Pin<Box<Sleep>>,
+}
+
+/// What came of an attempt to have it all in memory.
+pub(crate) enum Gathered {
+    /// All of it.
+    Whole(Bytes),
+    /// Its beginning, perhaps nothing yet; the rest is larger than wanted, or may be.
+    More(Bytes, Incoming),
+}
+
+impl Incoming {
+    /// A body of at most `limit` bytes that may take as long as those need, and no longer than `patience`.
+    pub(crate) fn of(
+        request: &HttpRequest,
+        body: web::Payload,
+        limit: u64,
+        patience: Duration,
+    ) -> Result<Self, Problem> {
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
+        let whole = GRACE + Duration::from_secs(announced.unwrap_or(limit) / SLOWEST);
+        Ok(Self { body, announced, limit, taken: 0, end: Box::pin(sleep(whole.min(patience))) })
+    }
+
+    /// The next part; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let next = async { tokio::time::timeout(IDLE, self.body.next()).await };
+        let part = tokio::select! {
+            biased;
+            next = next => next.map_err(|_| too_slow())?,
+            () = &mut self.end => return Err(too_slow()),
+        };
+        let Some(part) = part else { return Ok(None) };
+        let part = part.map_err(|error| of_payload_error(&error, self.limit))?;
+        self.taken += part.len() as u64;
+        if self.taken > self.limit { Err(too_large(self.limit)) } else { Ok(Some(part)) }
+    }
+
+    /// Gathers it in memory, unless it is more than `most` bytes.
+    pub(crate) async fn gather(mut self, most: u64) -> Result<Gathered, Problem> {
+        if self.announced.is_some_and(|length| length > most) {
+            return Ok(Gathered::More(Bytes::new(), self));
+        }
+        let mut gathered = BytesMut::new();
+        while let Some(part) = self.next().await? {
+            if gathered.is_empty() {
+                if self.announced == Some(part.len() as u64) {
+                    // All of it in one part: nothing to copy.
+                    return Ok(Gathered::Whole(part));
+                }
+                let expected = self.announced.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
+                gathered.reserve(expected.min(RESERVE).max(part.len()));
+            }
+            gathered.extend_from_slice(&part);
+            if gathered.len() as u64 > most {
+                return Ok(Gathered::More(gathered.freeze(), self));
+            }
+        }
+        Ok(Gathered::Whole(gathered.freeze()))
+    }
 }
 
 fn too_slow() -> Problem {
     Problem::new(Code::RequestTimeout, "the body did not arrive in time")
-}
-
-async fn gather(mut body: web::Payload, announced: Option<u64>, limit: u64) -> Result<Bytes, Problem> {
-    let mut gathered = BytesMut::new();
-    loop {
-        let next = tokio::time::timeout(IDLE, body.next()).await.map_err(|_| too_slow())?;
-        let Some(part) = next else { return Ok(gathered.freeze()) };
-        let part = part.map_err(|error| of_payload_error(&error, limit))?;
-        if (gathered.len() + part.len()) as u64 > limit {
-            return Err(too_large(limit));
-        }
-        if gathered.is_empty() {
-            if announced == Some(part.len() as u64) {
-                // All of it in one part: nothing to copy.
-                return Ok(part);
-            }
-            let expected = announced.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();
-            gathered.reserve(expected.min(RESERVE).max(part.len()));
-        }
-        gathered.extend_from_slice(&part);
-    }
 }
 
 fn of_payload_error(error: &PayloadError, limit: u64) -> Problem {

@@ -15,7 +15,7 @@ use actix_web::HttpRequest;
 use raincheck_shared::domain::IdempotencyKey;
 
 pub(crate) use accept::Accept;
-pub(crate) use body::read_body;
+pub(crate) use body::{Gathered, Incoming, read_body};
 pub(crate) use conditional::IfNoneMatch;
 pub(crate) use job_id::{job_id, read_job_id};
 pub(crate) use last_event_id::last_event_id;
@@ -30,6 +30,19 @@ pub(crate) use self::{conditional::version_of, media_type::is_media_type, trace:
 
 use super::code::Code;
 use super::problem::Problem;
+use super::wire::read_digest_field;
+
+/// The SHA-256 that the client says its body has, if it says one: `Content-Digest` (RFC 9530).
+pub(crate) fn content_digest(request: &HttpRequest) -> Result<Option<[u8; 32]>, Problem> {
+    for value in request.headers().get_all("content-digest") {
+        let read = read_digest_field(value.to_str().unwrap_or_default());
+        let invalid = |error| Problem::new(Code::MalformedRequest, format!("Content-Digest: {error}"));
+        if let Some(digest) = read.map_err(invalid)? {
+            return Ok(Some(digest));
+        }
+    }
+    Ok(None)
+}
 
 /// The `Idempotency-Key`, if one was sent.
 pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {

@@ -18,7 +18,7 @@ pub(crate) enum Range {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RangeOutcome {
     /// These bytes, never none.
-    Part(Span<usize>),
+    Part(Span<u64>),
     /// There are none such.
     Unsatisfiable,
 }
@@ -47,13 +47,10 @@ impl Range {
     }
 
     /// Which of `length` bytes it means.
-    pub(crate) fn of_length(self, length: usize) -> RangeOutcome {
-        let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    pub(crate) fn of_length(self, length: u64) -> RangeOutcome {
         let span = match self {
-            Self::From(first, last) => {
-                index(first)..last.map_or(length, |last| index(last).saturating_add(1)).min(length)
-            }
-            Self::Last(count) => length.saturating_sub(index(count))..length,
+            Self::From(first, last) => first..last.map_or(length, |last| last.saturating_add(1)).min(length),
+            Self::Last(count) => length.saturating_sub(count)..length,
         };
         if span.is_empty() { RangeOutcome::Unsatisfiable } else { RangeOutcome::Part(span) }
     }
@@ -65,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    fn part(value: &str, length: usize) -> Option<RangeOutcome> {
+    fn part(value: &str, length: u64) -> Option<RangeOutcome> {
         Range::parse(value).map(|range| range.of_length(length))
     }
 
@@ -91,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_range_lies_within(value in "bytes=[0-9]{0,20}-[0-9]{0,20}", length in 0..100_usize) {
+        fn every_range_lies_within(value in "bytes=[0-9]{0,20}-[0-9]{0,20}", length in 0..100_u64) {
             if let Some(RangeOutcome::Part(span)) = part(&value, length) {
                 prop_assert!(span.start < span.end && span.end <= length);
             }

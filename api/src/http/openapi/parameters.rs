@@ -51,6 +51,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
              characters, bare or in double quotes.",
             json!({ "type": "string", "pattern": r#"^("[ !#-~]{1,255}"|[!#-~]([ !#-~]{0,253}[!#-~])?)$"# }),
         ),
+        ("Content-Digest", HEADER, "SHA-256 of the body (RFC 9530). One that arrives with another is refused.", text()),
         ("traceparent", HEADER, "W3C Trace Context; a broken one is ignored.", text()),
         (
             "X-Request-Id",

@@ -18,7 +18,7 @@ mod values;
 pub(crate) use batch::{BatchLinks, BatchView, ReadItem, key_finding, read_batch};
 pub(crate) use cursor::{read_cursor, write_cursor};
 pub(crate) use delivery::DeliveryView;
-pub(crate) use digest::{digest_field, hex};
+pub(crate) use digest::{digest_field, hex, read_digest_field};
 pub(crate) use job::{JobSummary, JobView};
 pub(crate) use kind::{KindView, RunTimeView};
 pub(crate) use links::LinkBase;

@@ -43,7 +43,7 @@ struct Retention {
 #[derive(Debug, Serialize)]
 struct Input<'a> {
     content_type: &'a str,
-    size: usize,
+    size: u64,
 }
 
 impl<'a> PlanView<'a> {
@@ -63,7 +63,7 @@ impl<'a> PlanView<'a> {
             retry_of: job.retry_of.map(|id| id.to_string()),
             metadata: metadata(job.metadata.as_deref()),
             tags: &job.tags,
-            input: Input { content_type: &job.input.content_type, size: job.input.bytes.len() },
+            input: Input { content_type: &job.input.content_type, size: job.input.body.size() },
         }
     }
 }

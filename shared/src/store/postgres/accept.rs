@@ -312,7 +312,7 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(column(jobs, |job| job.kind.as_str()))
         .bind(column(jobs, |job| job.queue.as_str()))
         .bind(column(jobs, |job| i16::from(job.priority)))
-        .bind(column(jobs, |job| job.input.bytes.as_ref()))
+        .bind(column(jobs, |job| job.input.body.inline().map(AsRef::<[u8]>::as_ref)))
         .bind(column(jobs, |job| job.input.content_type.as_str()))
         .bind(column(jobs, |job| job.run_at))
         .bind(column(jobs, NewJob::expires_unstarted_at))
@@ -335,6 +335,7 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(column(jobs, |job| job.input_goes_after().map(|kept| seconds(kept).cast_signed())))
         .bind(column(jobs, |job| job.webhook.as_ref().map(|webhook| webhook.url.as_str())))
         .bind(column(jobs, |job| job.webhook.as_ref().map(events)))
+        .bind(column(jobs, |job| job.input.body.blob().map(ToString::to_string)))
 }
 
 /// The events of a webhook, as Postgres writes an array of them.

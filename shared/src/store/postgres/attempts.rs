@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 use super::database::{Database, Lane, Statement};
 use super::refusal::{may_be_one_row, refusal};
 use super::rows::{Cells, change, id_range, millis};
-use crate::domain::{Ended, Failure, Fence, JobId, KindName, LeaseId, Payload, QueueName, Status, WorkerId};
+use crate::domain::{Content, Ended, Failure, Fence, JobId, KindName, LeaseId, QueueName, Status, WorkerId};
 use crate::store::attempts::{dispatch_ids, job_ids};
 use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
 
@@ -29,7 +28,7 @@ fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
         kind: cells.parse("kind")?,
         queue: cells.parse("queue")?,
         version: cells.get("version")?,
-        input: Payload { content_type: cells.get("input_type")?, bytes: Bytes::from(cells.get::<Vec<u8>>("input")?) },
+        input: Content { content_type: cells.get("input_type")?, body: cells.body("input", "input_blob")? },
         max_attempts: cells.get("max_attempts")?,
         run_timeout: Duration::from_millis(cells.number("run_timeout_ms")?),
         deadline: cells.get("deadline")?,
@@ -41,7 +40,7 @@ fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
 /// The values of a finish that its variant has.
 struct Ending<'f> {
     name: &'static str,
-    payload: Option<&'f Payload>,
+    content: Option<&'f Content>,
     digest: Option<&'f [u8]>,
     error: Option<String>,
     delay_ms: Option<i64>,
@@ -52,10 +51,10 @@ impl<'f> Ending<'f> {
         let json = |error: &Failure| {
             serde_json::to_string(error).map(Some).map_err(|error| StoreError::Rejected(Arc::new(error)))
         };
-        let ending = |name| Self { name, payload: None, digest: None, error: None, delay_ms: None };
+        let ending = |name| Self { name, content: None, digest: None, error: None, delay_ms: None };
         Ok(match ended {
             Ended::Succeeded(output) => {
-                Self { payload: Some(&output.payload), digest: Some(&output.digest), ..ending("succeed") }
+                Self { content: Some(&output.content), digest: Some(&output.digest), ..ending("succeed") }
             }
             Ended::Retry { error, delay } => {
                 Self { error: json(error)?, delay_ms: Some(millis(*delay)), ..ending("retry") }
@@ -64,6 +63,15 @@ impl<'f> Ending<'f> {
             Ended::Snoozed(delay) => Self { delay_ms: Some(millis(*delay)), ..ending("snooze") },
             Ended::Released => ending("release"),
         })
+    }
+
+    /// What stands in the row: of a blob, no bytes.
+    fn bytes(&self) -> Option<&'f [u8]> {
+        self.content.map(|content| content.body.inline().map_or(&[][..], |bytes| bytes))
+    }
+
+    fn blob(&self) -> Option<String> {
+        self.content.and_then(|content| content.body.blob()).map(ToString::to_string)
     }
 }
 
@@ -82,14 +90,15 @@ fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreErro
         .bind(batch.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
         .bind(batch.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.name).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.payload.map(|p| p.bytes.as_ref())).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.payload.map(|p| p.content_type.as_str())).collect::<Vec<_>>())
+        .bind(endings.iter().map(Ending::bytes).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.content.map(|c| c.content_type.as_str())).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.digest).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.error.as_deref()).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.delay_ms).collect::<Vec<_>>())
         .bind(done)
         .bind(first)
-        .bind(last))
+        .bind(last)
+        .bind(endings.iter().map(Ending::blob).collect::<Vec<_>>()))
 }
 
 /// The statement, or the mutation of it that takes any end for the one that is due.

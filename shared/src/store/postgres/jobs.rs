@@ -4,13 +4,12 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use uuid::Uuid;
 
 use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
-use crate::domain::{Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName};
+use crate::domain::{Content, Job, JobId, KindName, NewJob, QueueName, Status, TenantName};
 use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -110,17 +109,16 @@ impl Jobs for Database {
         Ok(Some(StoredResult {
             content_type: cells.get("result_type")?,
             digest: cells.digest("result_digest")?,
-            bytes: Bytes::from(cells.get::<Vec<u8>>("result")?),
+            body: cells.body("result", "result_blob")?,
         }))
     }
 
-    async fn find_input(&self, id: JobId) -> Result<Option<Payload>, StoreError> {
+    async fn find_input(&self, id: JobId) -> Result<Option<Content>, StoreError> {
         let query = sqlx::query(include_str!("sql/find_input.sql")).bind(id.as_uuid());
         let rows = self.fetch(Lane::Relaxed, query).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (cells, _) = Cells::of_job(row)?;
-        let bytes = Bytes::from(cells.get::<Vec<u8>>("input")?);
-        Ok(Some(Payload { content_type: cells.get("input_type")?, bytes }))
+        Ok(Some(Content { content_type: cells.get("input_type")?, body: cells.body("input", "input_blob")? }))
     }
 
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {

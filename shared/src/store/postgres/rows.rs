@@ -10,8 +10,8 @@ use sqlx::{Decode, Postgres, Row, Type};
 use uuid::Uuid;
 
 use crate::domain::{
-    Band, BatchId, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, JobWebhook, TenantName, UnknownEvent, Webhook,
-    WorkerId,
+    Band, BatchId, Blob, BlobOwner, Body, Cancel, Dispatch, DispatchId, Job, JobId, JobResult, JobWebhook, TenantName,
+    UnknownEvent, Webhook, WorkerId,
 };
 use crate::store::{Change, StoreError};
 
@@ -99,13 +99,31 @@ impl<'r> Cells<'r> {
         name.parse().map_err(|error| self.wrong("tenant", error))
     }
 
+    /// Text that means something, if there is any.
+    pub(super) fn blob(&self, column: &'static str) -> Result<Option<Blob>, StoreError> {
+        let text = self.get::<Option<&str>>(column)?;
+        text.map(|text| text.parse().map_err(|error| self.wrong(column, error))).transpose()
+    }
+
+    /// A body: the blob that `blob` names, or what stands in `bytes`.
+    pub(super) fn body(&self, bytes: &'static str, blob: &'static str) -> Result<Body, StoreError> {
+        match self.blob(blob)? {
+            Some(blob) => Ok(Body::Blob(blob)),
+            None => Ok(Body::Inline(Bytes::from(self.get::<Vec<u8>>(bytes)?))),
+        }
+    }
+
     fn job_result(&self) -> Result<Option<JobResult>, StoreError> {
         let Some(content_type) = self.get::<Option<String>>("result_type")? else { return Ok(None) };
+        let digest = self.digest("result_digest")?;
+        if let Some(blob) = self.blob("result_blob")? {
+            return Ok(Some(JobResult { content_type, size: blob.size, digest, inline: None }));
+        }
         let size = self.get::<Option<i64>>("result_size")?.ok_or_else(|| self.wrong("result", "is missing"))?;
         Ok(Some(JobResult {
             content_type,
             size: u64::try_from(size).map_err(|error| self.wrong("result", error))?,
-            digest: self.digest("result_digest")?,
+            digest,
             inline: self.get::<Option<Vec<u8>>>("result")?.map(Bytes::from),
         }))
     }
@@ -173,6 +191,13 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
         batch: cells.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),
         webhook: cells.webhook()?,
     })
+}
+
+/// A row of `list_blob_owners.sql`.
+pub(super) fn blob_owner(row: &PgRow) -> Result<BlobOwner, StoreError> {
+    let (cells, job) = Cells::of_job(row)?;
+    let name = |column| Ok::<_, StoreError>(cells.blob(column)?.map(|blob| blob.name));
+    Ok(BlobOwner { job, running: cells.get("running")?, input: name("input_blob")?, output: name("result_blob")? })
 }
 
 /// A row with `id`, `version` and `status` of a job.

@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "create jobs and what waits",
@@ -33,6 +33,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         include_str!("../../../../migrations/postgres/0004_add_retries_queues_and_batches.sql"),
     ),
     (5, "add erasure and logs", include_str!("../../../../migrations/postgres/0005_add_erasure_and_logs.sql")),
+    (
+        6,
+        "let large bodies be blobs",
+        include_str!("../../../../migrations/postgres/0006_let_large_bodies_be_blobs.sql"),
+    ),
 ];
 
 /// A migration may have to rewrite what is there.

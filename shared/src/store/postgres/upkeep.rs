@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
+use uuid::Uuid;
 
 use super::database::{Database, Lane};
 use super::partitions;
 use super::refusal::{is_missing_reference, refusal};
-use super::rows::{Cells, change_of, millis, numbered_dispatch};
+use super::rows::{Cells, blob_owner, change_of, id_range, millis, numbered_dispatch};
+use crate::domain::{BlobOwner, JobId};
 use crate::store::{Moved, StoreError, Upkeep};
 
 /// Reads what a repair moved, and how much it had taken up to do so.
@@ -61,6 +63,13 @@ impl Upkeep for Database {
 
     async fn remove_expired(&self) -> Result<bool, StoreError> {
         partitions::remove_expired(self).await
+    }
+
+    async fn list_blob_owners(&self, jobs: &[JobId]) -> Result<Vec<BlobOwner>, StoreError> {
+        let ids: Vec<Uuid> = jobs.iter().map(|id| id.as_uuid()).collect();
+        let (first, last) = id_range(&ids);
+        let query = sqlx::query(include_str!("sql/list_blob_owners.sql")).bind(ids).bind(first).bind(last);
+        self.fetch(Lane::Relaxed, query).await?.iter().map(blob_owner).collect()
     }
 
     async fn prepare_partitions(&self) -> Result<(), StoreError> {

@@ -124,13 +124,14 @@ async fn insert_job(connection: &mut SqliteConnection, new: &NewJob, status: Sta
         .bind(rows::text_list(new.tags.iter().map(String::as_str)))
         .bind(new.idempotency.as_ref().map(|i| i.key.as_str()))
         .bind(&new.traceparent)
-        .bind(&new.input.bytes[..])
+        .bind(new.input.body.inline().map_or(&[][..], |bytes| bytes))
         .bind(new.retry_of.map(JobId::as_uuid))
         .bind(new.batch.map(BatchId::as_uuid))
         .bind(rows::stored_tenant(&new.tenant))
         .bind(new.express)
         .bind(new.webhook.as_ref().map(|webhook| webhook.url.as_str()))
-        .bind(new.webhook.as_ref().map(|webhook| rows::text_list(webhook.events.iter().map(|event| event.as_str()))));
+        .bind(new.webhook.as_ref().map(|webhook| rows::text_list(webhook.events.iter().map(|event| event.as_str()))))
+        .bind(new.input.body.blob().map(ToString::to_string));
     query.execute(connection).await.map(drop).map_err(failed_or_rejected)
 }
 

@@ -9,7 +9,7 @@ use super::Sqlite;
 use super::announcements::announce;
 use super::file::{Write, failed};
 use super::rows::{self, Cell};
-use crate::domain::{Event, Fence, JobId, KindName, Payload, QueueName, WorkerId};
+use crate::domain::{Content, Event, Fence, JobId, KindName, QueueName, WorkerId};
 use crate::store::attempts::{dispatch_ids, job_ids};
 use crate::store::{Claim, ClaimedJob, StoreError};
 
@@ -106,7 +106,7 @@ impl Sqlite {
             kind: row.parse("kind")?,
             queue: row.parse("queue")?,
             version: row.number("version")?,
-            input: Payload { content_type: row.get("input_type")?, bytes: row.get::<Vec<u8>>("input")?.into() },
+            input: Content { content_type: row.get("input_type")?, body: row.body("input", "input_blob")? },
             max_attempts: row.number("max_attempts")?,
             run_timeout: Duration::from_millis(row.number("run_timeout_ms")?),
             deadline: row.instant("deadline")?,

@@ -66,7 +66,7 @@ async fn record_end(
     }
     let Ok(to) = apply(&job.state, command(&end.ended), now) else { return Ok(Finished::Fenced) };
     if let Some(output) = output(&end.ended) {
-        check_texts([output.payload.content_type.as_str()])?;
+        check_texts([output.content.content_type.as_str()])?;
     }
 
     let now = rows::micros(now);

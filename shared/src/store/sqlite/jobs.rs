@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use super::accept::check_texts;
 use super::file::failed;
 use super::moves::{Along, CancelRequest, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Job, JobId, KindName, NewJob, Payload, QueueName, Status, TenantName, Timestamp, apply};
+use crate::domain::{Command, Content, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Timestamp, apply};
 use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -57,17 +56,16 @@ impl Jobs for Sqlite {
         Ok(Some(StoredResult {
             content_type: row.get("result_type")?,
             digest: row.digest("result_digest")?,
-            bytes: Bytes::from(row.get::<Vec<u8>>("result")?),
+            body: row.body("result", "result_blob")?,
         }))
     }
 
-    async fn find_input(&self, id: JobId) -> Result<Option<Payload>, StoreError> {
+    async fn find_input(&self, id: JobId) -> Result<Option<Content>, StoreError> {
         let query = sqlx::query(include_str!("sql/find_input.sql")).bind(id.as_uuid()).bind(self.now());
         let found = query.fetch_optional(&mut *self.file.reader().await?).await.map_err(failed)?;
         let Some(row) = found else { return Ok(None) };
         let row = Cell::of_job(&row, id);
-        let bytes = Bytes::from(row.get::<Vec<u8>>("input")?);
-        Ok(Some(Payload { content_type: row.get("input_type")?, bytes }))
+        Ok(Some(Content { content_type: row.get("input_type")?, body: row.body("input", "input_blob")? }))
     }
 
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {

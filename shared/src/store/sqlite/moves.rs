@@ -169,9 +169,10 @@ pub(super) async fn move_job(
         .bind(along.cancel_acknowledged.then_some(now))
         .bind(error)
         .bind(failed_attempt)
-        .bind(along.output.map(|output| output.payload.content_type.as_str()))
+        .bind(along.output.map(|output| output.content.content_type.as_str()))
         .bind(along.output.map(|output| &output.digest[..]))
-        .bind(along.output.map(|output| &output.payload.bytes[..]));
+        .bind(along.output.map(|output| output.content.body.inline().map_or(&[][..], |bytes| bytes)))
+        .bind(along.output.and_then(|output| output.content.body.blob()).map(ToString::to_string));
     let moved = query.execute(&mut *connection).await.map_err(failed_or_rejected)?.rows_affected();
     if moved != 1 {
         return Err(StoreError::Inconsistent {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::file::failed;
 use crate::domain::{
-    Band, BatchId, Cancel, Dispatch, Job, JobId, JobResult, JobWebhook, Payload, Progress, Status, TenantName,
-    Timestamp, UnknownEvent, Webhook, WorkerId,
+    Band, BatchId, Blob, BlobOwner, Body, Cancel, Dispatch, Job, JobId, JobResult, JobWebhook, Payload, Progress,
+    Status, TenantName, Timestamp, UnknownEvent, Webhook, WorkerId,
 };
 use crate::store::StoreError;
 
@@ -139,6 +139,20 @@ impl<'r> Cell<'r> {
         bytes.try_into().map_err(|_| self.inconsistent(column, "not 32 bytes"))
     }
 
+    /// A blob, if one is named.
+    fn blob(&self, column: &'static str) -> Result<Option<Blob>, StoreError> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(str::parse).transpose().map_err(|error| self.inconsistent(column, error))
+    }
+
+    /// A body: the blob that `blob` names, or what stands in `bytes`.
+    pub(super) fn body(&self, bytes: &'static str, blob: &'static str) -> Result<Body, StoreError> {
+        match self.blob(blob)? {
+            Some(blob) => Ok(Body::Blob(blob)),
+            None => Ok(Body::Inline(Bytes::from(self.get::<Vec<u8>>(bytes)?))),
+        }
+    }
+
     /// What is stored contradicts itself.
     pub(super) fn inconsistent(&self, column: &'static str, problem: impl std::fmt::Display) -> StoreError {
         StoreError::Inconsistent { table: self.table, column, row: self.job, problem: problem.to_string() }
@@ -160,6 +174,14 @@ pub(super) fn dispatch(row: &SqliteRow) -> Result<Dispatch, StoreError> {
         kind: row.parse("kind")?,
         jobs: ids_of(&row, "jobs")?,
     })
+}
+
+/// A row of `list_blob_owners.sql`.
+pub(super) fn blob_owner(row: &SqliteRow) -> Result<BlobOwner, StoreError> {
+    let job = id_of(row)?;
+    let row = Cell::of_job(row, job);
+    let name = |column| Ok::<_, StoreError>(row.blob(column)?.map(|blob| blob.name));
+    Ok(BlobOwner { job, running: row.get("running")?, input: name("input_blob")?, output: name("result_blob")? })
 }
 
 /// The band in a row of `dispatches`.
@@ -248,12 +270,11 @@ fn cancel(row: &Cell<'_>) -> Result<Option<Cancel>, StoreError> {
 
 fn result(row: &Cell<'_>) -> Result<JobResult, StoreError> {
     let content_type: String = row.get("result_type")?;
+    let digest = row.digest("result_digest")?;
+    if let Some(blob) = row.blob("result_blob")? {
+        return Ok(JobResult { content_type, size: blob.size, digest, inline: None });
+    }
     let readable = Payload::is_json_type(&content_type) || Payload::is_text_type(&content_type);
     let inline: Option<Vec<u8>> = if readable { row.get("inline")? } else { None };
-    Ok(JobResult {
-        content_type,
-        size: row.number("result_size")?,
-        digest: row.digest("result_digest")?,
-        inline: inline.map(Bytes::from),
-    })
+    Ok(JobResult { content_type, size: row.number("result_size")?, digest, inline: inline.map(Bytes::from) })
 }

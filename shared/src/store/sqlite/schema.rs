@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "create jobs and what waits",
@@ -28,6 +28,7 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         include_str!("../../../../migrations/sqlite/0004_add_retries_queues_and_batches.sql"),
     ),
     (5, "add erasure and logs", include_str!("../../../../migrations/sqlite/0005_add_erasure_and_logs.sql")),
+    (6, "let large bodies be blobs", include_str!("../../../../migrations/sqlite/0006_let_large_bodies_be_blobs.sql")),
 ];
 
 fn migrator() -> Migrator {

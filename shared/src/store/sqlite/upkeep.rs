@@ -11,7 +11,7 @@ use super::dispatches::{PUBLISH_WITHIN, Waiting};
 use super::file::{Write, failed};
 use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Dispatch, Failure, FailureCode, JobId, Status, Timestamp, WorkerId, apply};
+use crate::domain::{BlobOwner, Command, Dispatch, Failure, FailureCode, JobId, Status, Timestamp, WorkerId, apply};
 use crate::store::{Change, Moved, StoreError, Upkeep};
 
 /// Jobs that one call removes: a transaction that is over before anybody waits for it.
@@ -111,6 +111,14 @@ impl Upkeep for Sqlite {
         query.execute(&mut *write).await.map_err(failed)?;
         write.commit().await?;
         Ok(rows::whole(removed.len()) == REMOVED_AT_ONCE)
+    }
+
+    async fn list_blob_owners(&self, jobs: &[JobId]) -> Result<Vec<BlobOwner>, StoreError> {
+        let query = sqlx::query(include_str!("sql/list_blob_owners.sql"))
+            .bind(rows::id_list(jobs.iter().copied()))
+            .bind(self.now());
+        let owners = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
+        owners.iter().map(rows::blob_owner).collect()
     }
 
     async fn prepare_partitions(&self) -> Result<(), StoreError> {

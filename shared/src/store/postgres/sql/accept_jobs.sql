@@ -9,12 +9,12 @@ WITH batch AS MATERIALIZED (
         $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::integer[], $12::bigint[], $13::text[], $14::text[],
         $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $21::uuid[], $22::uuid[], $23::text[],
         $24::smallint[], $25::bigint[], $26::text[],
-        $27::text[]
+        $27::text[], $28::text[]
     ) AS b (
         id, kind, queue, priority, input, input_type, run_at,
         expire_at, deadline, run_timeout_ms, max_attempts, retention_seconds, metadata, tags,
         key, fingerprint, traceparent, dispatch_width, chunk, retry_of, batch_id, tenant, band,
-        input_kept_seconds, webhook_url, webhook_events
+        input_kept_seconds, webhook_url, webhook_events, input_blob
     )
 ),
 won AS (
@@ -31,12 +31,12 @@ kept AS (
     INSERT INTO jobs (
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
         retention_seconds, metadata, tags, idempotency_key, traceparent, dispatch_width, status, retry_of, batch_id,
-        tenant, express, webhook_url, webhook_events
+        tenant, express, webhook_url, webhook_events, input_blob
     )
     SELECT
         id, kind, queue, priority, input, input_type, run_at, deadline, run_timeout_ms, max_attempts,
         retention_seconds, metadata, tags::text[], key, traceparent, dispatch_width, status, retry_of, batch_id,
-        tenant, band = 3, webhook_url, webhook_events::text[]
+        tenant, band = 3, webhook_url, webhook_events::text[], input_blob
     FROM fresh
 ),
 timed AS (

@@ -31,4 +31,4 @@ UPDATE jobs SET
     progress = NULL
 WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND id BETWEEN $5 AND $6 AND status = 'queued'
 RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
-    traceparent, tenant
+    traceparent, tenant, input_blob

@@ -65,4 +65,4 @@ WHERE id = ANY(ARRAY(SELECT id FROM locked))
     AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
     AND status = 'queued'
 RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
-    traceparent, tenant
+    traceparent, tenant, input_blob

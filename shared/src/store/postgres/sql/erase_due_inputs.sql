@@ -12,7 +12,7 @@ found AS MATERIALIZED (
     FROM due LEFT JOIN jobs j ON j.id = due.job_id
 ),
 erased AS (
-    UPDATE jobs j SET input = '', input_type = 'application/octet-stream', input_erased_at = now()
+    UPDATE jobs j SET input = '', input_blob = NULL, input_type = 'application/octet-stream', input_erased_at = now()
     FROM found
     WHERE j.id = ANY(ARRAY[found.job_id]) AND found.erase_at <= now() AND j.finished_at IS NOT NULL
 ),

@@ -10,6 +10,8 @@ erased AS (
         erased_at = now(),
         input_erased_at = COALESCE(j.input_erased_at, now()),
         input = '',
+        input_blob = NULL,
+        result_blob = NULL,
         input_type = 'application/octet-stream',
         -- the schema wants a result of what succeeded: nothing, and the digest of nothing
         result = CASE WHEN j.result IS NOT NULL THEN ''::bytea END,

@@ -4,7 +4,7 @@ SELECT
     id, kind, queue, priority, version, status, attempt, max_attempts, run_at, started_at, finished_at,
     next_attempt_at, expires_at, erased_at, deadline, run_timeout_ms, retention_seconds, worker, progress,
     cancel_requested_at, cancel_reason, cancel_acknowledged_at,
-    result_type, result_digest, octet_length(result)::bigint AS result_size,
+    result_type, result_digest, result_blob, octet_length(result)::bigint AS result_size,
     CASE WHEN octet_length(result) <= $4::bigint AND (
         btrim(lower(split_part(result_type, ';', 1))) = 'application/json'
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE '%+json'

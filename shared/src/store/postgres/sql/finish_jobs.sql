@@ -2,8 +2,9 @@
 WITH batch AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::text[],
-        $6::bytea[], $7::text[], $8::bytea[], $9::text[], $10::bigint[]
-    ) AS b (id, attempt, token, worker, ended, result, result_type, result_digest, error, delay_ms)
+        $6::bytea[], $7::text[], $8::bytea[], $9::text[], $10::bigint[],
+        $14::text[]
+    ) AS b (id, attempt, token, worker, ended, result, result_type, result_digest, error, delay_ms, result_blob)
 ),
 unleased AS (
     DELETE FROM leases WHERE id = ANY($11)
@@ -38,6 +39,7 @@ ended AS (
             THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END,
         cancel_acknowledged_at = CASE WHEN d.status = 'canceled' THEN now() END,
         result = CASE WHEN d.status = 'succeeded' THEN d.result END,
+        result_blob = CASE WHEN d.status = 'succeeded' THEN d.result_blob END,
         result_type = CASE WHEN d.status = 'succeeded' THEN d.result_type END,
         result_digest = CASE WHEN d.status = 'succeeded' THEN d.result_digest END,
         error = CASE WHEN d.status = 'failed' THEN d.error END,

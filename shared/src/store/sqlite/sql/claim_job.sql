@@ -8,4 +8,4 @@ UPDATE jobs SET
     progress = NULL
 WHERE id = ?1 AND status = 'queued'
 RETURNING kind, queue, version, attempt, max_attempts, crashes, run_timeout_ms, deadline, traceparent, tenant, input_type, input,
-    webhook_url, webhook_events
+    input_blob, webhook_url, webhook_events

@@ -3,6 +3,8 @@ UPDATE jobs SET
     erased_at = ?2,
     input_erased_at = coalesce(input_erased_at, ?2),
     input = x'',
+    input_blob = NULL,
+    result_blob = NULL,
     input_type = 'application/octet-stream',
     -- the schema wants a result of what succeeded: nothing, and the digest of nothing
     result = CASE WHEN result IS NOT NULL THEN x'' END,

@@ -15,5 +15,6 @@ UPDATE jobs SET
     attempts = CASE WHEN ?14 IS NULL THEN attempts ELSE json_insert(attempts, '$[#]', json(?14)) END,
     result_type = ?15,
     result_digest = ?16,
-    result = ?17
+    result = ?17,
+    result_blob = ?18
 WHERE id = ?1 AND version = ?2

@@ -1,0 +1,168 @@
+//! Blobs as files in a directory. Each is written beside its place, made durable, and put there whole; so are the folders
+//! above it.
+//!
+//! Files are read and listed here and not by the object store: it reads in small pieces, and lists nothing that is half
+//! written, which the sweep must see.
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{self, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::blob_store::PATIENCE;
+use super::error::Silent;
+use super::{BlobError, BlobStream, Found};
+use crate::domain::{BlobName, JobId};
+
+/// Bytes of one write.
+pub(super) const PART: usize = 1 << 20;
+/// Bytes of one read.
+const PIECE: u64 = 64 * 1024;
+/// Folders of jobs that are listed in one go.
+const FOLDERS_AT_ONCE: usize = 500;
+
+/// The directory itself.
+#[derive(Debug, Clone)]
+pub(super) struct Directory(Arc<path::Path>);
+
+impl Directory {
+    /// Makes the folder, if it is not there.
+    pub(super) fn open(path: &path::Path) -> Result<(LocalFileSystem, Self), BlobError> {
+        fs::create_dir_all(path).map_err(BlobError::unavailable)?;
+        let path = fs::canonicalize(path).map_err(BlobError::unavailable)?;
+        let store = LocalFileSystem::new_with_prefix(&path).map_err(BlobError::unavailable)?.with_fsync(true);
+        Ok((store, Self(path.into())))
+    }
+
+    /// All that is there of a job.
+    pub(super) async fn of_job(&self, job: JobId) -> Result<Vec<Found>, BlobError> {
+        let folder = self.0.join(BlobName::day_of(job)).join(job.to_string());
+        off_thread(move || found_in(&folder)).await
+    }
+
+    /// All that is there of a day.
+    pub(super) fn of_day(&self, day: &str) -> BoxStream<'static, Result<Found, BlobError>> {
+        let day = self.0.join(day);
+        stream::once(off_thread(move || entries(&day)))
+            .map_ok(|folders| {
+                let groups: Vec<Vec<PathBuf>> = folders.chunks(FOLDERS_AT_ONCE).map(<[PathBuf]>::to_vec).collect();
+                stream::iter(groups.into_iter().map(Ok))
+            })
+            .try_flatten()
+            .and_then(|folders| {
+                off_thread(move || {
+                    let found = folders.iter().map(|folder| found_in(folder)).collect::<io::Result<Vec<_>>>()?;
+                    Ok(found.concat())
+                })
+            })
+            .map_ok(|found| stream::iter(found.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    /// The folders in it. That it is not there is an error: a disk that is not mounted is not one without blobs.
+    pub(super) async fn days(&self) -> Result<Vec<String>, BlobError> {
+        let root = Arc::clone(&self.0);
+        off_thread(move || {
+            let mut days = Vec::new();
+            for entry in fs::read_dir(&root)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    days.extend(entry.file_name().into_string().ok());
+                }
+            }
+            Ok(days)
+        })
+        .await
+    }
+
+    /// Removes a file, and the folders that it was in if nothing else is. Another blob of the same day makes them anew.
+    pub(super) async fn remove(&self, found: &Found) -> Result<(), BlobError> {
+        let day = self.0.join(BlobName::day_of(found.name.job));
+        let job = day.join(found.name.job.to_string());
+        let file = self.0.join(found.at.as_ref());
+        off_thread(move || {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let _ = fs::remove_dir(&job).and_then(|()| fs::remove_dir(&day));
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// What is in a folder. No folder: nothing.
+fn entries(folder: &path::Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn found_in(folder: &path::Path) -> io::Result<Vec<Found>> {
+    Ok(entries(folder)?.iter().filter_map(|file| found(file)).collect())
+}
+
+/// A file of a blob, or one that was to become a blob: its name and `#`, and a number.
+fn found(file: &path::Path) -> Option<Found> {
+    let mut parts = file.components().rev().filter_map(|part| part.as_os_str().to_str());
+    let (file, job, day) = (parts.next()?, parts.next()?, parts.next()?);
+    let whole = file.split_once('#').map_or(file, |(whole, _)| whole);
+    let name: BlobName = format!("{day}/{job}/{whole}").parse().ok()?;
+    // As it is: a `#` in a path that was not made from text stays a `#`.
+    let at = Path::parse(format!("{day}/{job}/{file}")).ok()?;
+    Some(Found { name, at })
+}
+
+/// A span of a file, piece by piece.
+pub(super) fn pieces(file: File, span: Range<u64>, name: BlobName) -> BlobStream {
+    let file = Arc::new(file);
+    stream::try_unfold(span, move |left| {
+        let file = Arc::clone(&file);
+        async move {
+            if left.is_empty() {
+                return Ok(None);
+            }
+            let end = left.end.min(left.start + PIECE);
+            let piece = off_thread(move || read_at(&file, left.start..end)).await.map_err(|error| match &error {
+                BlobError::Unavailable(cause) if is_short(&**cause) => BlobError::Lost(name),
+                _ => error,
+            })?;
+            Ok(Some((piece, end..left.end)))
+        }
+    })
+    .boxed()
+}
+
+fn read_at(file: &File, span: Range<u64>) -> io::Result<Bytes> {
+    let length = usize::try_from(span.end - span.start).map_err(io::Error::other)?;
+    let mut piece = BytesMut::zeroed(length);
+    file.read_exact_at(&mut piece, span.start)?;
+    Ok(piece.freeze())
+}
+
+fn is_short(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+}
+
+/// Runs what waits for the disk where nobody else has to wait for it.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, BlobError> {
+    match timeout(PATIENCE, spawn_blocking(work)).await {
+        Ok(Ok(done)) => done.map_err(BlobError::unavailable),
+        Ok(Err(panicked)) => Err(BlobError::unavailable(panicked)),
+        Err(_) => Err(BlobError::unavailable(Silent(PATIENCE))),
+    }
+}

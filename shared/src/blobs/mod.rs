@@ -1,0 +1,18 @@
+//! Where bodies are kept that are too large for the database: a directory, or S3 and its like.
+//!
+//! - [`Blobs`]: writes, reads, finds and removes blobs
+//! - [`BlobWriter`]: one that is being written
+//! - `directory`, `s3`: the two places
+//!
+//! The order of things keeps every blob that a row names: a blob is whole and durable before the commit that names it, a
+//! row is gone before its blobs are removed, and what a crash leaves between is found by its name and removed later.
+
+mod blob_store;
+mod directory;
+mod error;
+mod s3;
+mod writer;
+
+pub use blob_store::{BlobStream, Blobs, Found};
+pub use error::BlobError;
+pub use writer::BlobWriter;

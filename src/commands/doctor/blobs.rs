@@ -1,0 +1,49 @@
+//! Can blobs be written, read and removed?
+
+use raincheck_shared::backends::open_blobs;
+use raincheck_shared::config::{BlobPlace, BrokerSettings, Settings};
+use raincheck_shared::lifecycle::Shutdown;
+use raincheck_shared::telemetry::Chain;
+use tokio::time::timeout;
+
+use super::{Findings, PATIENCE};
+
+pub(super) async fn check(settings: &Settings, shutdown: &Shutdown, findings: &mut Findings) {
+    let advice = match &settings.blobs.place {
+        BlobPlace::Directory { path } if !path.exists() => {
+            findings.good(format!("{} does not exist yet: it is made at the first start", path.display()));
+            return;
+        }
+        BlobPlace::Directory { .. } => {
+            "give the folder to the user that raincheck runs as, see that its disk has room, or set another `blobs.url`"
+        }
+        BlobPlace::S3(_) => {
+            "check `blobs.url`, `blobs.endpoint`, `blobs.region` and the key: the bucket must be there, and the key must be \
+             allowed to list, read, write and delete in it"
+        }
+    };
+    let named = named(settings);
+    let tried = async {
+        let blobs = open_blobs(&settings.blobs, shutdown)?;
+        blobs.probe().await?;
+        blobs.days().await.map(drop)
+    };
+    match timeout(PATIENCE, tried).await {
+        Ok(Ok(())) => findings.good(format!("Blobs can be written, read and removed in {named}")),
+        Ok(Err(error)) => findings.bad(format!("{named}: {}", Chain(&error)), advice),
+        Err(_) => findings.bad(format!("{named} does not answer"), advice),
+    }
+    if let (BlobPlace::Directory { .. }, BrokerSettings::Rabbitmq(_)) = (&settings.blobs.place, &settings.broker) {
+        findings.doubt(
+            format!("Large inputs and results are files in {named}"),
+            "right if every API and every worker sees the same folder; otherwise set `blobs.url = \"s3://…\"`",
+        );
+    }
+}
+
+fn named(settings: &Settings) -> String {
+    match &settings.blobs.place {
+        BlobPlace::Directory { path } => path.display().to_string(),
+        BlobPlace::S3(s3) => format!("s3://{}", s3.bucket),
+    }
+}
