@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    raincheck_shared::tls::install();
     let cli = cli::Cli::parse();
     let terminal = terminal::Terminal::detect();
     match commands::run(&cli, &terminal) {

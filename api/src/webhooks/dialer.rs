@@ -20,6 +20,7 @@ use raincheck_shared::config::WebhookSettings;
 use raincheck_shared::domain::{CallbackHost, CallbackUrl, DeliveryAttempt, Timestamp};
 use raincheck_shared::lifecycle::Clock;
 use raincheck_shared::telemetry::Chain;
+use raincheck_shared::tls;
 use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -27,7 +28,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::destinations::{DestinationError, Destinations};
 
@@ -104,7 +105,7 @@ impl Dialer {
                 roots.add(certificate.map_err(TlsError::CaFile)?).map_err(TlsError::Certificate)?;
             }
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
+        let builder = ClientConfig::builder_with_provider(tls::provider());
         let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
