@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use futures_util::{TryStreamExt, stream};
 use raincheck_shared::domain::BlobName;
 use reqwest::{Body, Method};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::{assert_problem, get, post_job};
 use crate::contracts::blobs::noise;
@@ -167,6 +168,37 @@ async fn what_is_refused_leaves_nothing() {
     assert_eq!((valid.status, valid.json()["valid"].as_bool()), (200, Some(true)));
     until_blobs(&served, 0).await;
     assert_eq!(get(&served.client, "/v1/jobs", &[]).await.json()["jobs"], json!([]));
+    assert!(served.stop().await);
+}
+
+/// The rest of such a body is in the way of the next request. Its connection used to fall silent, for good, where buffers
+/// were full when it was refused.
+#[tokio::test]
+async fn a_connection_on_which_a_body_without_a_length_was_refused_is_closed_and_does_not_hang() {
+    let served = served(Work::Nobody).await;
+    let body = noise(9 << 20);
+    for (path, status) in [(ECHO, "413"), ("/v1/kinds/nothing/jobs", "404"), ("/v1/nothing", "404")].repeat(3) {
+        let (mut from, mut to) = TcpStream::connect(served.address).await.unwrap().into_split();
+        let writing = async {
+            let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+            to.write_all(head.as_bytes()).await?;
+            for part in body.chunks(60_000) {
+                to.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
+                to.write_all(part).await?;
+                to.write_all(b"\r\n").await?;
+            }
+            to.write_all(b"0\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await
+        };
+        let mut said = Vec::new();
+        let both = join(writing, from.read_to_end(&mut said));
+        // Whether all of it could still be sent is a matter of speed.
+        let (_sent, read) = timeout(Duration::from_secs(30), both).await.expect("the connection hangs");
+        read.unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {said}");
+        assert!(said.contains("connection: close"), "{said}");
+    }
+    until_blobs(&served, 0).await;
     assert!(served.stop().await);
 }
 

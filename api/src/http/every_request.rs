@@ -20,6 +20,7 @@ use super::code::Code;
 use super::extract::Accept;
 use super::openapi::header_names;
 use super::problem::Problem;
+use super::unread_body::UnreadBody;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// So that scripts in browsers see them.
@@ -30,7 +31,7 @@ static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 /// Wraps every request, those that find no route included.
 pub(crate) async fn every_request(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(request.headers());
@@ -42,6 +43,7 @@ pub(crate) async fn every_request(
     let began = front.desk.clock().monotonic();
     let line = front.logs_access.then(|| Line::new(front.clone(), began, &id, &method, request.match_pattern(), &path));
     let origin = front.cross_origin.admitted(request.headers());
+    let unread = UnreadBody::of(&mut request);
 
     let outcome = match checked(&request, &front) {
         Ok(None) => {
@@ -66,6 +68,9 @@ pub(crate) async fn every_request(
             told(response.status());
             on_every_answer(response.headers_mut(), &id);
             vary(response.headers_mut(), origin, front.cross_origin.is_on());
+            if let Some(unread) = unread {
+                response = response.map_body(|_, body| unread.until_written(body));
+            }
             let Some(line) = line else { return Ok(response) };
             let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
             let line = line.answered(response.status().as_u16(), location);
@@ -79,6 +84,9 @@ pub(crate) async fn every_request(
             if let Some(line) = line {
                 let bytes = if let BodySize::Sized(bytes) = response.body().size() { bytes } else { 0 };
                 line.answered(response.status().as_u16(), None).with_bytes(bytes);
+            }
+            if let Some(unread) = unread {
+                response = response.map_body(|_, body| unread.until_written(body));
             }
             Err(InternalError::from_response(problem, response).into())
         }

@@ -8,7 +8,8 @@
 //! - `openapi`: what all of it takes and answers, for programs
 //! - `access`: lets requests through to their endpoints; `caller` tells those who asks
 //! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one
-//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on
+//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on; `unread_body`: who
+//!   is answered before all was read
 
 mod access;
 mod access_log;
@@ -55,6 +56,7 @@ mod submit_batch;
 mod submit_job;
 mod submit_raw;
 mod submitted;
+mod unread_body;
 mod wire;
 
 pub(crate) use crate::engine::Caller;
