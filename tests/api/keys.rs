@@ -206,10 +206,16 @@ async fn a_store_that_cannot_say_whether_there_are_keys_opens_no_door() {
 async fn requests_with_a_known_key_ask_the_store_nothing_about_it() {
     let served = Served::with(Work::Nobody, &[("auth.required", "true")]).await;
     let key = holder(&served, "default", ALL).await;
+    let known = now();
     assert_eq!(send(&served, Method::GET, "/v1/kinds", &key).await.status, 200);
     served.store.schema.close().await;
     for n in 0..200 {
-        assert_eq!(send(&served, Method::GET, "/v1/kinds", &key).await.status, 200, "request {n}");
+        let answer = send(&served, Method::GET, "/v1/kinds", &key).await;
+        if n > 0 && known.elapsed() > Duration::from_secs(4) {
+            // After five it would rightly be asked for again.
+            break;
+        }
+        assert_eq!(answer.status, 200, "request {n}");
     }
     // Another key has to be asked for.
     let other = format!("Bearer {}", KeyText::new([IdSource.random(), IdSource.random(), IdSource.random()]).expose());
