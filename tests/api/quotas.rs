@@ -105,3 +105,26 @@ async fn a_tenant_may_have_quotas_of_its_own() {
     assert_eq!(quotas.map(|answer| answer.status), [202, 202, 429]);
     assert!(served.stop().await);
 }
+
+#[tokio::test]
+async fn a_large_input_beyond_the_quota_is_refused_before_it_is_sent() {
+    for quota in ["quotas.submits_per_minute", "quotas.queued"] {
+        let settings = [(quota, "1"), ("blobs.in_database", "64KiB"), ("jobs.max_input", "8MiB")];
+        let served = Served::with(Work::Nobody, &settings).await;
+        let large = vec![7_u8; 1 << 20];
+        let key = [("idempotency-key", "a")];
+        let first = served.client.send(Method::PUT, "/v1/kinds/echo/jobs", &key, large.clone()).await;
+        assert_eq!(first.status, 202, "the look before it was read took nothing: {first:?}");
+        for rest in [
+            "content-length: 1048576\r\n\r\n".to_owned(),
+            format!("transfer-encoding: chunked\r\n\r\n10001\r\n{}", "x".repeat(0x10001)),
+        ] {
+            let said = served.raw(format!("PUT /v1/kinds/echo/jobs HTTP/1.1\r\nhost: x\r\n{rest}").as_bytes()).await;
+            assert!(said.starts_with("HTTP/1.1 429") && said.contains("quota-exceeded"), "{said}");
+        }
+        let again = served.client.send(Method::PUT, "/v1/kinds/echo/jobs", &key, large).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (202, "true"), "{again:?}");
+        assert_eq!(again.job_id(), first.job_id());
+        assert!(served.stop().await);
+    }
+}

@@ -1,10 +1,16 @@
 //! The door: who comes in, and whether it may submit now.
 
+use std::time::Instant;
+
 use raincheck_shared::domain::{JobId, TenantName};
 
 use super::desk::Desk;
+use super::quotas::SubmitQuotas;
 use super::tickets::{Ticket, Tickets};
 use super::{Caller, Denied, Level, Refusal, Submission};
+
+/// Asks a tenant's bucket for one submit.
+type Draw = fn(&SubmitQuotas, &TenantName, u32, Instant) -> Result<Level, Level>;
 
 /// What a submit has cost its tenant.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +57,15 @@ impl Desk {
     /// Takes one submit of the tenant's quota, if it has one, and refuses what is beyond any of its quotas. A request that
     /// was kept already is let through, so that a client who missed the answer is told it however often it asks.
     pub(super) async fn charge(&self, submission: &Submission) -> Result<Charge, Refusal> {
+        self.weigh(submission, SubmitQuotas::take).await
+    }
+
+    /// Refuses what would be refused then; takes nothing. For a large input, before it is read.
+    pub(super) async fn expect_room(&self, submission: &Submission) -> Result<(), Refusal> {
+        self.weigh(submission, SubmitQuotas::look).await.map(drop)
+    }
+
+    async fn weigh(&self, submission: &Submission, draw: Draw) -> Result<Charge, Refusal> {
         let tenant = &submission.tenant;
         let quotas = self.settings.quotas.of(tenant);
         let refusal = match quotas.queued {
@@ -58,7 +73,7 @@ impl Desk {
             _ => None,
         };
         let (level, refusal) = match (refusal, quotas.submits_per_minute) {
-            (None, Some(quota)) => match self.submit_quotas.take(tenant, quota, self.clock.monotonic()) {
+            (None, Some(quota)) => match draw(&self.submit_quotas, tenant, quota, self.clock.monotonic()) {
                 Ok(level) => (Some(level), None),
                 Err(level) => (Some(level), Some(Refusal::OverSubmits(level))),
             },

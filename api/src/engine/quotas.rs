@@ -45,17 +45,26 @@ impl SubmitQuotas {
 
     /// Takes several. More than the quota need all of it, and are paid off before the next.
     pub(crate) fn take_some(&self, tenant: &TenantName, quota: u32, count: u32, now: Instant) -> Result<Level, Level> {
+        self.draw(tenant, quota, now, count.min(quota), count)
+    }
+
+    /// What taking one would say; takes none.
+    pub(crate) fn look(&self, tenant: &TenantName, quota: u32, now: Instant) -> Result<Level, Level> {
+        self.draw(tenant, quota, now, 1, 0)
+    }
+
+    fn draw(&self, tenant: &TenantName, quota: u32, now: Instant, needed: u32, taken: u32) -> Result<Level, Level> {
         let mut buckets = self.lock();
         let full = f64::from(quota);
         let bucket = buckets.entry(tenant.clone()).or_insert(Bucket { tokens: full, at: now });
         let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
         bucket.tokens = (bucket.tokens + passed * full / WINDOW.as_secs_f64()).min(full);
         bucket.at = bucket.at.max(now);
-        let needed = f64::from(count.min(quota));
+        let needed = f64::from(needed);
         if bucket.tokens < needed {
             return Err(level(bucket.tokens, needed, quota));
         }
-        bucket.tokens -= f64::from(count);
+        bucket.tokens -= f64::from(taken);
         Ok(level(bucket.tokens, 1.0, quota))
     }
 
@@ -127,6 +136,17 @@ mod tests {
         assert!(quotas.take(&tenant("b"), 1, now).is_ok());
         quotas.give_back(&tenant("a"), 1);
         assert!(quotas.take(&tenant("a"), 1, now).is_ok());
+    }
+
+    #[test]
+    fn looking_takes_nothing() {
+        let (quotas, now) = (SubmitQuotas::default(), SystemClock.monotonic());
+        for _ in 0..3 {
+            assert_eq!(quotas.look(&tenant("a"), 1, now).unwrap().remaining, 1);
+        }
+        assert!(quotas.take(&tenant("a"), 1, now).is_ok());
+        assert_eq!(quotas.look(&tenant("a"), 1, now), quotas.take(&tenant("a"), 1, now));
+        assert!(quotas.look(&tenant("a"), 1, now).is_err());
     }
 
     #[test]

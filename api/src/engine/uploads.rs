@@ -58,6 +58,7 @@ impl Desk {
             return Err(SubmitError::Rejected(Rejection::Faults(faults)));
         }
         self.admission.admit(&job.queue, self.settings.jobs.max_queued)?;
+        self.expect_room(submission).await?;
         Ok(Upload::begin(&self.blobs).await?)
     }
 
