@@ -11,6 +11,7 @@ mod queue_paused;
 mod rabbitmq_away;
 mod replicas;
 mod runs;
+mod takeaway;
 mod tenants;
 mod worker_drained;
 mod worker_killed;
