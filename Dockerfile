@@ -5,20 +5,21 @@ WORKDIR /build
 # The dependencies, built from the manifests alone: a change of sources does not build them again.
 COPY Cargo.toml Cargo.lock ./
 COPY api/Cargo.toml api/
+COPY clients/rust/Cargo.toml clients/rust/
 COPY fuzz/Cargo.toml fuzz/
 COPY proof/Cargo.toml proof/
 COPY proof/model/Cargo.toml proof/model/
 COPY shared/Cargo.toml shared/
 COPY worker/Cargo.toml worker/
-RUN mkdir -p src tests api/src fuzz/src fuzz/targets proof/src proof/model/src shared/src worker/src \
+RUN mkdir -p src tests api/src clients/rust/src fuzz/src fuzz/targets proof/src proof/model/src shared/src worker/src \
     && echo 'fn main() {}' | tee src/main.rs >tests/main.rs \
-    && touch api/src/lib.rs fuzz/src/lib.rs fuzz/targets/any.rs shared/src/lib.rs worker/src/lib.rs \
+    && touch api/src/lib.rs clients/rust/src/lib.rs fuzz/src/lib.rs fuzz/targets/any.rs shared/src/lib.rs worker/src/lib.rs \
     && touch proof/src/lib.rs proof/model/src/lib.rs \
     && cargo build --release --locked
 
 # The sources. Their times may be older than the build above, which cargo would take for "unchanged".
 COPY . .
-RUN touch src/main.rs api/src/lib.rs shared/src/lib.rs worker/src/lib.rs \
+RUN touch src/main.rs api/src/lib.rs clients/rust/src/lib.rs shared/src/lib.rs worker/src/lib.rs \
     && cargo build --release --locked
 
 FROM debian:bookworm-slim

@@ -55,10 +55,11 @@ class Case:
 
 
 class Proxy:
-    """All cases of a run. `runs` is the file to which the kind `tally` writes the id of each job it runs."""
+    """All cases of a run. `runs` is the file to which the kind `tally` writes the id of each job it runs; `keys` are the API
+    keys, by their names in the cases."""
 
-    def __init__(self, upstream: tuple[str, int], runs: Path) -> None:
-        self.upstream, self.runs = upstream, runs
+    def __init__(self, upstream: tuple[str, int], runs: Path, keys: dict[str, str]) -> None:
+        self.upstream, self.runs, self.keys = upstream, runs, keys
         self.cases: dict[str, Case] = {}
         self.numbers = itertools.count(1)
         # The event loop alone does not keep a task alive that waits for a client which has gone.
@@ -145,9 +146,9 @@ class Proxy:
                 if not gaps or min(gaps) < wanted["seconds"]:
                     failures.append(f"{gaps} s between requests of class {wanted['on']}, wanted: {wanted['seconds']}")
             elif what == "authorization":
-                others = {request["authorization"] for request in case.requests} - {wanted}
+                others = {request["authorization"] for request in case.requests} - {f"Bearer {self.keys[wanted]}"}
                 if others:
-                    failures.append(f"requests with another Authorization: {others}")
+                    failures.append(f"requests with another Authorization than the key {wanted}: {others}")
             elif what == "keys":
                 if len(keys) != wanted or None in keys:
                     failures.append(f"{len(keys)} idempotency keys, wanted {wanted}: {keys}")
@@ -170,7 +171,9 @@ class Proxy:
             reader, writer = await asyncio.open_connection(*self.upstream)
             host = "{}:{}".format(*self.upstream)
             target = f"/v1/jobs?idempotency_key={quote(key, safe='')}{more}"
-            writer.write(write_head(f"GET {target} HTTP/1.1", [("Host", host), ("Connection", "close")]))
+            key = f"Bearer {self.keys['usual']}"
+            headers = [("Host", host), ("Authorization", key), ("Connection", "close")]
+            writer.write(write_head(f"GET {target} HTTP/1.1", headers))
             head = await read_head(reader)
             page = json.loads(b"".join([piece async for piece in body_of(reader, head, is_request=False)]))
             writer.close()

@@ -2,12 +2,14 @@
 
     python3 stage.py RAINCHECK COMMAND [ARGUMENT...]
 
-The command finds the proxy in RAINCHECK_CASES_PROXY, for instance http://127.0.0.1:40001, and the cases beside this file.
+The command finds the proxy in RAINCHECK_CASES_PROXY, for instance http://127.0.0.1:40001, the cases beside this file, and the
+API keys in RAINCHECK_CASES_KEYS: a JSON object, by their names in the cases.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -20,10 +22,31 @@ from proxy import Proxy
 HERE = Path(__file__).resolve().parent
 
 
+SETTINGS = ["--config", str(HERE / "raincheck.toml")]
+#: The keys of the cases, with what the server lets them do. `unknown` is one that it never made.
+SCOPES = {"usual": ["jobs:write", "jobs:read"], "reader": ["jobs:read"]}
+UNKNOWN = "rk_0123456789abcdef_" + "0123456789abcdef" * 4
+
+
+async def make_keys(binary: Path, folder: Path) -> dict[str, str]:
+    keys = {"unknown": UNKNOWN}
+    for name, scopes in SCOPES.items():
+        arguments = ["keys", "create", name, *(part for scope in scopes for part in ("--scope", scope)), *SETTINGS]
+        process = await asyncio.create_subprocess_exec(
+            str(binary), *arguments,
+            cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, complaints = await process.communicate()
+        if process.returncode != 0:
+            raise SystemExit(f"raincheck makes no key:\n{complaints.decode(errors='replace')}")
+        keys[name] = said.decode().strip()
+    return keys
+
+
 async def start_raincheck(binary: Path, folder: Path) -> tuple[asyncio.subprocess.Process, str, int]:
     log = (folder / "log").open("wb")
     process = await asyncio.create_subprocess_exec(
-        str(binary), "up", "--config", str(HERE / "raincheck.toml"), "--set", "http.listen=127.0.0.1:0",
+        str(binary), "up", *SETTINGS, "--set", "http.listen=127.0.0.1:0",
         cwd=folder, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     for _ in range(600):
@@ -40,14 +63,14 @@ async def start_raincheck(binary: Path, folder: Path) -> tuple[asyncio.subproces
 async def run(binary: Path, command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="raincheck-clients.") as name:
         folder = Path(name)
+        keys = await make_keys(binary, folder)
         raincheck, host, port = await start_raincheck(binary, folder)
         try:
-            proxy = Proxy((host, port), folder / "runs")
+            proxy = Proxy((host, port), folder / "runs", keys)
             server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
             address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
-            client = await asyncio.create_subprocess_exec(
-                *command, env={**os.environ, "RAINCHECK_CASES_PROXY": address, "RAINCHECK_CASES": str(HERE)}
-            )
+            told = {"RAINCHECK_CASES_PROXY": address, "RAINCHECK_CASES": str(HERE), "RAINCHECK_CASES_KEYS": json.dumps(keys)}
+            client = await asyncio.create_subprocess_exec(*command, env={**os.environ, **told})
             try:
                 return await client.wait()
             finally:

@@ -17,6 +17,7 @@ import raincheck_client as rc
 
 CASES = Path(os.environ["RAINCHECK_CASES"])
 PROXY = os.environ["RAINCHECK_CASES_PROXY"]
+KEYS: dict[str, str] = json.loads(os.environ["RAINCHECK_CASES_KEYS"])
 
 ERRORS = {
     "api": rc.ApiError,
@@ -44,7 +45,8 @@ class Run:
 
     def __init__(self, case: dict[str, Any], base: str) -> None:
         url = PROXY + base + ("/" if case.get("slash") else "")
-        self.client = rc.Client(url, api_key="rk_cases", **{"retry_budget": 30.0, "stream_patience": 5.0, **case.get("client", {})})
+        settings = {"retry_budget": 30.0, "stream_patience": 5.0, **case.get("client", {})}
+        self.client = rc.Client(url, api_key=KEYS[case.get("api_key", "usual")], **settings)
         self.unique = str(uuid.uuid4())
         self.handle: Optional[rc.JobHandle] = None
         self.key: Optional[str] = None
@@ -173,6 +175,12 @@ def run_case(case: dict[str, Any]) -> list[str]:
 
 
 def run_webhook(case: dict[str, Any]) -> list[str]:
+    if case.get("ed25519"):
+        try:
+            rc.verify_webhook(case["body"].encode(), case["headers"], case["secret"], now=int(case["headers"]["webhook-timestamp"]))
+        except ValueError as refused:
+            return [] if "Ed25519" in str(refused) else [f"refused for another reason: {refused}"]
+        return ["a public key is no longer refused: let the case run"]
     try:
         event = rc.verify_webhook(case["body"].encode(), case["headers"], case["secret"], now=case["now"])
     except rc.WebhookRejected as rejected:

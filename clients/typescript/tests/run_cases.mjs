@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs"
 import * as rc from "raincheck-client"
 
 const { RAINCHECK_CASES: CASES, RAINCHECK_CASES_PROXY: PROXY } = process.env
+const KEYS = JSON.parse(process.env.RAINCHECK_CASES_KEYS)
 
 const ERRORS = {
   api: rc.ApiError,
@@ -38,7 +39,7 @@ class Run {
   unique = randomUUID()
 
   constructor(case_, base) {
-    const settings = { apiKey: "rk_cases", retryBudgetMs: 30_000 }
+    const settings = { apiKey: KEYS[case_.api_key ?? "usual"], retryBudgetMs: 30_000 }
     for (const [name, seconds] of Object.entries(case_.client ?? {})) settings[SETTINGS[name]] = seconds * 1000
     this.client = new rc.Client(PROXY + base + (case_.slash ? "/" : ""), settings)
   }

@@ -39,7 +39,8 @@ def verify_webhook(
     """The event in a webhook, or `WebhookRejected`.
 
     `body`: the bytes as they came; parsed and written again they are other bytes. `headers`: names in any case.
-    `secret`: `whsec_…`, or several during a rotation. `tolerance`: how many seconds it may be old or ahead of `now`, the
+    `secret`: `whsec_…`, or several during a rotation; not a public key (`whpk_…`): Python's standard library has no Ed25519, and
+    the `v1a` signatures of messages are passed over. `tolerance`: how many seconds it may be old or ahead of `now`, the
     seconds since 1970.
     """
     named = {name.lower(): value for name, value in headers.items()}
@@ -67,6 +68,8 @@ def verify_webhook(
 
 
 def _key(secret: str) -> bytes:
+    if secret.startswith("whpk_"):
+        raise ValueError("public keys need Ed25519, which Python's standard library lacks: use the shared secret, whsec_…")
     key = _decode(secret[6:] if secret.startswith("whsec_") else secret)
     if not key:
         raise ValueError("a webhook secret is base64, with `whsec_` before it or without")
