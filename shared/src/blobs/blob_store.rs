@@ -1,16 +1,16 @@
 //! A blob store, whichever it is.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -27,7 +27,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long whoever wants to write waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
 
-/// A blob, piece by piece. A piece is read when it is asked for, so a slow reader holds one piece in memory.
+/// The most that one request asks S3 for. Its client takes what comes as fast as it comes, however slow the reader is, so
+/// this is what a reader may hold in memory.
+const WINDOW: u64 = 5 << 20;
+
+/// A blob, piece by piece. A piece is read when it is asked for, or with its neighbours from S3: a slow reader holds no more.
 pub type BlobStream = BoxStream<'static, Result<Bytes, BlobError>>;
 
 /// Something in the store that has the name of a blob: whole, or left behind half written.
@@ -103,15 +107,38 @@ impl Blobs {
 
     /// Reads a part of a blob, which may be all of it.
     pub async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<BlobStream, BlobError> {
-        let at = self.path(blob.name);
-        let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let got = patiently(self.0.store.get_opts(&at, options)).await.map_err(|error| lost_or(error, blob.name))?;
-        if got.meta.size != blob.size || got.range != range {
-            return Err(BlobError::Lost(blob.name));
-        }
-        Ok(match got.payload {
+        let first = window(&range);
+        let rest = first.end..range.end;
+        Ok(match self.open_at(blob, first).await?.payload {
             GetResultPayload::File(file, _) => directory::pieces(file, range, blob.name),
-            GetResultPayload::Stream(stream) => stream.map_err(BlobError::unavailable).boxed(),
+            GetResultPayload::Stream(begun) => {
+                let begun = begun.map_err(BlobError::unavailable).boxed();
+                stream::once(ready(Ok(begun))).chain(self.windows(*blob, rest)).try_flatten().boxed()
+            }
+        })
+    }
+
+    async fn open_at(&self, blob: &Blob, span: Range<u64>) -> Result<GetResult, BlobError> {
+        let at = self.path(blob.name);
+        let options = GetOptions { range: Some(GetRange::Bounded(span.clone())), ..GetOptions::default() };
+        let got = patiently(self.0.store.get_opts(&at, options)).await.map_err(|error| lost_or(error, blob.name))?;
+        if got.meta.size == blob.size && got.range == span { Ok(got) } else { Err(BlobError::Lost(blob.name)) }
+    }
+
+    /// A span of a blob, asked for window by window.
+    fn windows(&self, blob: Blob, span: Range<u64>) -> impl Stream<Item = Result<BlobStream, BlobError>> + use<> {
+        let blobs = self.clone();
+        stream::try_unfold(span, move |left| {
+            let blobs = blobs.clone();
+            async move {
+                if left.is_empty() {
+                    return Ok(None);
+                }
+                let next = window(&left);
+                let rest = next.end..left.end;
+                let opened = blobs.open_at(&blob, next).await?;
+                Ok(Some((opened.into_stream().map_err(BlobError::unavailable).boxed(), rest)))
+            }
         })
     }
 
@@ -191,7 +218,7 @@ impl Blobs {
                     .prefix_match(&prefix)
                     .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect());
                 let name = parts.and_then(|parts| parts.join("/").parse().ok());
-                std::future::ready(Ok(name.map(|name| Found { name, at: meta.location })))
+                ready(Ok(name.map(|name| Found { name, at: meta.location })))
             })
             .boxed()
     }
@@ -223,6 +250,11 @@ impl Blobs {
     pub(super) fn aside(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.shutdown.spawn_service(work);
     }
+}
+
+/// What of a span is asked for in one request.
+fn window(span: &Range<u64>) -> Range<u64> {
+    span.start..span.end.min(span.start + WINDOW)
 }
 
 #[derive(Debug, thiserror::Error)]
