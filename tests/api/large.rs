@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use futures_util::{TryStreamExt, stream};
 use raincheck_shared::domain::BlobName;
 use reqwest::{Body, Method};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::{assert_problem, get, post_job};
-use crate::contracts::blobs::noise;
+use crate::contracts::blobs::{S3_URL, noise};
 use crate::harness::client::Answer;
+use crate::harness::cluster::required;
 use crate::harness::served::{Served, Work};
-use crate::harness::wait::until;
+use crate::harness::wait::{unique, until};
 
 const ECHO: &str = "/v1/kinds/echo/jobs";
 const LARGE: usize = 3 << 20;
@@ -28,6 +28,18 @@ const SMALL_ROWS: [(&str, &str); 4] =
 
 async fn served(work: Work) -> Served {
     Served::with(work, &SMALL_ROWS).await
+}
+
+/// The same with a real server that speaks S3.
+async fn served_from_s3(work: Work) -> Served {
+    let (place, endpoint) = (format!("s3://raincheck-tests/api/{}", unique()), required(S3_URL));
+    let s3 = [
+        ("blobs.url", place.as_str()),
+        ("blobs.endpoint", &endpoint),
+        ("blobs.access_key_id", "raincheck"),
+        ("blobs.secret_access_key", "raincheck-secret"),
+    ];
+    Served::with(work, &[&SMALL_ROWS[..], &s3].concat()).await
 }
 
 async fn send(on: &Served, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -62,7 +74,15 @@ fn in_chunks(bytes: &[u8]) -> Body {
 
 #[tokio::test]
 async fn a_large_body_comes_back_byte_for_byte_whole_and_in_parts() {
-    let served = served(Work::Worker).await;
+    comes_back(served(Work::Worker).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_body_comes_back_from_s3_byte_for_byte_whole_and_in_parts() {
+    comes_back(served_from_s3(Work::Worker).await).await;
+}
+
+async fn comes_back(served: Served) {
     let bytes = noise(LARGE);
     let path = format!("{ECHO}?wait=20s");
     for body in [Body::from(bytes.clone()), in_chunks(&bytes)] {
@@ -171,37 +191,6 @@ async fn what_is_refused_leaves_nothing() {
     assert!(served.stop().await);
 }
 
-/// The rest of such a body is in the way of the next request. Its connection used to fall silent, for good, where buffers
-/// were full when it was refused.
-#[tokio::test]
-async fn a_connection_on_which_a_body_without_a_length_was_refused_is_closed_and_does_not_hang() {
-    let served = served(Work::Nobody).await;
-    let body = noise(9 << 20);
-    for (path, status) in [(ECHO, "413"), ("/v1/kinds/nothing/jobs", "404"), ("/v1/nothing", "404")].repeat(3) {
-        let (mut from, mut to) = TcpStream::connect(served.address).await.unwrap().into_split();
-        let writing = async {
-            let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
-            to.write_all(head.as_bytes()).await?;
-            for part in body.chunks(60_000) {
-                to.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
-                to.write_all(part).await?;
-                to.write_all(b"\r\n").await?;
-            }
-            to.write_all(b"0\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await
-        };
-        let mut said = Vec::new();
-        let both = join(writing, from.read_to_end(&mut said));
-        // Whether all of it could still be sent is a matter of speed.
-        let (_sent, read) = timeout(Duration::from_secs(30), both).await.expect("the connection hangs");
-        read.unwrap();
-        let said = String::from_utf8(said).unwrap();
-        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {said}");
-        assert!(said.contains("connection: close"), "{said}");
-    }
-    until_blobs(&served, 0).await;
-    assert!(served.stop().await);
-}
-
 #[tokio::test]
 async fn an_upload_that_is_cut_leaves_nothing() {
     let served = served(Work::Nobody).await;
@@ -283,7 +272,15 @@ async fn a_blob_store_that_is_away_refuses_large_bodies_and_takes_small_ones() {
 
 #[tokio::test]
 async fn what_is_erased_is_gone_from_the_blob_store_when_it_is_answered() {
-    let served = served(Work::Worker).await;
+    is_gone(served(Work::Worker).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_is_gone_from_s3_when_it_is_answered() {
+    is_gone(served_from_s3(Work::Worker).await).await;
+}
+
+async fn is_gone(served: Served) {
     let done = send(&served, &format!("{ECHO}?wait=20s"), &[], noise(LARGE)).await;
     let other = send(&served, &format!("{ECHO}?wait=20s"), &[], noise(LARGE)).await;
     let path = format!("/v1/jobs/{}", done.job_id());

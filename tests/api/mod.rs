@@ -29,6 +29,7 @@ mod result;
 mod retry;
 mod submit;
 mod sweep;
+mod unread_body;
 mod webhook_wishes;
 mod webhooks;
 

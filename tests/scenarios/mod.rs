@@ -2,6 +2,8 @@
 
 mod api_killed;
 mod batch_counted;
+mod blobs_cut;
+mod blobs_full;
 mod crowd;
 mod embedded_killed;
 mod events_followed;
