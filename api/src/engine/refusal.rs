@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
     #[error("the store is not available")]
     StoreAway,
     /// The blob store is away, or full. Nothing was kept.
-    #[error("the blob store is not available")]
+    #[error("the blob store, where large bodies go, cannot be reached or has no room")]
     BlobsAway,
     /// The body took so long that what was written of it may not be kept any more.
     #[error("the body took too long to arrive")]
