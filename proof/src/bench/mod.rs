@@ -1,5 +1,6 @@
 //! How fast raincheck is: always as a ratio to what the same machine allows in the same run.
 
+pub mod bodies;
 pub mod cpu;
 pub mod embedded;
 pub mod figures;

@@ -27,7 +27,8 @@ pub struct Rig {
 /// Settings of a worker that are not the defaults: no-op jobs want more slots than work does.
 const SETTINGS: &str = "[worker]\nconcurrency = 1024\n[kinds.echo]\nbuiltin = \"echo\"\nconcurrency = 512\n\
     [kinds.sleep]\nbuiltin = \"sleep\"\nconcurrency = 1000\n[kinds.later]\nbuiltin = \"echo\"\nqueue = \"later\"\n\
-    [kinds.nap]\nbuiltin = \"sleep\"\nqueue = \"naps\"\nconcurrency = 8\n";
+    [kinds.nap]\nbuiltin = \"sleep\"\nqueue = \"naps\"\nconcurrency = 8\n\
+    [kinds.cat]\ncommand = [\"cat\"]\noutput_type = \"application/octet-stream\"\n";
 
 impl Rig {
     /// Starts everything.

@@ -5,7 +5,7 @@
 //!     [--seconds N] [--finished N]
 //! ```
 //!
-//! Trials: flood, latency, reads, scaling, snapshot, footprint, embedded, backlog; without any, all but the last one, which
+//! Trials: flood, latency, reads, scaling, snapshot, footprint, bodies, embedded, backlog; without any, all but the last one, which
 //! fills a database of several gigabytes. Prints a table of medians to standard output, each measurement to standard error.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
@@ -16,9 +16,10 @@ use std::time::Duration;
 use raincheck_proof::bench::figures::Figures;
 use raincheck_proof::bench::rig::Rig;
 use raincheck_proof::bench::trials::{self, Amount};
-use raincheck_proof::bench::{embedded, footprint};
+use raincheck_proof::bench::{bodies, embedded, footprint};
 
-const TRIALS: [&str; 8] = ["flood", "latency", "reads", "scaling", "snapshot", "footprint", "embedded", "backlog"];
+const TRIALS: [&str; 9] =
+    ["flood", "latency", "reads", "scaling", "snapshot", "footprint", "bodies", "embedded", "backlog"];
 
 fn main() -> ExitCode {
     let mut amount = Amount { jobs: 50_000, time: Duration::from_secs(10), finished: 10_000_000 };
@@ -73,6 +74,7 @@ async fn run(chosen: &[String], runs: u32, amount: Amount) {
                 "scaling" => trials::scaling(&mut rig, &mut figures, amount).await,
                 "snapshot" => trials::snapshot(&mut rig, &mut figures, amount).await,
                 "footprint" => footprint::footprint(&mut rig, &mut figures).await,
+                "bodies" => bodies::bodies(&mut rig, &mut figures).await,
                 "embedded" => embedded::embedded(&mut figures, amount).await,
                 _ => trials::backlog(&mut rig, &mut figures, amount).await,
             }
