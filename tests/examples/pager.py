@@ -7,6 +7,7 @@ Chromium is driven over WebDriver, so `chromedriver` has to be on the PATH.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -64,11 +65,12 @@ class Browser:
         return self.send("/execute/sync", {"script": script, "args": []})
 
     def shoot(self, folder: str, name: str) -> None:
-        import base64
-
         Path(folder, name).write_bytes(base64.b64decode(self.send("/screenshot")))
 
     def close(self) -> None:
+        # Ended by itself, the driver would leave its browser behind.
+        with urlopen(Request(self._session, method="DELETE"), timeout=60):
+            pass
         self._process.terminate()
         self._process.wait()
 
