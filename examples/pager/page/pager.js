@@ -31,7 +31,7 @@ function buzz(pager) {
 }
 
 /** Shows one order, and follows it until it is done. The stream comes back by itself when the server does. */
-function follow(id, isNew) {
+function follow(id, isWaitedFor) {
   const pager = document.querySelector("#pager").content.firstElementChild.cloneNode(true)
   const [number, bar, says] = [".number", "progress", ".says"].map(part => pager.querySelector(part))
   const [cancel, away] = [".cancel", ".away"].map(part => pager.querySelector(part))
@@ -51,13 +51,16 @@ function follow(id, isNew) {
       canceled: "Canceled.",
       in_progress: `Not ready: ${job.progress?.message || "in the kitchen"}.`,
     }[job.status] ?? "Not ready: waiting for a cook."
-    if (!job.done) return
+    if (!job.done) {
+      isWaitedFor = true
+      return
+    }
     stream.close()
     cancel.hidden = true
     away.hidden = false
     pager.classList.toggle("ready", job.status === "succeeded")
-    // Who looks at an order that was done before needs no buzz.
-    if (isNew || event.type !== "snapshot") buzz(pager)
+    // Who comes back to an order that was done before needs no buzz.
+    if (isWaitedFor) buzz(pager)
   }
   for (const type of ["snapshot", "progress", "status", "done"]) stream.addEventListener(type, show)
   stream.onerror = () => {
