@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::crew::{Crew, Post};
 use super::embedded;
+use super::listener;
 use super::load::Replica;
 use super::means::Means;
 use super::moment::Moment;
@@ -19,6 +20,7 @@ use crate::stage::client::Client;
 use crate::stage::cluster::{PrivateBackends, new_database};
 use crate::stage::disk::SmallDisk;
 use crate::stage::process::program;
+use crate::stage::receiver::Receiver;
 use crate::stage::services::{PrivateServer, Server};
 use crate::stage::temp::{TempFolder, free_address};
 use crate::stage::wait::{alongside, unique, until};
@@ -84,6 +86,8 @@ pub struct Ground {
     pub replicas: Vec<Replica>,
     /// What the tables hold.
     pub tables: Tables,
+    /// Whom webhooks tell. Nobody where an earlier release takes part, which knows of none.
+    pub receiver: Option<Receiver>,
     /// What there is to break things with.
     pub means: Means,
     /// The disk of the database server, if it is one that can be filled.
@@ -105,7 +109,9 @@ impl Ground {
              max_backoff = \"1s\"\nheartbeat = \"2s\"\nconnect_timeout = \"2s\"\npublish_timeout = \"2s\"\n{SETTINGS}",
             servers.rabbitmq.url
         );
-        std::fs::write(folder.path().join("raincheck.toml"), settings).unwrap();
+        let receiver = if house.means.previous.is_none() { Some(Receiver::answering(200).await) } else { None };
+        let webhooks = receiver.as_ref().map(|_| listener::settings()).unwrap_or_default();
+        std::fs::write(folder.path().join("raincheck.toml"), settings + &webhooks).unwrap();
         migrate(folder.path());
 
         let mut ground = Self {
@@ -118,6 +124,7 @@ impl Ground {
             excuses: Mutex::default(),
             folder,
             servers: Some(servers),
+            receiver,
             means: house.means.clone(),
             disk: house.disk.clone(),
         };
@@ -142,7 +149,7 @@ impl Ground {
         let disk = house.means.small_disk.then(|| SmallDisk::mount(EMBEDDED_DISK)).and_then(Result::ok).map(Arc::new);
         let file = disk.as_ref().map_or(folder.path(), |disk| disk.path()).join("raincheck.db");
         let (address, database) = (free_address(), format!("sqlite:{}", file.display()));
-        let settings = format!("[store]\nurl = \"{database}\"\n{}", embedded::SETTINGS);
+        let settings = format!("[store]\nurl = \"{database}\"\n{}{}", embedded::SETTINGS, listener::settings());
         std::fs::write(folder.path().join("raincheck.toml"), settings).unwrap();
         std::fs::write(folder.path().join("run.sh"), embedded::SCRIPT).unwrap();
         let ground = Arc::new(Self {
@@ -155,6 +162,7 @@ impl Ground {
             excuses: Mutex::default(),
             folder,
             servers: None,
+            receiver: Some(Receiver::answering(200).await),
             means: house.means.clone(),
             disk,
         });

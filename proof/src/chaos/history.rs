@@ -1,10 +1,11 @@
-//! What happened in a trial, as three witnesses tell it: clients, handlers, tables; and what was done to the processes.
+//! What happened in a trial, as four witnesses tell it: clients, handlers, tables, the receiver of webhooks; and what was done to the processes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::listener::Told;
 use super::moment::Moment;
 
 /// All of it.
@@ -16,6 +17,10 @@ pub struct History {
     pub runs: Vec<Run>,
     /// The jobs as the tables hold them at the end.
     pub rows: Vec<Row>,
+    /// Deliveries of jobs' events, as their table holds them.
+    pub deliveries: HashSet<Told>,
+    /// What the receiver of webhooks has heard of.
+    pub told: HashSet<Told>,
     /// Key and job, as the table of keys holds them.
     pub keys: Vec<(String, String)>,
     /// When workers were dead, frozen or cut off.
@@ -195,6 +200,8 @@ pub struct Row {
     pub has_result: bool,
     /// Its error.
     pub error: Option<String>,
+    /// Whether its ends are to be told.
+    pub has_webhook: bool,
 }
 
 /// Why a worker's process did not go on with what it ran.

@@ -40,6 +40,8 @@ pub struct Office {
     pub replicas: Arc<Vec<Replica>>,
     /// The kinds that they ask for: the one with orders, and one that returns its input.
     pub kinds: (&'static str, &'static str),
+    /// Whom some jobs tell of their ends.
+    pub webhook: Option<String>,
 }
 
 /// The clients at work.
@@ -142,12 +144,16 @@ impl Visitor {
             headers.push(("prefer", "wait=2".to_owned()));
         }
         let ask = Ask::Submit { number, key };
+        let webhook = self.office.webhook.as_deref().filter(|_| choices.percent(30));
         if choices.percent(50) {
-            let body = json!({ "kind": kind, "input": order, "delay": delay, "max_attempts": 3 });
+            let webhook = webhook.map(|url| json!({ "url": url }));
+            let body = json!({ "kind": kind, "input": order, "delay": delay, "max_attempts": 3, "webhook": webhook });
             return Submit { ask, path: "/v1/jobs".to_owned(), headers, body: body.to_string() };
         }
         let delay = delay.map(|delay| format!("&delay={delay}")).unwrap_or_default();
-        let path = format!("/v1/kinds/{kind}/jobs?max_attempts=3&priority={}{delay}", choices.below(10));
+        // Of a URL such as the receiver's nothing has to be written otherwise in a query.
+        let webhook = webhook.map(|url| format!("&webhook_url={url}")).unwrap_or_default();
+        let path = format!("/v1/kinds/{kind}/jobs?max_attempts=3&priority={}{delay}{webhook}", choices.below(10));
         Submit { ask, path, headers, body: json!(order).to_string() }
     }
 
@@ -227,7 +233,8 @@ fn understand(ask: &Ask, answer: &Answer) -> Heard {
     match (ask, &body) {
         (Ask::Output(_), Some(body)) if code == 200 => Heard::Output(serde_json::from_value(body.clone()).ok()),
         (Ask::Submit { .. } | Ask::Read(_) | Ask::Cancel(_), Some(body)) if matches!(code, 200 | 202) => {
-            let etag = answer.header("etag").trim_matches('"').parse().ok();
+            // Behind the version of a job with a webhook stands how far that is.
+            let etag = answer.header("etag").trim_matches('"').split('.').next().and_then(|text| text.parse().ok());
             job_in(body).map_or_else(|| other(answer, Some(body)), |job| Heard::Job { code, job, etag })
         }
         _ => other(answer, body.as_ref()),

@@ -10,6 +10,7 @@ pub mod ground;
 pub mod handler;
 pub mod history;
 pub mod ledger;
+pub mod listener;
 pub mod load;
 pub mod logs;
 pub mod means;

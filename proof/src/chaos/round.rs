@@ -14,11 +14,13 @@ use super::ground::{Ground, HEARTBEAT, House, LEASE};
 use super::handler::read_runs;
 use super::history::{Heard, History};
 use super::ledger::Ledger;
+use super::listener::heard;
 use super::load::{Load, Office, read_once};
 use super::logs;
 use super::moment::Moment;
 use super::schedule::schedule;
 use super::worker::KIND;
+use crate::stage::receiver::Receiver;
 use crate::stage::wait::alongside;
 
 /// How long jobs may take to end once everything is healed. The longest part of it is what a message that was lost may
@@ -71,8 +73,13 @@ pub async fn round(house: &House, trial: &Trial) -> Verdict {
     };
     let ledger = Arc::new(Ledger::open(ground.path()));
     let supervisor = ground.supervise();
-    let office =
-        Office { ledger: Arc::clone(&ledger), replicas: Arc::new(ground.replicas.clone()), kinds: (KIND, "shell") };
+    let webhook = ground.receiver.as_ref().map(Receiver::url);
+    let office = Office {
+        ledger: Arc::clone(&ledger),
+        replicas: Arc::new(ground.replicas.clone()),
+        kinds: (KIND, "shell"),
+        webhook,
+    };
     let load = Load::start(&office, trial.clients, &dice.of_part("load"));
     let faults = schedule(dice.of_part("faults"), trial.time, &trial.kinds);
     let counted = strike(&ground, faults, trial.time).await;
@@ -81,6 +88,7 @@ pub async fn round(house: &House, trial: &Trial) -> Verdict {
     let settled = settle(&ground).await;
     audit(&ground, &ledger).await;
     let rows = ground.tables.rows().await;
+    let deliveries = ground.tables.deliveries().await;
     let keys = ground.tables.keys().await;
     let left = left_over(&ground).await;
     supervisor.abort();
@@ -93,6 +101,8 @@ pub async fn round(house: &House, trial: &Trial) -> Verdict {
         seen: ledger.seen(),
         runs: read_runs(ground.path()),
         rows,
+        deliveries,
+        told: ground.receiver.as_ref().map(heard).unwrap_or_default(),
         keys,
         absences: ground.crew.absences(),
         incarnations: logs::incarnations(&logs),
@@ -146,7 +156,8 @@ async fn strike(ground: &Arc<Ground>, faults: Vec<Fault>, time: Duration) -> BTr
 /// Waits until every job has ended and nothing waits or is held; the checker says so if that does not come.
 async fn settle(ground: &Ground) -> Duration {
     const UNFINISHED: &str = "SELECT (SELECT count(*) FROM jobs WHERE finished_at IS NULL)
-        + (SELECT count(*) FROM dispatches) + (SELECT count(*) FROM leases)";
+        + (SELECT count(*) FROM dispatches) + (SELECT count(*) FROM leases)
+        + (SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL)";
     let began = Moment::now();
     while Moment::now().since(began) < PATIENCE && ground.tables.count(UNFINISHED).await != Some(0) {
         tokio::time::sleep(Duration::from_millis(100)).await;

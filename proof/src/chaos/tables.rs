@@ -1,5 +1,6 @@
 //! What the tables hold: asked of the database itself, past every proxy.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use sqlx::{ColumnIndex, ConnectOptions as _, Connection as _, Decode, PgConnecti
 use uuid::Uuid;
 
 use super::history::Row;
+use super::listener::Told;
 use super::moment::Moment;
 
 /// A look into a database that may be away at the moment.
@@ -38,19 +40,32 @@ impl Tables {
         match self {
             Self::Postgres(url) => {
                 const SQL: &str = "SELECT id, kind, status, version::bigint, attempt::bigint, crashes::bigint, worker,
-                    (extract(epoch FROM started_at) * 1000000)::bigint AS started, idempotency_key, result, error FROM jobs";
+                    (extract(epoch FROM started_at) * 1000000)::bigint AS started, idempotency_key, result, error, webhook_url FROM jobs";
                 let mut connection = PgConnection::connect(url).await.unwrap();
                 let rows = sqlx::query(SQL).fetch_all(&mut connection).await.unwrap();
                 rows.iter().map(row_of).collect()
             }
             Self::Sqlite(file) => {
                 const SQL: &str = "SELECT id, kind, status, version, attempt, crashes, worker, started_at AS started,
-                    idempotency_key, result, error FROM jobs";
+                    idempotency_key, result, error, webhook_url FROM jobs";
                 let mut connection = open(file).await.unwrap();
                 let rows = sqlx::query(SQL).fetch_all(&mut connection).await.unwrap();
                 rows.iter().map(row_of).collect()
             }
         }
+    }
+
+    /// Deliveries of jobs' events.
+    pub async fn deliveries(&self) -> HashSet<Told> {
+        const SQL: &str = "SELECT job_id, CAST(version AS bigint) FROM deliveries WHERE version > 0";
+        let found: Vec<(Uuid, i64)> = match self {
+            Self::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::query_as(SQL).fetch_all(&mut connection).await.unwrap()
+            }
+            Self::Sqlite(file) => sqlx::query_as(SQL).fetch_all(&mut open(file).await.unwrap()).await.unwrap(),
+        };
+        found.into_iter().map(|(job, version)| (job.to_string(), version)).collect()
     }
 
     /// Keys and their jobs.
@@ -94,5 +109,6 @@ where
         output: result.as_ref().and_then(|result| serde_json::from_slice(result).ok()),
         has_result: result.is_some(),
         error: row.get("error"),
+        has_webhook: row.get::<Option<String>, _>("webhook_url").is_some(),
     }
 }

@@ -1,7 +1,7 @@
 //! Judges a history. Pure: it knows neither servers nor files, so that its own tests can hand it histories that are bad.
 //!
-//! Each rule is a function from a history to violations, in a file with the others about the same witness. Once there are
-//! webhooks, their receiver is one more witness in [`History`], and "every end was delivered" one more rule here.
+//! Each rule is a function from a history to violations, in a file with the others about the same witness. The
+//! receiver of webhooks is one of the witnesses.
 
 mod endings;
 mod keys;
@@ -11,6 +11,7 @@ mod outputs;
 #[cfg(test)]
 mod sample;
 mod upkeep;
+mod webhooks;
 
 use super::history::History;
 
@@ -38,7 +39,7 @@ impl Violation {
 /// Every rule, in the order in which violations are told.
 type Rule = fn(&History) -> Vec<Violation>;
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     endings::every_accepted_job_is_kept,
     endings::every_job_ends,
     endings::what_clients_saw_last_is_what_the_table_holds,
@@ -50,6 +51,7 @@ const RULES: [Rule; 12] = [
     order::an_end_is_final,
     order::answers_do_not_contradict_themselves,
     order::refusals_are_of_the_right_kind,
+    webhooks::every_end_is_told,
     upkeep::nothing_is_left_over_lost_or_broken,
 ];
 

@@ -24,6 +24,8 @@ pub(super) fn good() -> History {
         ],
         runs: vec![run("run-a", "w1", 100, None), run("run-b", "w2", 1_500, Some(2_500))],
         rows: vec![row()],
+        deliveries: [(JOB.to_owned(), 5)].into(),
+        told: [(JOB.to_owned(), 5)].into(),
         keys: vec![("key-1".to_owned(), JOB.to_owned())],
         absences: vec![absence("w1", Why::Dead, 500, None)],
         incarnations: [("i1", "w1"), ("i2", "w2")].map(|(i, w)| (i.to_owned(), w.to_owned())).into(),
@@ -47,6 +49,7 @@ pub(super) fn row() -> Row {
         output: Some(output("run-b")),
         has_result: true,
         error: None,
+        has_webhook: true,
     }
 }
 
