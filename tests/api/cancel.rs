@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{JSON, assert_problem};
 use crate::harness::client::Answer;
-use crate::harness::served::Served;
+use crate::harness::served::{Served, Work};
 use crate::harness::wait::until;
 
 async fn cancel(served: &Served, id: &str, body: &str) -> Answer {
@@ -41,6 +41,24 @@ async fn a_running_job_is_asked_to_stop_and_who_waits_for_it_hears() {
     assert!(asked.json()["cancel"]["requested_at"].is_string());
     assert_eq!(ended["status"], "canceled");
     assert!(ended["cancel"]["acknowledged_at"].is_string());
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn after_the_grace_a_job_is_canceled_over_its_handlers_head_and_nobody_says_that_it_stopped() {
+    let served = Served::with(Work::Worker, &[("jobs.cancel_grace", "1s")]).await;
+    let id = served.client.submit("deaf", &json!(60)).await;
+    until("the job to run", Duration::from_secs(10), async || served.client.job(&id).await["status"] == "in_progress")
+        .await;
+    let asked = cancel(&served, &id, "").await;
+    assert_eq!((asked.status, &asked.json()["cancel"]["acknowledged_at"]), (202, &json!(null)));
+    let took = until("the lease to be revoked", Duration::from_secs(8), async || {
+        served.client.job(&id).await["status"] == "canceled"
+    })
+    .await;
+    assert!(took >= Duration::from_millis(900), "not before the grace is over: {took:?}");
+    let ended = served.client.job(&id).await;
+    assert_eq!((&ended["cancel"]["acknowledged_at"], &ended["result"]), (&json!(null), &json!(null)), "{ended}");
     assert!(served.stop().await);
 }
 

@@ -48,15 +48,33 @@ async fn a_live_job_is_erased_only_when_it_may_be_canceled_first() {
 }
 
 #[tokio::test]
-async fn a_handler_that_does_not_stop_is_not_erased_under_its_hands() {
-    let stubborn = [("kinds.typed.builtin", "sleep")];
-    let served = Served::with(Work::Nobody, &stubborn).await;
+async fn a_job_that_waits_is_canceled_and_erased_and_what_is_no_job_is_not() {
+    let served = Served::idle().await;
     let waiting = served.client.submit("echo", &json!(1)).await;
     assert_eq!(erase(&served, &waiting, "?cancel=true").await.status, 204);
     assert_eq!(served.client.job(&waiting).await["status"], "canceled");
     assert_problem(&erase(&served, &waiting, "?cancel=perhaps").await, 422, "input-invalid");
     let unknown = "01000000-0000-4000-8000-000000000000";
     assert_problem(&erase(&served, unknown, "").await, 404, "job-not-found");
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_stop_is_not_erased_under_its_hands() {
+    let served = Served::working().await;
+    let id = served.client.submit("deaf", &json!(7)).await;
+    until("the job to run", Duration::from_secs(10), async || served.client.job(&id).await["status"] == "in_progress")
+        .await;
+    let stopping = erase(&served, &id, "?cancel=true").await;
+    let job = stopping.json();
+    assert_eq!((stopping.status, &job["status"], &job["done"]), (202, &json!("in_progress"), &json!(false)), "{job}");
+    assert_eq!(job["cancel"]["reason"], "to be erased");
+    assert!(!stopping.header("retry-after").is_empty(), "it is to be asked again");
+    let input = served.store.jobs.find_input(id.parse().unwrap()).await.unwrap();
+    assert!(input.is_some(), "the handler may still look at it");
+    assert_eq!(served.client.done(&id).await["status"], "canceled");
+    assert_eq!(erase(&served, &id, "?cancel=true").await.status, 204);
+    assert_eq!(served.store.jobs.find_input(id.parse().unwrap()).await.unwrap(), None);
     assert!(served.stop().await);
 }
 

@@ -6,6 +6,7 @@ mod bad_bytes;
 mod bad_input;
 mod batches;
 mod cancel;
+mod clocks;
 mod cross_origin;
 mod docs;
 mod drain;

@@ -6,6 +6,8 @@ use raincheck_shared::domain::JobId;
 use raincheck_shared::lifecycle::IdSource;
 use reqwest::Method;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{JSON, assert_problem, get, post_job};
@@ -107,7 +109,8 @@ async fn a_put_waits_and_runs_like_any_submit() {
     let done = served.client.send(Method::PUT, &path, &headers, body.clone()).await;
     assert_eq!((done.status, &done.json()["result"]["value"]), (200, &json!({"a": 1})));
     // Though its result is to be kept for a second only: as long as its id can be sent again, it is known.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let at = |name: &str| OffsetDateTime::parse(done.json()[name].as_str().unwrap(), &Rfc3339).unwrap();
+    assert!(at("expires_at") - at("finished_at") >= Duration::from_hours(24));
     while served.store.upkeep.remove_expired().await.unwrap() {}
     let again = served.client.send(Method::PUT, &path, &headers, body).await;
     assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"));

@@ -60,10 +60,8 @@ async fn a_paused_queue_accepts_and_starts_nothing_and_another_goes_on() {
         let paused = act(client, "apart", "pause").await.json();
         assert_eq!(paused["paused"], true);
         until("the worker to have heard", SOON, async || {
-            // One that was taken before it heard is done; the first that waits shows that it has.
-            let id = client.submit("apart", &json!(0)).await;
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            client.job(&id).await["status"] == "queued"
+            // One that was taken before it heard is done; the first that is not within a second shows that it has.
+            post_job(client, &json!({"kind": "apart"}), &[("prefer", "wait=1")]).await.status == 202
         })
         .await;
         let waits = client.submit("apart", &json!(1)).await;
@@ -71,8 +69,10 @@ async fn a_paused_queue_accepts_and_starts_nothing_and_another_goes_on() {
             let other = post_job(client, &json!({"kind": "echo", "input": n}), &[("prefer", "wait=15")]).await;
             assert_eq!(other.status, 200, "another queue goes on");
         }
-        // Longer than a message is held, and than the look for lost ones takes.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        until("more time to pass than a message is held, and than the look for lost ones takes", SOON, async || {
+            queue(client, "apart").await["oldest_age_seconds"].as_f64().unwrap() > 3.0
+        })
+        .await;
         let job = client.job(&waits).await;
         assert_eq!((&job["status"], &job["version"]), (&json!("queued"), &json!(1)), "{job}");
         let told = queue(client, "apart").await;

@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use raincheck_api::engine::Links;
 use raincheck_api::{Api, upkeep};
 use raincheck_shared::backends::{open_blobs, open_broker, open_store};
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::{Flags, Settings, load};
+use raincheck_shared::domain::Payload;
 use raincheck_shared::lifecycle::{Shutdown, SystemClock};
 use raincheck_shared::store::Store;
 use raincheck_worker::registry::{CustomHandlers, Registry};
-use raincheck_worker::{Parts, Worker};
+use raincheck_worker::{Context, Handler, Outcome, Parts, Worker};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -25,7 +27,8 @@ use super::store::POSTGRES_URL;
 use super::temp::TempFolder;
 
 /// Besides the built-in kinds: one with a schema, one for pictures, one that fails, one that leaves a line in the file it
-/// is given, one that does not stop when it is told to, one in a queue of its own.
+/// is given, one that does not stop when it is told to, one in a queue of its own, one
+/// that hears nothing for so many seconds.
 const KINDS: &str = r#"
 [kinds.typed]
 builtin = "echo"
@@ -52,6 +55,8 @@ command = ["sh", "-c", '''
 [kinds.apart]
 builtin = "echo"
 queue = "apart"
+[kinds.deaf]
+handler = true
 "#;
 
 /// A running API.
@@ -63,6 +68,22 @@ pub(crate) struct Served {
     pub(crate) broker: Broker,
     shutdown: Shutdown,
     pub(crate) folder: TempFolder,
+}
+
+/// A handler that goes on until it is dropped or done, whatever it is told.
+struct Deaf;
+
+#[async_trait]
+impl Handler for Deaf {
+    async fn run(&self, input: Payload, _: Context) -> Outcome {
+        let seconds = serde_json::from_slice(&input.bytes).unwrap();
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Outcome::Complete(input)
+    }
+}
+
+fn deaf() -> CustomHandlers {
+    [("deaf".parse().unwrap(), Arc::new(Deaf) as Arc<dyn Handler>)].into()
 }
 
 /// Who runs jobs.
@@ -86,7 +107,7 @@ impl Served {
         let blobs = open_blobs(&settings.blobs, &shutdown).unwrap();
         let broker = open_broker(&settings.broker, "test", &shutdown);
         if work == Work::Worker {
-            let registry = Registry::from_kinds(&settings, &CustomHandlers::new()).unwrap();
+            let registry = Registry::from_kinds(&settings, &deaf()).unwrap();
             let parts = Parts {
                 settings: Arc::clone(&settings),
                 store: store.clone(),
