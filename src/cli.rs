@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Webhooks(WebhooksArgs),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Print the OpenAPI document of the API as it is configured
+    Openapi(Everywhere),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -84,15 +86,17 @@ impl Command {
     /// `None`: it has nothing to do with the configuration of a server.
     fn everywhere(&self) -> Option<&Everywhere> {
         Some(match self {
-            Self::Up(everywhere) | Self::Api(everywhere) | Self::Migrate(everywhere) | Self::Doctor(everywhere) => {
-                everywhere
-            }
+            Self::Up(everywhere)
+            | Self::Api(everywhere)
+            | Self::Migrate(everywhere)
+            | Self::Doctor(everywhere)
+            | Self::Openapi(everywhere)
+            | Self::Keys(KeysCommand::List(everywhere)) => everywhere,
             Self::Worker(arguments) => &arguments.everywhere,
             Self::Config(arguments) => &arguments.everywhere,
             Self::Demo(arguments) => &arguments.everywhere,
             Self::Health(arguments) => &arguments.everywhere,
             Self::Keys(KeysCommand::Create(arguments)) => &arguments.everywhere,
-            Self::Keys(KeysCommand::List(everywhere)) => everywhere,
             Self::Keys(KeysCommand::Revoke(arguments)) => &arguments.everywhere,
             Self::Webhooks(arguments) => &arguments.everywhere,
             Self::Client(_) | Self::Completions { .. } | Self::Man => return None,

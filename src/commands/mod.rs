@@ -8,6 +8,7 @@ mod doctor;
 mod health;
 mod keys;
 mod migrate;
+mod openapi;
 mod up;
 mod webhooks;
 mod worker;
@@ -63,6 +64,10 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
             block_on(keys::run(command, settings, terminal))
         }
         Some(Command::Client(command)) => block_on(client::run(command, terminal)),
+        Some(Command::Openapi(_)) => {
+            openapi::run(&settings(cli)?, terminal);
+            Ok(())
+        }
         Some(Command::Completions { shell }) => completions::completions(*shell, terminal),
         Some(Command::Man) => completions::man(terminal),
     }

@@ -122,6 +122,28 @@ async fn the_same_batch_with_the_same_key_is_one_batch() {
 }
 
 #[tokio::test]
+async fn a_batch_of_which_all_is_refused_leaves_its_key_free() {
+    for served in Served::on_each_store(Work::Nobody).await {
+        let key = [("idempotency-key", "whole")];
+        let mut bad = of("nobody", 2);
+        bad["jobs"][1] = json!({"kind": "typed", "input": {"n": "x"}});
+        for _ in 0..2 {
+            let refused = submit(&served.client, &bad, &key).await;
+            let whole = refused.json();
+            assert_eq!((refused.status, &whole["id"], &whole["refused"]), (207, &json!(null), &json!(2)));
+            assert_eq!(refused.header("idempotency-replayed"), "false", "there was nothing to come back to");
+        }
+        let mended = submit(&served.client, &of("echo", 2), &key).await;
+        assert_eq!((mended.status, &mended.json()["accepted"]), (207, &json!(2)), "{mended:?}");
+        let again = submit(&served.client, &of("echo", 2), &key).await;
+        assert_eq!((&again.json()["id"], again.header("idempotency-replayed")), (&mended.json()["id"], "true"));
+        // From here on the key is that batch's.
+        assert_problem(&submit(&served.client, &bad, &key).await, 422, "idempotency-key-reused");
+        assert!(served.stop().await);
+    }
+}
+
+#[tokio::test]
 async fn a_batch_is_canceled_as_a_whole() {
     for served in Served::on_each_store(Work::Worker).await {
         let mut body = of("echo", 2);

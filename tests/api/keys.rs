@@ -9,7 +9,7 @@ use reqwest::Method;
 use super::{JSON, assert_problem, get};
 use crate::harness::client::{Answer, Client};
 use crate::harness::served::{Served, Work};
-use crate::harness::wait::now;
+use crate::harness::wait::{self, now};
 
 const ALL: &[Scope] = &[Scope::JobsWrite, Scope::JobsRead, Scope::Admin];
 
@@ -31,7 +31,7 @@ async fn make(served: &Served, tenant: &str, scopes: &[Scope], expires_at: Optio
     (key, format!("Bearer {}", text.expose()))
 }
 
-async fn holder(served: &Served, tenant: &str, scopes: &[Scope]) -> String {
+pub(super) async fn holder(served: &Served, tenant: &str, scopes: &[Scope]) -> String {
     make(served, tenant, scopes, None).await.1
 }
 
@@ -161,11 +161,10 @@ async fn a_key_closes_the_door_and_a_revoked_one_stops_working_within_seconds() 
 
 /// Waits for a status, as long as the documents say that it may take, and a little.
 async fn until(served: &Served, key: &str, status: u16) {
-    let started = now();
-    while send(served, Method::GET, "/v1/jobs", key).await.status != status {
-        assert!(started.elapsed() < Duration::from_secs(7), "not {status} for {:?}", started.elapsed());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait::until(&format!("status {status}"), Duration::from_secs(7), async || {
+        send(served, Method::GET, "/v1/jobs", key).await.status == status
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -188,17 +187,12 @@ async fn while_the_store_is_away_nobody_gets_in_whom_it_has_not_vouched_for() {
 async fn a_store_that_cannot_say_whether_there_are_keys_opens_no_door() {
     let served = Served::idle().await;
     served.store.schema.close().await;
-    let started = now();
     // What it said before is good for some seconds.
-    loop {
-        let answer = send(&served, Method::GET, "/v1/kinds", "").await;
-        if answer.status == 503 {
-            assert_problem(&answer, 503, "store-unavailable");
-            break;
-        }
-        assert!(started.elapsed() < Duration::from_secs(7), "open for {:?}", started.elapsed());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait::until("the door to close", Duration::from_secs(7), async || {
+        send(&served, Method::GET, "/v1/kinds", "").await.status == 503
+    })
+    .await;
+    assert_problem(&send(&served, Method::GET, "/v1/kinds", "").await, 503, "store-unavailable");
     assert!(served.stop().await);
 }
 
@@ -349,12 +343,8 @@ async fn a_ticket_that_was_changed_or_has_expired_or_is_another_installations_is
         let changed = String::from_utf8(changed).unwrap();
         assert_eq!(read(&served, changed.clone()).await, 401, "{changed}");
     }
-    let started = now();
     let fresh = issue().await["ticket"].as_str().unwrap().to_owned();
-    while read(&served, fresh.clone()).await != 401 {
-        assert!(started.elapsed() < Duration::from_secs(5));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait::until("the ticket to end", Duration::from_secs(5), async || read(&served, fresh.clone()).await == 401).await;
     assert!(served.stop().await && elsewhere.stop().await);
 }
 

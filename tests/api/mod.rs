@@ -4,6 +4,7 @@ mod accept;
 mod access_log;
 mod bad_bytes;
 mod bad_input;
+mod batch_webhooks;
 mod batches;
 mod cancel;
 mod clocks;

@@ -14,7 +14,7 @@ use crate::harness::receiver::{Heard, Receiver, Reply};
 use crate::harness::served::{Served, Work};
 use crate::harness::wait::{now, until};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// The key of RFC 8037, appendix A.
 const SIGNING_KEY: &str = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
@@ -22,6 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One that may tell receivers on this machine, soon and again soon.
 pub(super) async fn served(work: Work, more: &[(&str, &str)]) -> Served {
+    Served::with(work, &settings(more)).await
+}
+
+/// The settings of one.
+pub(in crate::api) fn settings<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut settings = vec![
         ("webhooks.secrets.default", SECRET),
         ("webhooks.allow", "127.0.0.1"),
@@ -31,7 +36,7 @@ pub(super) async fn served(work: Work, more: &[(&str, &str)]) -> Served {
         ("upkeep.deliveries", "50ms"),
     ];
     settings.extend(more);
-    Served::with(work, &settings).await
+    settings
 }
 
 /// Submits a job whose ends (or `events`) are told to `url`; answers its id.
@@ -71,7 +76,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::digest([&block.map(|b| b ^ 0x5c)[..], &inner[..]].concat()).to_vec()
 }
 
-fn signature(heard: &Heard, secret: &str) -> String {
+pub(super) fn signature(heard: &Heard, secret: &str) -> String {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let (id, time) = (heard.header("webhook-id"), heard.header("webhook-timestamp"));
     let signed = [format!("{id}.{time}.").as_bytes(), &heard.body].concat();

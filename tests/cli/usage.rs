@@ -37,6 +37,7 @@ fn help_names_every_command_and_the_exit_codes() {
         "top",
         "completions",
         "webhooks",
+        "openapi",
         "Exit codes",
         "--set",
         "--config",
@@ -96,4 +97,14 @@ fn a_new_key_is_printed_is_another_each_time_and_can_be_configured() {
         said.assert_code(0);
         assert!(!said.out.contains(keys[0].trim_start_matches(prefix)), "{}", said.out);
     }
+}
+
+#[test]
+fn the_document_of_the_api_is_printed_as_it_is_configured() {
+    let said = Desk::new().run(&["openapi", "--set", "jobs.max_tags=3"]);
+    said.assert_code(0);
+    let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/v1/jobs"]["post"].is_object());
+    assert_eq!(document.pointer("/components/schemas/Submission/properties/tags/maxItems"), Some(&3.into()));
 }

@@ -87,7 +87,8 @@ impl StoreFixture {
 
     /// Lets everything that is stored be older by so much, as if the time had passed.
     pub(crate) async fn age(&self, by: Duration) {
-        const TIMES: [(&str, &[&str]); 6] = [
+        const TIMES: [(&str, &[&str]); 7] = [
+            ("batches", &["finished_at", "expires_at"]),
             ("erasures", &["look_at"]),
             ("timers", &["due_at"]),
             ("dispatches", &["created_at", "publish_after", "published_at"]),

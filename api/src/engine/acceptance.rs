@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use raincheck_shared::config::{JobSettings, Kind, Settings};
 use raincheck_shared::domain::{
-    CallbackUrl, Content, Event, Idempotency, Job, JobId, JobWebhook, KindName, NewJob, Payload, QueueName, Status,
-    TenantName, Timestamp, Webhook,
+    Content, Idempotency, Job, JobId, JobWebhook, KindName, NewJob, Payload, QueueName, Status, Timestamp,
 };
 use raincheck_shared::lifecycle::IdSource;
 
 use super::fingerprint::fingerprint;
 use super::nesting::depth;
-use super::{Field, JobOptions, Submission, WebhookOptions};
+use super::webhook_wishes::webhook_of_job;
+use super::{Field, JobOptions, Submission};
 
 /// Deeper JSON is refused, so that no handler has to fear for its stack.
 const MAX_DEPTH: usize = 100;
@@ -160,8 +160,8 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     }
     check_metadata(options, settings, faults);
     check_tags(options, settings, faults);
-    let webhook =
-        options.webhook.as_ref().and_then(|webhook| read_webhook(webhook, &submission.tenant, settings, faults));
+    let wish = options.webhook.as_ref();
+    let webhook = wish.and_then(|wish| webhook_of_job(wish, &submission.tenant, settings, &mut faults.0));
     let metadata = (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string());
 
     NewJob {
@@ -308,40 +308,6 @@ fn check_tags(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
             faults.add(Field::Tag(n), problem);
         } else if options.tags[..n].contains(tag) {
             faults.add(Field::Tag(n), "is given twice");
-        }
-    }
-}
-
-/// The webhook, if it can be one at all. What its URL leads to is looked at elsewhere.
-fn read_webhook(
-    options: &WebhookOptions,
-    tenant: &TenantName,
-    settings: &Settings,
-    faults: &mut Faults,
-) -> Option<Webhook> {
-    let mut events = Vec::new();
-    for (n, name) in options.events.iter().enumerate() {
-        match name.parse::<Event>() {
-            Ok(event) if events.contains(&event) => faults.add(Field::WebhookEvent(n), "is given twice"),
-            Ok(event) => events.push(event),
-            Err(_) => {
-                let known = Event::ALL.map(Event::as_str).join(", ");
-                faults.add(Field::WebhookEvent(n), format!("must be one of {known}"));
-            }
-        }
-    }
-    if events.is_empty() {
-        events = Event::ENDS.to_vec();
-    }
-    let mut fault = |detail| faults.0.push(Fault { field: Field::WebhookUrl, kind: FaultKind::Webhook, detail });
-    if settings.webhooks.secrets_of(tenant).is_empty() {
-        fault("cannot be told anything: this server has no secret to sign with (webhooks.secrets)".to_owned());
-    }
-    match options.url.parse::<CallbackUrl>() {
-        Ok(url) => Some(Webhook { url, events }),
-        Err(error) => {
-            fault(error.to_string());
-            None
         }
     }
 }

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raincheck_shared::broker::Signal;
-use raincheck_shared::domain::{Batch, BatchId, Idempotency, Job, NewBatch, NewJob, QueueName, TenantName};
+use raincheck_shared::domain::{
+    Batch, BatchId, CallbackUrl, Idempotency, Job, NewBatch, NewJob, QueueName, TenantName,
+};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Accepted, AcceptedWhole, StoreError};
 
 use super::acceptance::{Examined, examine, fresh_job};
 use super::desk::{Desk, SubmitError};
-use super::{Refusal, Rejection, Submission};
+use super::webhook_wishes::webhook_of_batch;
+use super::{FaultKind, Refusal, Rejection, Submission, WebhookOptions};
 
 /// The longest pause between two looks at a batch that somebody waits for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,16 +49,19 @@ pub(crate) struct BatchAnswer {
 }
 
 impl Desk {
-    /// Keeps a batch, or finds the one that the same request made before. `None` in `items`: could not be read.
+    /// Keeps a batch, or finds the one that the same request made before. `None` in `items`: could not be read. `wish`: where
+    /// its end is to be told.
     pub(crate) async fn submit_batch(
         &self,
         tenant: TenantName,
         items: Vec<Option<Submission>>,
         idempotency: Option<Idempotency>,
-    ) -> Result<BatchAnswer, Refusal> {
+        wish: Option<&WebhookOptions>,
+    ) -> Result<BatchAnswer, SubmitError> {
         if self.shutdown.has_begun() {
-            return Err(Refusal::ShuttingDown);
+            return Err(Refusal::ShuttingDown.into());
         }
+        let webhook = self.webhook_of_batch(&tenant, wish, idempotency.as_ref()).await?;
         let id = IdSource.batch();
         let mut jobs: Vec<(usize, NewJob)> = Vec::new();
         let mut ahead: HashMap<QueueName, u64> = HashMap::new();
@@ -80,7 +86,7 @@ impl Desk {
         }
         let retention = jobs.iter().map(|(_, job)| job.retention).max().unwrap_or_default();
         let (items, whole) = (answers.len(), idempotency.clone());
-        let batch = NewBatch { id, tenant: tenant.clone(), idempotency, retention, items, jobs: jobs.clone() };
+        let batch = NewBatch { id, tenant: tenant.clone(), idempotency, retention, items, jobs: jobs.clone(), webhook };
         match self.calls.ask(move |store| async move { store.batches.accept_batch(batch).await }).await? {
             AcceptedWhole::New { answers: accepted, dispatches } => {
                 self.intake.kept(jobs.iter().map(|(_, job)| job), &accepted, dispatches);
@@ -93,12 +99,52 @@ impl Desk {
             }
             AcceptedWhole::Known { first, fingerprint } => {
                 if whole.is_none_or(|sent| sent.fingerprint != fingerprint) {
-                    return Err(Refusal::BatchKeyReused { first });
+                    return Err(Refusal::BatchKeyReused { first }.into());
                 }
                 let items = self.replayed_items(&tenant, first, answers).await?;
                 Ok(BatchAnswer { id: Some(first), replayed: true, items })
             }
         }
+    }
+
+    /// Looks at where the end of a batch is to be told. As with a job, a repeated request is answered as the first was, even
+    /// once its webhook's name is gone.
+    async fn webhook_of_batch(
+        &self,
+        tenant: &TenantName,
+        wish: Option<&WebhookOptions>,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Option<CallbackUrl>, SubmitError> {
+        let Some(wish) = wish else { return Ok(None) };
+        let mut faults = Vec::new();
+        let url = webhook_of_batch(wish, tenant, &self.settings, &mut faults);
+        if let Some(url) = &url {
+            faults.extend(self.webhooks.fault(url).await);
+        }
+        if faults.is_empty()
+            || faults.iter().all(|fault| fault.kind == FaultKind::Webhook) && self.is_known(tenant, idempotency).await?
+        {
+            return Ok(url);
+        }
+        Err(SubmitError::Rejected(Rejection::Faults(faults)))
+    }
+
+    /// Whether a tenant's key of a whole batch is held. A batch of nothing is never kept, so that to ask is all this does.
+    async fn is_known(&self, tenant: &TenantName, idempotency: Option<&Idempotency>) -> Result<bool, Refusal> {
+        let Some(idempotency) = idempotency.cloned() else { return Ok(false) };
+        let (id, tenant) = (IdSource.batch(), tenant.clone());
+        let jobs = Vec::new();
+        let nothing = NewBatch {
+            id,
+            tenant,
+            idempotency: Some(idempotency),
+            retention: Duration::ZERO,
+            items: 0,
+            jobs,
+            webhook: None,
+        };
+        let answer = self.calls.ask(move |store| async move { store.batches.accept_batch(nothing).await }).await?;
+        Ok(matches!(answer, AcceptedWhole::Known { .. }))
     }
 
     fn examine_item(&self, item: &Submission, ahead: &mut HashMap<QueueName, u64>) -> Result<Item, SubmitError> {

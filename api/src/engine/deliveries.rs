@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raincheck_shared::domain::{Delivery, DeliveryId, Job, JobId, TenantName, Version};
+use raincheck_shared::domain::{BatchId, BatchWebhook, Delivery, DeliveryId, Job, JobId, TenantName, Version};
 
 use super::{Desk, Refusal};
 
@@ -41,19 +41,43 @@ impl Desk {
         let page = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = deliveries.len() > page;
         deliveries.truncate(page);
-        let next = deliveries.last().filter(|_| more).map(|delivery| delivery.id.version);
+        let next = deliveries.last().filter(|_| more).and_then(|delivery| delivery.id.version());
         Ok(DeliveryPage { deliveries, job, next })
     }
 
     /// Makes a delivery due once more, whatever became of it. Answers where it goes as well.
     pub(crate) async fn redeliver(&self, tenant: &TenantName, id: DeliveryId) -> Result<(Delivery, String), Refusal> {
-        let job = self.job(tenant, id.job).await.map_err(|refusal| match refusal {
-            Refusal::UnknownJob(_) | Refusal::ExpiredJob(_) => Refusal::UnknownDelivery(id),
+        let url = self.told_at(tenant, id).await.map_err(|refusal| match refusal {
+            Refusal::UnknownJob(_) | Refusal::ExpiredJob(_) | Refusal::UnknownBatch(_) | Refusal::ExpiredBatch(_) => {
+                Refusal::UnknownDelivery(id)
+            }
             other => other,
         })?;
-        let Some(webhook) = &job.webhook else { return Err(Refusal::UnknownDelivery(id)) };
         let found = self.calls.ask(move |store| async move { store.deliveries.redeliver(id).await }).await?;
         let delivery = found.ok_or(Refusal::UnknownDelivery(id))?;
-        Ok((delivery, webhook.wish.url.to_string()))
+        Ok((delivery, url))
+    }
+
+    /// Where a tenant's job, or batch, is told of.
+    async fn told_at(&self, tenant: &TenantName, id: DeliveryId) -> Result<String, Refusal> {
+        let url = match id {
+            DeliveryId::Job { id, .. } => {
+                self.job(tenant, id).await?.webhook.as_ref().map(|webhook| webhook.wish.url.to_string())
+            }
+            DeliveryId::Batch(id) => self.batch(tenant, id).await?.webhook.map(|webhook| webhook.url.to_string()),
+        };
+        url.ok_or(Refusal::UnknownDelivery(id))
+    }
+
+    /// The delivery of a batch's end, once it has ended, and where it goes. `None`: it is told to nobody, or has not ended.
+    pub(crate) async fn delivery_of_batch(
+        &self,
+        tenant: &TenantName,
+        id: BatchId,
+    ) -> Result<Option<(Delivery, BatchWebhook)>, Refusal> {
+        let Some(webhook) = self.batch(tenant, id).await?.webhook else { return Ok(None) };
+        let delivery = DeliveryId::Batch(id);
+        let found = self.calls.ask(move |store| async move { store.deliveries.find_delivery(delivery).await }).await?;
+        Ok(found.map(|delivery| (delivery, webhook)))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - `submission`: what a client asked for
 //! - `acceptance`: whether it can be accepted, and what is kept then; `nesting`: how deep JSON is
+//! - `webhook_wishes`: what it wishes to be told
 //! - `retry`: an ended job once more
 //! - `batches`: jobs that are submitted together
 //! - `uploads`: large inputs on their way to the blob store
@@ -47,6 +48,7 @@ mod submission;
 mod tickets;
 mod uploads;
 mod waits;
+mod webhook_wishes;
 
 pub(crate) use acceptance::{Fault, FaultKind, Rejection};
 pub(crate) use backends::Backends;

@@ -95,7 +95,7 @@ pub(crate) enum Refusal {
     /// There is no such job, as far as anybody can tell.
     #[error("there is no job {0}")]
     UnknownJob(JobId),
-    /// There is no such delivery, or its job is past its retention.
+    /// There is no such delivery, or what it tells of is past its retention.
     #[error("there is no delivery {0}")]
     UnknownDelivery(DeliveryId),
     /// There was such a job, or can have been, and it has outlived its retention.

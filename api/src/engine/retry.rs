@@ -40,6 +40,8 @@ impl Desk {
                 return Err(Refusal::NotEnded(id));
             }
         }
+        // Before the input: where both go in between, it is the input that is missed.
+        let kept = self.calls.ask(move |store| async move { store.erasures.find_input_retention(id).await }).await?;
         let input = self.calls.ask(move |store| async move { store.jobs.find_input(id).await }).await?;
         let Some(input) = input else { return self.repeated(&tenant, id, key.as_ref()).await };
         let input = if given.validate_only { input } else { self.input_anew(input).await? };
@@ -47,6 +49,7 @@ impl Desk {
             queue: given.queue.or_else(|| Some(old.queue.to_string())),
             priority: given.priority.or(Some(old.priority)),
             run_timeout: given.run_timeout.or(Some(old.run_timeout)),
+            input_retention: given.input_retention.or(kept),
             result_retention: given.result_retention.or(Some(old.retention)),
             max_attempts: given.max_attempts.or(Some(old.max_attempts)),
             metadata: if given.metadata.is_empty() { metadata(&old) } else { given.metadata },

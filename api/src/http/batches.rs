@@ -52,14 +52,7 @@ pub(crate) async fn cancel_batch(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = batch_id(&request)?;
-    Query::of(&request)?.check()?;
-    let body = extract::read_body(&request, body, LONGEST_BODY).await?;
-    let reason = if body.is_empty() {
-        None
-    } else {
-        extract::json_body(&request)?;
-        read_reason(&body)?
-    };
+    let reason = read_reason(&extract::command_body(&request, body, LONGEST_BODY).await?)?;
     let batch = front.desk.cancel_batch(&caller.tenant, id, reason).await?;
     let status = if batch.finished_at.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut builder = HttpResponse::build(status);
@@ -68,12 +61,13 @@ pub(crate) async fn cancel_batch(
 
 /// Changes with whatever is shown of the batch.
 fn etag(batch: &Batch) -> String {
-    let shown = format!("{:?} {:?}", batch.counts, batch.cancel_requested_at);
+    let told = batch.webhook.as_ref().and_then(|webhook| webhook.summary);
+    let shown = format!("{:?} {:?} {:?}", batch.counts, batch.cancel_requested_at, told);
     let digest: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
     hex(&digest).chars().take(16).collect()
 }
 
-fn batch_id(request: &HttpRequest) -> Result<BatchId, Problem> {
+pub(super) fn batch_id(request: &HttpRequest) -> Result<BatchId, Problem> {
     let text = request.match_info().get("batch").unwrap_or_default();
     let id = if text.len() == 36 { text.parse().ok() } else { None };
     id.ok_or_else(|| {
@@ -86,7 +80,7 @@ pub(crate) fn operation() -> Operation {
     Operation::new("getBatch", "batches", "How a batch stands")
         .says("With a wait, once all of it has ended.")
         .takes(&["path.batch", "wait", "Prefer", "If-None-Match"])
-        .answers(Answer::new(200, "As it stands.").json("Batch", &[]).headers(&[
+        .answers(Answer::new(200, "As it stands.").json("Batch", &["batch"]).headers(&[
             "ETag",
             "Retry-After?",
             "Sunset?",
@@ -107,8 +101,8 @@ pub(crate) fn cancel_operation() -> Operation {
         .says("What waits is canceled at once, handlers that run are told. What has ended stays as it is.")
         .takes(&["path.batch"])
         .json_body("CancelRequest", false, &[])
-        .answers(Answer::new(200, "All of it has ended.").json("Batch", &[]))
-        .answers(Answer::new(202, "Handlers that run were asked to stop.").json("Batch", &[]))
+        .answers(Answer::new(200, "All of it has ended.").json("Batch", &["batch"]))
+        .answers(Answer::new(202, "Handlers that run were asked to stop.").json("Batch", &["batch"]))
         .reads()
         .fails(&[Code::BatchNotFound, Code::BatchExpired, Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::answer::JobAnswer;
 use super::code::Code;
-use super::extract::{self, Query};
+use super::extract;
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::Fields;
@@ -24,14 +24,7 @@ pub(crate) async fn cancel_job(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
-    Query::of(&request)?.check()?;
-    let body = extract::read_body(&request, body, LONGEST_BODY).await?;
-    let reason = if body.is_empty() {
-        None
-    } else {
-        extract::json_body(&request)?;
-        read_reason(&body)?
-    };
+    let reason = read_reason(&extract::command_body(&request, body, LONGEST_BODY).await?)?;
     let (status, job) = match front.desk.cancel(&caller.tenant, id, reason).await? {
         CancelAnswer::Canceled(job) => (StatusCode::OK, job),
         CancelAnswer::Asked(job) => (StatusCode::ACCEPTED, job),
@@ -45,6 +38,9 @@ pub(crate) async fn cancel_job(
 
 /// Reads why, if the body says it.
 pub(super) fn read_reason(body: &[u8]) -> Result<Option<String>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
     let mut fields = Fields::of_body(body)?;
     let reason = fields.text("reason");
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {

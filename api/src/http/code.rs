@@ -15,6 +15,10 @@ macro_rules! codes {
             #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
 
+            /// Each with its page, in Markdown.
+            pub(crate) const PAGES: &[(&str, &str)] =
+                &[$(($code, include_str!(concat!("../../../docs/errors/", $code, ".md"))),)+];
+
             /// The status that goes with it.
             pub(crate) const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status,)+ }

@@ -50,7 +50,7 @@ pub(crate) fn operation() -> Operation {
         .answers(Answer::new(204, "They are gone."))
         .answers(
             Answer::new(202, "The running handler was asked to stop, and has not yet: ask again.")
-                .json("Job", &[])
+                .json("Job", &["job-asked-to-stop"])
                 .headers(&["ETag", "Retry-After?", "Sunset?"]),
         )
         .reads()

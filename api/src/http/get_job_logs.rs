@@ -179,7 +179,7 @@ pub(crate) fn operation() -> Operation {
         .takes(&["id", "after", "logs.limit", "Last-Event-ID"])
         .answers(
             Answer::new(200, "The lines.")
-                .json("LogPage", &[])
+                .json("LogPage", &["log-page"])
                 .content("text/event-stream", json!({ "schema": { "description": "Server-sent events" } }))
                 .headers(&["X-Accel-Buffering?"]),
         )

@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::answer::json;
 use super::code::Code;
-use super::extract::{self, Query};
+use super::extract;
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::{Caller, Front};
@@ -22,8 +22,7 @@ pub(crate) async fn issue_ticket(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
-    Query::of(&request)?.check()?;
-    extract::read_body(&request, body, LONGEST_BODY).await?;
+    extract::command_body(&request, body, LONGEST_BODY).await?;
     let ticket = front.desk.ticket(&caller.tenant, id).await?;
     let with = |url: String| format!("{url}?ticket={}", ticket.text);
     let body = json!({
@@ -45,7 +44,7 @@ pub(crate) fn operation() -> Operation {
              as `?ticket=` where no header can be sent (an `EventSource`), or as a bearer token.",
         )
         .takes(&["id"])
-        .answers(Answer::new(201, "The ticket, and where to take it.").json("Ticket", &[]))
+        .answers(Answer::new(201, "The ticket, and where to take it.").json("Ticket", &["ticket"]))
         .reads()
-        .fails(&[Code::JobNotFound, Code::JobExpired, Code::PayloadTooLarge])
+        .fails(&[Code::JobNotFound, Code::JobExpired, Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

@@ -1,10 +1,11 @@
-//! `GET /v1/jobs/{id}/deliveries`: what a job's webhook was told, and what came of each attempt.
+//! `GET /v1/jobs/{id}/deliveries`, `GET /v1/batches/{id}/deliveries`: what a webhook was told, and what came of each attempt.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::Version;
 use serde::Serialize;
 
 use super::answer::json;
+use super::batches::batch_id;
 use super::code::Code;
 use super::extract::{self, Query};
 use super::openapi::{Answer, Operation};
@@ -59,10 +60,37 @@ pub(crate) async fn list_deliveries(
     json(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")), &body)
 }
 
+/// Shows the delivery of a batch's end as a page like any other: of one, or of none.
+pub(crate) async fn list_batch_deliveries(
+    request: HttpRequest,
+    front: web::Data<Front>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
+    let id = batch_id(&request)?;
+    Query::of(&request)?.check()?;
+    let found = front.desk.delivery_of_batch(&caller.tenant, id).await?;
+    let view = found.as_ref().map(|(delivery, at)| DeliveryView::new(delivery, at.url.as_str(), &front.links));
+    let body = Page { deliveries: view.into_iter().collect(), next_cursor: None, links: PageLinks { next: None } };
+    json(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")), &body)
+}
+
+pub(crate) fn batch_operation() -> Operation {
+    Operation::new("listBatchDeliveries", "webhooks", "What a batch's webhook was told, and what came of each attempt")
+        .says("One delivery, once all of the batch has ended.")
+        .takes(&["path.batch"])
+        .answers(Answer::new(200, "A page of one, or of none.").json("DeliveryPage", &["delivery-page"]).leads_to(
+            "redeliver",
+            "id",
+            "$response.body#/deliveries/0/id",
+        ))
+        .reads()
+        .fails(&[Code::BatchNotFound, Code::BatchExpired])
+}
+
 pub(crate) fn operation() -> Operation {
     Operation::new("listDeliveries", "webhooks", "What a job's webhook was told, and what came of each attempt")
         .takes(&["id", "cursor", "deliveries.limit"])
-        .answers(Answer::new(200, "The page, the latest first.").json("DeliveryPage", &[]).leads_to(
+        .answers(Answer::new(200, "The page, the latest first.").json("DeliveryPage", &["delivery-page"]).leads_to(
             "redeliver",
             "id",
             "$response.body#/deliveries/0/id",

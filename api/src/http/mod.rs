@@ -22,6 +22,7 @@ mod code;
 mod cross_origin;
 mod docs_page;
 mod erase_job;
+mod error_page;
 mod event_stream;
 mod every_request;
 mod extract;
@@ -64,4 +65,4 @@ pub(crate) use front::Front;
 pub(crate) use openapi::document;
 pub(crate) use server::listen;
 // The Job as webhooks tell it is the Job as it is read.
-pub(crate) use wire::{JobView, LinkBase};
+pub(crate) use wire::{BatchView, JobView, LinkBase};

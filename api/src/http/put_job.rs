@@ -35,6 +35,7 @@ pub(crate) fn operation() -> Operation {
              hours old and at most 5 minutes ahead.",
         )
         .takes(&["id", "Prefer", "traceparent"])
+        .calls("jobWebhook", "{$request.body#/webhook/url}")
         .json_body("Submission", true, &["submission"]);
     answers(operation).fails(&[Code::JobIdInvalid])
 }

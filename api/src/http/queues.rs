@@ -105,7 +105,7 @@ fn one(id: &'static str, summary: &'static str, says: &str) -> Operation {
     Operation::new(id, "queues", summary)
         .says(says)
         .takes(&["path.queue"])
-        .answers(Answer::new(200, "As it stands now.").json("Queue", &[]))
+        .answers(Answer::new(200, "As it stands now.").json("Queue", &["queue"]))
         .reads()
         .fails(&[Code::QueueNotFound])
 }

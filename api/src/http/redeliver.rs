@@ -31,7 +31,7 @@ pub(crate) fn operation() -> Operation {
     Operation::new("redeliver", "webhooks", "Tell an event once more")
         .says("Whatever became of the delivery; it has its whole schedule before it again. The `webhook-id` stays the same.")
         .takes(&["deliveries.id"])
-        .answers(Answer::new(202, "It is due now.").json("Delivery", &[]))
+        .answers(Answer::new(202, "It is due now.").json("Delivery", &["delivery"]))
         .reads()
         .fails(&[Code::DeliveryNotFound])
 }

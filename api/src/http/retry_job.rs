@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::code::Code;
-use super::extract::{self, Prefer, Query};
+use super::extract::{self, Prefer};
 use super::openapi::Operation;
 use super::problem::Problem;
 use super::refusals::Carrier;
@@ -23,13 +23,9 @@ pub(crate) async fn retry_job(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
-    Query::of(&request)?.check()?;
     let key = extract::idempotency_key(&request)?;
     let prefer = Prefer::of(&request);
-    let body = extract::read_body(&request, body, LARGEST_BODY).await?;
-    if !body.is_empty() {
-        extract::json_body(&request)?;
-    }
+    let body = extract::command_body(&request, body, LARGEST_BODY).await?;
     let (options, findings) = read_retry(&body)?;
     if !findings.is_empty() {
         return Err(Problem::of_findings(Code::InputInvalid, findings));
@@ -49,6 +45,7 @@ pub(crate) fn operation() -> Operation {
              that are to be different. Only what ended without a result is tried once more.",
         )
         .takes(&["id", "Prefer", "Idempotency-Key", "traceparent"])
+        .calls("jobWebhook", "{$request.body#/webhook/url}")
         .json_body("Retry", false, &[]);
     answers(operation).fails(&[
         Code::JobNotFound,

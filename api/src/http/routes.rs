@@ -7,9 +7,9 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_job_logs, get_openapi, get_result, index,
-    issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz, redeliver,
-    retry_job, submit_batch, submit_job, submit_raw,
+    batches, cancel_job, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs, get_openapi,
+    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz,
+    redeliver, retry_job, submit_batch, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -41,6 +41,9 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/jobs/{id}/retry", "POST").route(web::post().to(retry_job::retry_job)))
         .service(at("/v1/batches", "POST").route(web::post().to(submit_batch::submit_batch)))
         .service(at("/v1/batches/{batch}", "GET, HEAD").route(read().to(batches::get_batch)))
+        .service(
+            at("/v1/batches/{batch}/deliveries", "GET, HEAD").route(read().to(list_deliveries::list_batch_deliveries)),
+        )
         .service(at("/v1/batches/{batch}/cancel", "POST").route(web::post().to(batches::cancel_batch)))
         .service(at("/v1/queues", "GET, HEAD").route(read().to(queues::list_queues)))
         .service(at("/v1/queues/{queue}", "GET, HEAD").route(read().to(queues::get_queue)))
@@ -55,6 +58,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/readyz", "GET, HEAD").route(read().to(readyz::readyz)))
         .service(at("/openapi.json", "GET, HEAD").route(read().to(get_openapi::get_openapi)))
         .service(at("/docs", "GET, HEAD").route(read().to(docs_page::docs_page)))
+        .service(at("/docs/errors/{code}", "GET, HEAD").route(read().to(error_page::error_page)))
         .default_service(web::to(route_not_found));
 }
 

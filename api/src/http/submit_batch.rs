@@ -73,7 +73,11 @@ pub(crate) async fn submit_batch(
         submissions.push(submission);
         problems.push(problem);
     }
-    let answered = front.desk.submit_batch(caller.tenant, submissions, idempotency).await?;
+    let answered = front.desk.submit_batch(caller.tenant, submissions, idempotency, read.webhook.as_ref()).await;
+    let answered = answered.map_err(|error| match error {
+        SubmitError::Rejected(rejection) => Carrier::JsonBody.problem(Vec::new(), rejection),
+        SubmitError::Refused(refusal) => refusal.into(),
+    })?;
     answer(&front, answered, problems)
 }
 
@@ -167,16 +171,18 @@ pub(crate) fn operation() -> Operation {
     Operation::new("submitBatch", "batches", "Submit many jobs at once")
         .says(
             "One entry for each item, in their order: a job, or a problem. One that is refused leaves its neighbours alone; \
-             what is good is kept in one commit. With `Idempotency-Key` the same body, byte for byte, is the same batch.",
+             what is good is kept in one commit. With `Idempotency-Key` the same body, byte for byte, is the same batch. With \
+             `webhook` the end of the last job is told.",
         )
         .takes(&["Idempotency-Key", "traceparent"])
-        .json_body("BatchSubmission", true, &[])
+        .calls("batchWebhook", "{$request.body#/webhook/url}")
+        .json_body("BatchSubmission", true, &["batch-submission"])
         .answers(
             Answer::new(207, "What became of each item.")
-                .json("BatchAnswer", &[])
+                .json("BatchAnswer", &["batch-answer"])
                 .headers(&["Location?", "Idempotency-Replayed"]),
         )
         .reads()
         .fails(&[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused, Code::IdempotencyInFlight])
-        .fails(&[Code::QuotaExceeded, Code::PayloadTooLarge, Code::UnsupportedMediaType])
+        .fails(&[Code::QuotaExceeded, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::WebhookUrlRejected])
 }

@@ -60,6 +60,7 @@ pub(crate) fn operation() -> Operation {
              200, with `status: \"failed\"`. A client that goes away never cancels the job.",
         )
         .takes(&["Prefer", "Idempotency-Key", "traceparent"])
+        .calls("jobWebhook", "{$request.body#/webhook/url}")
         .json_body("Submission", true, &["submission"]);
     answers(operation)
 }

@@ -121,6 +121,7 @@ pub(crate) fn operation(id: &'static str) -> Operation {
         .takes(&["queue", "priority", "run_at", "delay", "start_timeout", "run_timeout", "deadline"])
         .takes(&["input_retention", "result_retention", "max_attempts", "tags", "validate_only"])
         .takes(&["webhook_url", "webhook_events"])
+        .calls("jobWebhook", "{$request.query.webhook_url}")
         .body(json!({ "required": false, "content": { "*/*": { "schema": {} } } }));
     answers(operation).fails(&[Code::DigestMismatch])
 }

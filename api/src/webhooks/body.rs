@@ -1,12 +1,14 @@
-//! What is sent: the event and the whole Job, as the API shows it, in 20 kB at most.
+//! What is sent: the event and the whole Job or Batch, as the API shows it, in 20 kB at most.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use raincheck_shared::domain::{Event, Job, Timestamp};
+use raincheck_shared::domain::{Batch, Event, Job, Timestamp};
 use serde::Serialize;
 use time::serde::rfc3339;
 
 use crate::engine::Forecast;
-use crate::http::{JobView, LinkBase};
+use crate::http::{BatchView, JobView, LinkBase};
 
 /// How large a body may be, in bytes. Receivers count on it.
 pub(super) const LIMIT: usize = 20_000;
@@ -14,16 +16,41 @@ pub(super) const LIMIT: usize = 20_000;
 const SHORT: usize = 500;
 
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct Body<T> {
     r#type: &'static str,
     #[serde(with = "rfc3339")]
     timestamp: Timestamp,
-    data: JobView<'a>,
+    data: T,
 }
 
-/// The body of a delivery. The Job is without `webhook`, which says what became of deliveries such as this one: so the body
+/// What the event is of.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    Job(Arc<Job>),
+    Batch(Arc<Batch>),
+}
+
+/// The body of a delivery.
+pub(super) fn render(
+    event: Event,
+    happened_at: Timestamp,
+    of: &Subject,
+    links: &LinkBase,
+) -> serde_json::Result<Bytes> {
+    match of {
+        Subject::Job(job) => render_job(event, happened_at, job, links),
+        Subject::Batch(batch) => {
+            // The same in every attempt, as with a job: without what became of this very delivery.
+            let batch = Batch { webhook: None, ..(**batch).clone() };
+            let data = BatchView::new(&batch, links);
+            serde_json::to_vec(&Body { r#type: event.as_str(), timestamp: happened_at, data }).map(Bytes::from)
+        }
+    }
+}
+
+/// The Job is without `webhook`, which says what became of deliveries such as this one: so the body
 /// of an end is the same in every attempt. What does not fit is left out, the result first.
-pub(super) fn render(event: Event, happened_at: Timestamp, job: &Job, links: &LinkBase) -> serde_json::Result<Bytes> {
+fn render_job(event: Event, happened_at: Timestamp, job: &Job, links: &LinkBase) -> serde_json::Result<Bytes> {
     let mut job = Job { webhook: None, ..job.clone() };
     let nothing_foretold = Forecast::default();
     for shorten in [nothing, leave_out_the_result, leave_out_the_history, leave_out_the_labels] {

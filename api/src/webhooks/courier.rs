@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{DeliveryAttempt, DeliveryState, Event, Job, JobId, next_try};
+use raincheck_shared::domain::{
+    CallbackUrl, DeliveryAttempt, DeliveryId, DeliveryState, Event, Job, JobId, TenantName, next_try,
+};
 use raincheck_shared::lifecycle::{Clock, IdSource, Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{AfterAttempt, DueDelivery, Store, StoreError};
 use raincheck_shared::telemetry::Chain;
 
-use super::body;
+use super::body::{self, Subject};
 use super::dialer::{Answer, Dialer, told};
 use super::receivers::{Place, Receivers};
 use super::signature::{SigningKeys, signatures};
@@ -60,22 +62,36 @@ impl Courier {
         if due.is_empty() {
             return Ok(Next::Idle);
         }
-        let mut ids: Vec<JobId> = due.iter().map(|due| due.claim.id.job).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let jobs = self.store.jobs.find_jobs(&ids, body::LIMIT as u64).await?;
-        let jobs: HashMap<JobId, Arc<Job>> = jobs.into_iter().map(|job| (job.id, Arc::new(job))).collect();
+        let subjects = self.subjects(&due).await?;
         for due in due {
             let (courier, place) = (Arc::clone(&self), receivers.begin(&due.receiver));
-            let job = jobs.get(&due.claim.id.job).cloned();
-            spawner.spawn(async move { courier.deliver(&due, job.as_deref(), place).await });
+            let subject = subjects.get(&due.claim.id).cloned();
+            spawner.spawn(async move { courier.deliver(&due, subject.as_ref(), place).await });
         }
         // Whoever comes to an end lets this loop look again.
         Ok(Next::Idle)
     }
 
-    async fn deliver(&self, due: &DueDelivery, job: Option<&Job>, mut place: Place) {
-        let (attempt, after) = self.attempt(due, job, &mut place).await;
+    /// What these deliveries are of, as it stands now.
+    async fn subjects(&self, due: &[DueDelivery]) -> Result<HashMap<DeliveryId, Subject>, StoreError> {
+        let mut subjects = HashMap::new();
+        let mut ids: Vec<JobId> = due.iter().filter_map(|due| due.claim.id.job()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let jobs = self.store.jobs.find_jobs(&ids, body::LIMIT as u64).await?;
+        let jobs: HashMap<JobId, Arc<Job>> = jobs.into_iter().map(|job| (job.id, Arc::new(job))).collect();
+        for id in due.iter().map(|due| due.claim.id) {
+            let subject = match id {
+                DeliveryId::Job { id, .. } => jobs.get(&id).cloned().map(Subject::Job),
+                DeliveryId::Batch(id) => self.store.batches.find_batch(id).await?.map(Arc::new).map(Subject::Batch),
+            };
+            subjects.extend(subject.map(|subject| (id, subject)));
+        }
+        Ok(subjects)
+    }
+
+    async fn deliver(&self, due: &DueDelivery, subject: Option<&Subject>, mut place: Place) {
+        let (attempt, after) = self.attempt(due, subject, &mut place).await;
         let id = due.claim.id;
         match self.store.deliveries.record_attempt(due.claim, attempt.as_ref(), after).await {
             Ok(true) => tracing::debug!(delivery.id = %id, ?after, "webhook attempted"),
@@ -89,7 +105,7 @@ impl Courier {
     async fn attempt(
         &self,
         due: &DueDelivery,
-        job: Option<&Job>,
+        subject: Option<&Subject>,
         place: &mut Place,
     ) -> (Option<DeliveryAttempt>, AfterAttempt) {
         let (at, began) = (self.clock.now(), self.clock.monotonic());
@@ -98,14 +114,14 @@ impl Courier {
             let latency_ms = u64::try_from(latency).unwrap_or(u64::MAX);
             Some(DeliveryAttempt { at, latency_ms, status, response, error })
         };
-        let Some(job) = job else {
-            let error = "the job is past its retention: there is nothing left to tell".to_owned();
+        let Some(subject) = subject else {
+            let error = "what it tells of is past its retention: there is nothing left to tell".to_owned();
             return (attempt(None, None, Some(error)), AfterAttempt::Over(DeliveryState::Failed));
         };
-        if due.event == Event::Progress && job.status.is_done() {
+        if due.event == Event::Progress && matches!(subject, Subject::Job(job) if job.status.is_done()) {
             return (None, AfterAttempt::Over(DeliveryState::Superseded));
         }
-        match self.send(due, job).await {
+        match self.send(due, subject).await {
             Ok(answer) => {
                 place.answered(true);
                 let response = DeliveryAttempt::readable(&answer.body);
@@ -119,14 +135,14 @@ impl Courier {
         }
     }
 
-    async fn send(&self, due: &DueDelivery, job: &Job) -> Result<Answer, String> {
-        let Some(webhook) = &job.webhook else { return Err("the job has no webhook".to_owned()) };
-        let secrets = self.settings.webhooks.secrets_of(&job.tenant);
+    async fn send(&self, due: &DueDelivery, subject: &Subject) -> Result<Answer, String> {
+        let Some((tenant, url)) = addressee(subject) else { return Err("there is nobody to tell".to_owned()) };
+        let secrets = self.settings.webhooks.secrets_of(tenant);
         if secrets.is_empty() {
-            return Err("no secret is configured to sign it with".to_owned());
+            return Err(format!("the setting webhooks.secrets has no secret of {tenant} to sign with"));
         }
         let id = due.claim.id;
-        let body = body::render(due.event, due.created_at, job, &self.links).map_err(|error| error.to_string())?;
+        let body = body::render(due.event, due.created_at, subject, &self.links).map_err(|error| error.to_string())?;
         let timestamp = self.clock.now().unix_timestamp();
         let signature = signatures(id, timestamp, &body, secrets, &self.keys);
         let mut headers = HeaderMap::new();
@@ -138,7 +154,7 @@ impl Courier {
             let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        self.dialer.post(&webhook.wish.url, headers, body).await.map_err(|error| told(&error))
+        self.dialer.post(url, headers, body).await.map_err(|error| told(&error))
     }
 
     /// What comes after an attempt and its answer.
@@ -151,6 +167,14 @@ impl Courier {
         let asked = answer.and_then(|answer| answer.retry_after);
         let pause = next_try(&self.settings.webhooks.retries, due.tries + 1, asked, IdSource.fraction());
         pause.map_or(AfterAttempt::Over(DeliveryState::Failed), AfterAttempt::Again)
+    }
+}
+
+/// Whose it is, and where it is told of.
+fn addressee(subject: &Subject) -> Option<(&TenantName, &CallbackUrl)> {
+    match subject {
+        Subject::Job(job) => Some((&job.tenant, &job.webhook.as_ref()?.wish.url)),
+        Subject::Batch(batch) => Some((&batch.tenant, &batch.webhook.as_ref()?.url)),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::callback_url::CallbackUrl;
+use super::delivery::DeliverySummary;
 use super::ids::{BatchId, Timestamp};
 use super::names::TenantName;
 use super::new_job::{Idempotency, NewJob};
@@ -21,6 +23,8 @@ pub struct NewBatch {
     pub items: usize,
     /// Its jobs, each with its place among the items, in their order.
     pub jobs: Vec<(usize, NewJob)>,
+    /// Where its end is to be told.
+    pub webhook: Option<CallbackUrl>,
 }
 
 /// Jobs of a batch by where they stand.
@@ -72,4 +76,15 @@ pub struct Batch {
     pub finished_at: Option<Timestamp>,
     /// When it will be forgotten, once it has ended.
     pub expires_at: Option<Timestamp>,
+    /// Where its end is told, and what became of that.
+    pub webhook: Option<BatchWebhook>,
+}
+
+/// A batch's webhook as it can be read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchWebhook {
+    /// Where.
+    pub url: CallbackUrl,
+    /// What became of the delivery; `None`: there is none yet.
+    pub summary: Option<DeliverySummary>,
 }

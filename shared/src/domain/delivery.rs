@@ -1,12 +1,13 @@
-//! A delivery: one event of one job on its way to a webhook, and what became of each attempt.
+//! A delivery: one event of a job, or of a batch, on its way to a webhook, and what became of each attempt.
 
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::ids::{JobId, Timestamp, Version};
+use super::ids::{BatchId, JobId, Timestamp, Version};
 use super::webhook::Event;
 
 /// No receiver's `Retry-After` holds a delivery up for longer.
@@ -14,25 +15,77 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// To both sides, so that what failed together is not tried again together.
 const JITTER: f64 = 0.1;
 
-/// Which delivery: each version of a job is one event at most, so the two together name it. The same over all attempts,
-/// and the `webhook-id` that a receiver sees.
+/// Which delivery. The same over all attempts, and the `webhook-id` that a receiver sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeliveryId {
-    /// Whose event.
-    pub job: JobId,
-    /// The version that the event gave the job.
-    pub version: Version,
+pub enum DeliveryId {
+    /// Each version of a job is one event at most, so the two together name it.
+    Job {
+        /// Whose event.
+        id: JobId,
+        /// The version that the event gave the job, from 1.
+        version: Version,
+    },
+    /// A batch has one event only, its end.
+    Batch(BatchId),
+}
+
+impl DeliveryId {
+    /// Where the version stands, of a batch. No job has it: they begin with 1.
+    const OF_BATCH: Version = 0;
+
+    /// Of the two numbers that name it, as [`DeliveryId::numbers`] gives them.
+    pub const fn of_numbers(of: Uuid, version: Version) -> Self {
+        match version {
+            Self::OF_BATCH => Self::Batch(BatchId::new(of)),
+            version => Self::Job { id: JobId::new(of), version },
+        }
+    }
+
+    /// The two numbers that name it: as the stores keep it, and as it is written.
+    pub const fn numbers(self) -> (Uuid, Version) {
+        match self {
+            Self::Job { id, version } => (id.as_uuid(), version),
+            Self::Batch(id) => (id.as_uuid(), Self::OF_BATCH),
+        }
+    }
+
+    /// The job whose event it is.
+    pub const fn job(self) -> Option<JobId> {
+        match self {
+            Self::Job { id, .. } => Some(id),
+            Self::Batch(_) => None,
+        }
+    }
+
+    /// The batch whose event it is.
+    pub const fn batch(self) -> Option<BatchId> {
+        match self {
+            Self::Job { .. } => None,
+            Self::Batch(id) => Some(id),
+        }
+    }
+
+    /// The version that the event gave its job.
+    pub const fn version(self) -> Option<Version> {
+        match self {
+            Self::Job { version, .. } => Some(version),
+            Self::Batch(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.job, self.version)
+        let (of, version) = self.numbers();
+        write!(f, "{}_{version}", of.hyphenated())
     }
 }
 
 /// A text that is no delivery's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a delivery's id is a job's id, an underscore and a number, such as 0192f0c1-2345-7abc-8def-0123456789ab_4")]
+#[error(
+    "a delivery's id is the id of a job or a batch, an underscore and a number, such as 0192f0c1-2345-7abc-8def-0123456789ab_4"
+)]
 pub struct InvalidDeliveryId;
 
 impl FromStr for DeliveryId {
@@ -40,11 +93,9 @@ impl FromStr for DeliveryId {
 
     /// Takes only what [`DeliveryId`] prints, so that each delivery has one URL.
     fn from_str(text: &str) -> Result<Self, InvalidDeliveryId> {
-        let (job, version) = text.split_once('_').ok_or(InvalidDeliveryId)?;
-        let id = Self {
-            job: job.parse().map_err(|_| InvalidDeliveryId)?,
-            version: version.parse().map_err(|_| InvalidDeliveryId)?,
-        };
+        let (of, version) = text.split_once('_').ok_or(InvalidDeliveryId)?;
+        let of = Uuid::try_parse(of).map_err(|_| InvalidDeliveryId)?;
+        let id = Self::of_numbers(of, version.parse().map_err(|_| InvalidDeliveryId)?);
         if id.to_string() == text { Ok(id) } else { Err(InvalidDeliveryId) }
     }
 }
@@ -140,7 +191,7 @@ pub struct Delivery {
     pub history: Vec<DeliveryAttempt>,
 }
 
-/// As much of a job's deliveries as the job itself shows.
+/// As much of the deliveries of a job, or of a batch, as it shows itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct DeliverySummary {
     /// Where the latest one stands.
@@ -149,7 +200,7 @@ pub struct DeliverySummary {
     pub attempts: i32,
     /// What the receiver answered last.
     pub last_status: Option<u16>,
-    /// Rises whenever one of the above changes while the job's version does not.
+    /// Rises whenever one of the above changes while nothing else does.
     pub changes: i64,
 }
 
@@ -194,7 +245,11 @@ mod tests {
     #[test]
     fn an_id_has_one_form() {
         let text = "0192f0c1-2345-7abc-8def-0123456789ab_4";
-        assert_eq!(text.parse::<DeliveryId>().unwrap().to_string(), text);
+        let id = text.parse::<DeliveryId>().unwrap();
+        assert_eq!((id.to_string().as_str(), id.version(), id.batch()), (text, Some(4), None));
+        let text = "0192f0c1-2345-7abc-8def-0123456789ab_0";
+        let id = text.parse::<DeliveryId>().unwrap();
+        assert_eq!((id.to_string().as_str(), id.version(), id.job()), (text, None, None), "of a batch");
         for bad in ["", "_", "4", "0192f0c1-2345-7abc-8def-0123456789ab", "0192F0C1-2345-7abc-8def-0123456789ab_4"] {
             assert_eq!(bad.parse::<DeliveryId>(), Err(InvalidDeliveryId), "{bad}");
         }

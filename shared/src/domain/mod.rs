@@ -24,7 +24,7 @@ mod worker_report;
 
 pub use allowed_receiver::{AllowedReceiver, InvalidAllowedReceiver};
 pub use api_key::{ApiKey, InvalidKeyId, InvalidKeyText, KeyHash, KeyId, KeyText, Scope, UnknownScope};
-pub use batch::{Batch, BatchCounts, NewBatch};
+pub use batch::{Batch, BatchCounts, BatchWebhook, NewBatch};
 pub use blob::{Blob, BlobName, BlobOwner, BlobPart, Body, Content, InvalidBlob, InvalidBlobName};
 pub use callback_url::{CallbackHost, CallbackUrl, InvalidCallbackUrl, address_problem};
 pub use delivery::{

@@ -1,4 +1,4 @@
-//! What a client wants to be told of its job, and where.
+//! What a client wants to be told of its jobs and batches, and where.
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,7 +7,7 @@ use super::callback_url::CallbackUrl;
 use super::delivery::DeliverySummary;
 use super::status::Status;
 
-/// Something that happens to a job and can be told.
+/// Something that happens to a job, or to a batch, and can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Event {
     /// A worker took it; once for each attempt.
@@ -22,14 +22,24 @@ pub enum Event {
     Canceled,
     /// It never started in time.
     Expired,
+    /// The last job of a batch ended.
+    BatchCompleted,
 }
 
 impl Event {
-    /// All of them.
-    pub const ALL: [Self; 6] =
+    /// Those of a job.
+    pub const OF_JOBS: [Self; 6] =
         [Self::Started, Self::Progress, Self::Succeeded, Self::Failed, Self::Canceled, Self::Expired];
 
-    /// What is told when a client does not say what it wants to hear: every end.
+    /// Those of a batch.
+    pub const OF_BATCHES: [Self; 1] = [Self::BatchCompleted];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::OF_JOBS.into_iter().chain(Self::OF_BATCHES)
+    }
+
+    /// What is told of a job when its client does not say what it wants to hear: every end.
     pub const ENDS: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Canceled, Self::Expired];
 
     /// The event of a job that has come to `status`, if that is an end.
@@ -52,6 +62,7 @@ impl Event {
             Self::Failed => "job.failed",
             Self::Canceled => "job.canceled",
             Self::Expired => "job.expired",
+            Self::BatchCompleted => "batch.completed",
         }
     }
 }
@@ -71,7 +82,7 @@ impl FromStr for Event {
     type Err = UnknownEvent;
 
     fn from_str(text: &str) -> Result<Self, UnknownEvent> {
-        let known = Self::ALL.into_iter().find(|event| event.as_str() == text);
+        let known = Self::all().find(|event| event.as_str() == text);
         known.ok_or_else(|| UnknownEvent(text.chars().take(80).collect()))
     }
 }

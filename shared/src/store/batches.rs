@@ -36,8 +36,8 @@ pub struct CanceledWhole {
     pub asked: Vec<Change>,
 }
 
-/// Batches of jobs. A batch is counted in the commit that ends jobs of it; the one that ends its last job records
-/// `batch.completed` as well.
+/// Batches of jobs. A batch is counted in the commit that ends jobs of it; the one that ends its last job makes the delivery
+/// of `batch.completed` as well, where somebody wants to hear of it.
 #[async_trait]
 pub trait Batches: Send + Sync {
     /// Keeps a batch with its jobs, dispatches, timers and keys in one durable commit; none of it when that fails. A job

@@ -78,8 +78,11 @@ pub trait Deliveries: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError>;
 
+    /// Reads one delivery. `None`: there is none.
+    async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
+
     /// Makes a delivery due now, whatever became of it, with its whole schedule before it. `None`: there is no such
-    /// delivery, or its job is forgotten.
+    /// delivery, or its job or batch is forgotten.
     async fn redeliver(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
 }
 

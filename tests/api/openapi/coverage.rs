@@ -54,6 +54,7 @@ async fn every_route_of_the_document_is_served_and_takes_the_methods_it_says() {
         let path = path
             .replace("{kind}", "echo")
             .replace("{queue}", "default")
+            .replace("{code}", "job-failed")
             .replace("{id}", "0192f0c1-2345-7abc-8def-0123456789ab");
         let path = path.replace("{batch}", "0192f0c1-2345-7abc-8def-0123456789ab");
         let answer = served.client.send(Method::TRACE, &path, &[], "").await;
@@ -104,6 +105,32 @@ fn every_reference_of_the_document_leads_somewhere() {
                 assert!(ids.contains(to), "{method} {path} {status} leads to {to}, which is no operation");
             }
         }
+    }
+}
+
+#[test]
+fn every_way_to_submit_says_what_its_webhook_will_be_sent() {
+    let document = document();
+    let called = |path: &str, method: &str, name: &str| {
+        let callback = &document["paths"][path][method]["callbacks"][name];
+        let (expression, item) = callback.as_object().and_then(|all| all.iter().next()).unwrap();
+        let item = document.pointer(item["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap();
+        assert!(item["post"]["requestBody"].is_object() && item["post"]["responses"].is_object(), "{item}");
+        expression.clone()
+    };
+    for (path, method, name) in [
+        ("/v1/jobs", "post", "jobWebhook"),
+        ("/v1/jobs/{id}", "put", "jobWebhook"),
+        ("/v1/jobs/{id}/retry", "post", "jobWebhook"),
+        ("/v1/batches", "post", "batchWebhook"),
+    ] {
+        assert_eq!(called(path, method, name), "{$request.body#/webhook/url}", "{path}");
+    }
+    for method in ["post", "put"] {
+        assert_eq!(called("/v1/kinds/{kind}/jobs", method, "jobWebhook"), "{$request.query.webhook_url}");
+    }
+    for name in ["job", "batch"] {
+        assert!(document["webhooks"][name]["$ref"].is_string(), "{name}");
     }
 }
 

@@ -7,8 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::document;
+use crate::api::webhooks::settings;
 use crate::api::{JSON, get, post_job, post_text};
 use crate::harness::client::Answer;
+use crate::harness::receiver::Receiver;
 use crate::harness::served::{Served, Work};
 use crate::harness::wait::until;
 use crate::tidy::tree;
@@ -46,6 +48,7 @@ impl Examples {
                     match name.as_str() {
                         "poll_after_ms" if field.is_number() => *field = json!(1000),
                         "estimate" | "queue_position" | "heartbeat_at" => *field = Value::Null,
+                        "latency_ms" => *field = json!(12),
                         _ => self.settle(field),
                     }
                 }
@@ -63,6 +66,11 @@ impl Examples {
         if is_instant {
             return "2026-12-01T12:00:00Z".to_owned();
         }
+        if text.starts_with("http://127.0.0.1:") {
+            return "https://example.com/raincheck".to_owned();
+        }
+        // A ticket is another one each time.
+        let (text, ticket) = text.split_once("rt_").map_or((text, ""), |(before, _)| (before, "rt_…"));
         let mut settled = String::new();
         let mut rest = text;
         while let Some(at) = rest.char_indices().map(|(at, _)| at).find(|at| is_uuid(rest.get(*at..at + 36))) {
@@ -75,7 +83,7 @@ impl Examples {
             write!(settled, "0192f0c1-2345-7abc-8def-{number:012}").unwrap();
             rest = &rest[at + 36..];
         }
-        settled + rest
+        settled + rest + ticket
     }
 }
 
@@ -172,12 +180,66 @@ async fn mistakes(examples: &mut Examples) {
     served.stop().await;
 }
 
+/// Several jobs at once, and what is told of them.
+async fn batches_and_webhooks(examples: &mut Examples) {
+    let receiver = Receiver::answering(200).await;
+    let served = Served::with(Work::Worker, &settings(&[("webhooks.retries", "1h")])).await;
+    let client = &served.client;
+    let webhook = json!({"url": receiver.url()});
+    let jobs = json!([{"kind": "echo", "input": 1, "webhook": webhook}, {"kind": "nope", "input": 2}]);
+    let submission = json!({"jobs": jobs, "webhook": webhook});
+    examples.add("batch-submission", submission.clone());
+    // Nothing starts before it was answered.
+    client.send(Method::POST, "/v1/queues/default/pause", &[], "").await;
+    let answer = client.send(Method::POST, "/v1/batches", &[JSON], submission.to_string()).await;
+    examples.keep("batch-answer", &answer);
+    client.send(Method::POST, "/v1/queues/default/resume", &[], "").await;
+    let (batch, job) = (answer.header("location").to_owned(), answer.json()["items"][0]["job"]["id"].clone());
+    let job = format!("/v1/jobs/{}", job.as_str().unwrap());
+    until("both to be told", std::time::Duration::from_secs(20), async || {
+        let told = async |path: &str| get(client, path, &[]).await.json()["webhook"]["state"] == "delivered";
+        told(&batch).await && told(&job).await
+    })
+    .await;
+    examples.keep("batch", &get(client, &batch, &[]).await);
+    let page = get(client, &format!("{job}/deliveries"), &[]).await;
+    examples.keep("delivery-page", &page);
+    let redeliver = page.json()["deliveries"][0]["links"]["redeliver"].as_str().unwrap().to_owned();
+    examples.keep("delivery", &client.send(Method::POST, &redeliver, &[], "").await);
+    let heard = receiver.heard();
+    for (name, event) in [("webhook-body", "job.succeeded"), ("batch-webhook-body", "batch.completed")] {
+        examples.add(name, heard.iter().find(|it| it.event() == event).unwrap().json());
+    }
+    assert!(served.stop().await);
+}
+
+/// What belongs to a job besides: its log, a ticket; and a queue.
+async fn besides(examples: &mut Examples) {
+    let served = Served::working().await;
+    let client = &served.client;
+    let failed = client.submit("failing", &json!(1)).await;
+    client.done(&failed).await;
+    let log = format!("/v1/jobs/{failed}/logs");
+    until("its log to be there", std::time::Duration::from_secs(10), async || {
+        !get(client, &log, &[]).await.json()["lines"].as_array().unwrap().is_empty()
+    })
+    .await;
+    examples.keep("log-page", &get(client, &log, &[]).await);
+    examples.keep("ticket", &client.send(Method::POST, &format!("/v1/jobs/{failed}/tickets"), &[], "").await);
+    assert!(served.stop().await);
+    let served = Served::idle().await;
+    examples.keep("queue", &served.client.send(Method::POST, "/v1/queues/apart/pause", &[], "").await);
+    assert!(served.stop().await);
+}
+
 #[tokio::test]
 async fn the_examples_of_the_document_are_what_the_service_answers() {
     let mut examples = Examples::default();
     jobs(&mut examples).await;
     waiting(&mut examples).await;
     mistakes(&mut examples).await;
+    batches_and_webhooks(&mut examples).await;
+    besides(&mut examples).await;
     let folder = tree::root().join(FOLDER);
     let text = |value: &Value| format!("{}\n", serde_json::to_string_pretty(value).unwrap());
     if std::env::var_os("RAINCHECK_WRITE_DOCS").is_some() {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use raincheck_shared::domain::{
-    Delivery, DeliveryState, Ended, Event, JobId, NewJob, Progress, Status, TenantName, Webhook,
+    Delivery, DeliveryId, DeliveryState, Ended, Event, JobId, NewJob, Progress, Status, TenantName, Webhook,
 };
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{AfterAttempt, ProgressReport, Room};
@@ -109,7 +109,7 @@ async fn every_way_of_ending_is_told_once(on: &StoreFixture) {
         let deliveries = deliveries(on, id).await;
         assert_eq!(deliveries.len(), 1, "{how}: {deliveries:?}");
         let delivery = &deliveries[0];
-        assert_eq!((delivery.id.job, delivery.id.version), (id, job.version), "{how}");
+        assert_eq!(delivery.id, DeliveryId::Job { id, version: job.version }, "{how}");
         assert_eq!(Some(delivery.event), Event::of_end(status), "{how}");
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Pending, 0), "{how}");
         assert_eq!(Some(delivery.created_at), job.finished_at, "{how}: told as of its end");
@@ -141,7 +141,8 @@ async fn each_start_is_told_to_whom_it_concerns(on: &StoreFixture) {
     let moved = fire(on).await;
     let second = running_again(on, first.id, moved.dispatches).await;
     finished(on, &second, succeeded(b"1")).await;
-    let heard: Vec<_> = deliveries(on, first.id).await.iter().rev().map(|d| (d.id.version, d.event)).collect();
+    let heard: Vec<_> =
+        deliveries(on, first.id).await.iter().rev().map(|d| (d.id.version().expect("of a job"), d.event)).collect();
     // Accepted, started, retrying, queued, started, succeeded.
     assert_eq!(heard, [(2, Event::Started), (5, Event::Started), (6, Event::Succeeded)]);
     assert_eq!(on.count("deliveries").await, 3);
@@ -153,7 +154,8 @@ async fn each_start_is_told_to_whom_it_concerns(on: &StoreFixture) {
     let claim = raincheck_shared::store::Claim { worker, lease: IdSource.lease(), dispatches: Vec::new() };
     let claimed = on.store.attempts.claim_waiting(claim, &[waiting.queue], &[waiting.kind], 10).await.expect("claim");
     assert_eq!(claimed.len(), 1);
-    let told: Vec<_> = deliveries(on, waiting.id).await.iter().map(|d| (d.id.version, d.event)).collect();
+    let told: Vec<_> =
+        deliveries(on, waiting.id).await.iter().map(|d| (d.id.version().expect("of a job"), d.event)).collect();
     assert_eq!(told, [(claimed[0].version, Event::Started)]);
 }
 
@@ -170,7 +172,10 @@ async fn of_progress_there_is_one_delivery_at_a_time_and_one_a_second(on: &Store
     let first = report(on, &running, 10.0).await;
     report(on, &running, 20.0).await;
     let pending = deliveries(on, running.id).await;
-    assert_eq!(pending.iter().map(|d| (d.id.version, d.event)).collect::<Vec<_>>(), [(first, Event::Progress)]);
+    assert_eq!(
+        pending.iter().map(|d| (d.id.version().expect("of a job"), d.event)).collect::<Vec<_>>(),
+        [(first, Event::Progress)]
+    );
     let room = Room { total: 10, per_receiver: 10, of: Vec::new() };
     let due = on.store.deliveries.claim_due(&room, HOUR).await.expect("claim");
     let through = AfterAttempt::Over(DeliveryState::Delivered);
@@ -179,7 +184,10 @@ async fn of_progress_there_is_one_delivery_at_a_time_and_one_a_second(on: &Store
     // The next one takes the place of the one that is through, a second after it.
     let third = report(on, &running, 30.0).await;
     let next = deliveries(on, running.id).await;
-    assert_eq!(next.iter().map(|d| (d.id.version, d.state)).collect::<Vec<_>>(), [(third, DeliveryState::Pending)]);
+    assert_eq!(
+        next.iter().map(|d| (d.id.version().expect("of a job"), d.state)).collect::<Vec<_>>(),
+        [(third, DeliveryState::Pending)]
+    );
     assert_eq!(next[0].created_at, pending[0].created_at + Duration::from_secs(1));
     assert_eq!(next[0].next_attempt_at, Some(next[0].created_at));
     assert_eq!(on.store.deliveries.claim_due(&room, HOUR).await.expect("claim"), [], "not yet");

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use raincheck_shared::domain::{
-    Batch, BatchCounts, BatchId, Ended, Fingerprint, Idempotency, JobId, NewBatch, NewJob, TenantName,
+    Batch, BatchCounts, BatchId, CallbackUrl, DeliveryAttempt, DeliveryId, DeliveryState, Ended, Event, Fingerprint,
+    Idempotency, JobId, NewBatch, NewJob, TenantName,
 };
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::{Accepted, AcceptedWhole, CanceledWhole, Finish, JobFilter, StoreError};
+use raincheck_shared::store::{
+    Accepted, AcceptedWhole, AfterAttempt, CanceledWhole, Finish, JobFilter, Room, StoreError,
+};
 
 use super::against_each_store;
+use super::announcements::told_job;
 use super::given::{
     HOUR, TTL, claim, failure, finish, fire, job, keyed_job, rescue_all, retry, scheduled_job, succeeded, worker,
     worker_with,
@@ -19,7 +23,9 @@ against_each_store! {
     a_batch_is_kept_with_its_jobs_and_without_those_that_cannot_be,
     a_batch_of_which_nothing_can_be_kept_is_not_kept,
     a_key_of_the_whole_and_keys_of_items_are_each_their_own,
-    each_end_is_counted_once_and_the_last_one_is_an_event,
+    each_end_is_counted_once_and_the_last_one_is_told,
+    the_end_of_a_batch_is_a_delivery_like_any_other,
+    a_batch_without_a_webhook_is_told_to_nobody,
     ends_that_come_at_once_are_counted_exactly,
     a_rescue_counts_only_what_it_ends,
     a_batch_is_canceled_as_far_as_it_has_not_ended,
@@ -27,11 +33,24 @@ against_each_store! {
     a_batch_is_forgotten_once_its_retention_is_over,
 }
 
+fn receiver() -> CallbackUrl {
+    "https://hooks.example:8443/whole?x=1".parse().expect("a URL")
+}
+
+/// One whose end is told.
 fn batch(jobs: Vec<NewJob>) -> NewBatch {
     let id = IdSource.batch();
     let jobs: Vec<_> = jobs.into_iter().map(|job| NewJob { batch: Some(id), ..job }).enumerate().collect();
     let items = jobs.len();
-    NewBatch { id, tenant: TenantName::default(), idempotency: None, retention: HOUR, items, jobs }
+    NewBatch {
+        id,
+        tenant: TenantName::default(),
+        idempotency: None,
+        retention: HOUR,
+        items,
+        jobs,
+        webhook: Some(receiver()),
+    }
 }
 
 fn keyed(batch: NewBatch, key: &str, fingerprint: u8) -> NewBatch {
@@ -117,7 +136,7 @@ async fn a_key_of_the_whole_and_keys_of_items_are_each_their_own(on: &StoreFixtu
     assert_eq!(canceled.canceled.len(), 1, "another batch's job is left alone");
 }
 
-async fn each_end_is_counted_once_and_the_last_one_is_an_event(on: &StoreFixture) {
+async fn each_end_is_counted_once_and_the_last_one_is_told(on: &StoreFixture) {
     let late = NewJob { start_by: Some(super::given::now() - HOUR), ..scheduled_job(HOUR) };
     let new = batch(vec![job(), job(), job(), scheduled_job(HOUR), late, job()]);
     let jobs = ids(&new);
@@ -139,7 +158,7 @@ async fn each_end_is_counted_once_and_the_last_one_is_an_event(on: &StoreFixture
     assert_eq!(counts().await, half);
     fire(on).await;
     assert_eq!(counts().await, BatchCounts { scheduled: 1, expired: 1, ..half });
-    assert_eq!((find(on, new.id).await.finished_at, on.count("batch_events").await), (None, 0));
+    assert_eq!((find(on, new.id).await.finished_at, on.count("deliveries").await), (None, 0));
     for id in [jobs[2], jobs[3], jobs[5]] {
         on.store.jobs.cancel_job(&TenantName::default(), id, None, HOUR).await.expect("cancel");
         on.store.jobs.cancel_job(&TenantName::default(), id, None, HOUR).await.expect("cancel again");
@@ -148,7 +167,46 @@ async fn each_end_is_counted_once_and_the_last_one_is_an_event(on: &StoreFixture
     let found = find(on, new.id).await;
     assert_eq!(found.counts, ended);
     assert!(found.finished_at.is_some() && found.expires_at.is_some() && found.last_live.is_none());
-    assert_eq!(on.count("batch_events").await, 1);
+    assert_eq!(on.count("deliveries").await, 1);
+}
+
+async fn the_end_of_a_batch_is_a_delivery_like_any_other(on: &StoreFixture) {
+    // One of its jobs has the same wish of its own, and keeps it.
+    let new = batch(vec![told_job(), job()]);
+    let id = DeliveryId::Batch(new.id);
+    kept(on, new.clone()).await;
+    let webhook = find(on, new.id).await.webhook.expect("a webhook");
+    assert_eq!((webhook.url, webhook.summary), (receiver(), None));
+    assert_eq!(on.store.deliveries.find_delivery(id).await.expect("read"), None, "it has not ended");
+    cancel(on, new.id).await;
+    let told = on.store.deliveries.find_delivery(id).await.expect("read").expect("a delivery");
+    assert_eq!((told.id, told.event, told.state), (id, Event::BatchCompleted, DeliveryState::Pending));
+    assert_eq!(Some(told.created_at), find(on, new.id).await.finished_at);
+
+    let room = Room { total: 9, per_receiver: 9, of: Vec::new() };
+    let due = on.store.deliveries.claim_due(&room, HOUR).await.expect("claim");
+    let mut events: Vec<&str> = due.iter().map(|due| due.event.as_str()).collect();
+    events.sort_unstable();
+    assert_eq!(events, ["batch.completed", "job.canceled"], "the cancel of a whole tells of each job as well");
+    let due = due.into_iter().find(|due| due.claim.id == id).expect("the batch's");
+    assert_eq!(due.receiver, "hooks.example:8443");
+    let at = super::given::now();
+    let attempt = DeliveryAttempt { at, latency_ms: 1, status: Some(500), response: None, error: None };
+    let failed = AfterAttempt::Over(DeliveryState::Failed);
+    assert!(on.store.deliveries.record_attempt(due.claim, Some(&attempt), failed).await.expect("record"));
+    let summary = find(on, new.id).await.webhook.and_then(|webhook| webhook.summary).expect("a summary");
+    assert_eq!((summary.state, summary.attempts, summary.last_status), (DeliveryState::Failed, 1, Some(500)));
+    let again = on.store.deliveries.redeliver(id).await.expect("redeliver").expect("a delivery");
+    assert_eq!((again.id, again.state, again.history.len()), (id, DeliveryState::Pending, 1));
+    assert_eq!(on.store.deliveries.list_deliveries(JobId::new(new.id.as_uuid()), None, 9).await.expect("list"), []);
+}
+
+async fn a_batch_without_a_webhook_is_told_to_nobody(on: &StoreFixture) {
+    let new = NewBatch { webhook: None, ..batch(vec![job()]) };
+    kept(on, new.clone()).await;
+    cancel(on, new.id).await;
+    assert!(find(on, new.id).await.finished_at.is_some());
+    assert_eq!((find(on, new.id).await.webhook, on.count("deliveries").await), (None, 0));
 }
 
 async fn ends_that_come_at_once_are_counted_exactly(on: &StoreFixture) {
@@ -182,7 +240,7 @@ async fn ends_that_come_at_once_are_counted_exactly(on: &StoreFixture) {
         assert_eq!(found.counts, BatchCounts { succeeded: 60, ..BatchCounts::default() });
         assert!(found.finished_at.is_some());
     }
-    assert_eq!(on.count("batch_events").await, 2);
+    assert_eq!(on.count("deliveries").await, 2);
 }
 
 async fn a_rescue_counts_only_what_it_ends(on: &StoreFixture) {
@@ -205,7 +263,7 @@ async fn a_rescue_counts_only_what_it_ends(on: &StoreFixture) {
     rescue_all(on, 2).await;
     let found = find(on, new.id).await;
     assert_eq!(found.counts, BatchCounts { failed: 1, canceled: 1, ..BatchCounts::default() });
-    assert_eq!(on.count("batch_events").await, 1);
+    assert_eq!(on.count("deliveries").await, 1);
 }
 
 async fn cancel(on: &StoreFixture, id: BatchId) -> CanceledWhole {
@@ -242,7 +300,7 @@ async fn a_batch_is_canceled_as_far_as_it_has_not_ended(on: &StoreFixture) {
     finish(on, Finish { fence: running, worker, ended: succeeded(b"1"), lease_done: None }).await;
     let found = find(on, new.id).await;
     assert_eq!(found.counts, BatchCounts { succeeded: 1, canceled: 3, ..BatchCounts::default() });
-    assert_eq!((found.finished_at.is_some(), on.count("batch_events").await), (true, 1));
+    assert_eq!((found.finished_at.is_some(), on.count("deliveries").await), (true, 1));
 }
 
 async fn jobs_of_a_batch_are_listed_by_it(on: &StoreFixture) {
@@ -278,6 +336,6 @@ async fn a_batch_is_forgotten_once_its_retention_is_over(on: &StoreFixture) {
     tokio::time::sleep(second + Duration::from_millis(100)).await;
     assert_eq!(on.store.batches.find_batch(new.id).await.expect("read"), None, "before it is removed");
     while on.store.upkeep.remove_expired().await.expect("remove") {}
-    assert_eq!((on.count("batches").await, on.count("batch_events").await), (1, 1));
+    assert_eq!((on.count("batches").await, on.count("deliveries").await), (1, 1));
     find(on, with_key.id).await;
 }

@@ -81,9 +81,11 @@ async fn an_input_goes_so_long_after_its_job_ended_and_the_result_stays(on: &Sto
     let end = finished(on, &run, succeeded(b"1")).await;
     on.store.erasures.erase_due_inputs(10).await.expect("erase");
     assert!(on.store.jobs.find_input(run.id).await.expect("read").is_some(), "too early");
+    assert_eq!(on.store.erasures.find_input_retention(run.id).await.expect("read"), Some(HOUR));
     on.age(HOUR + Duration::from_secs(1)).await;
     on.store.erasures.erase_due_inputs(10).await.expect("erase");
     assert_eq!(on.store.jobs.find_input(run.id).await.expect("read"), None);
+    assert_eq!(on.store.erasures.find_input_retention(run.id).await.expect("read"), None, "it has gone");
     assert_eq!(on.number("SELECT CAST(length(input) AS bigint) FROM jobs".to_owned()).await, 0);
     let after = find(on, run.id).await;
     assert_eq!((after.version, after.result, after.erased_at), (end.version, end.result, None));

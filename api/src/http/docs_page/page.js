@@ -184,7 +184,7 @@ function show() {
   if (hooks.length) {
     byId('index').append(el('h2', {}, 'webhooks'), ...hooks.map(([name]) => el('a', { href: '#hook-' + name }, name)))
     main.append(el('h2', {}, 'webhooks'), ...hooks.map(([name, item]) => {
-      const op = item.post
+      const op = resolve(item).post
       return el('section', { id: 'hook-' + name }, el('h3', {}, name, ' ', el('small', {}, op.summary)), prose(op.description),
         Object.entries(resolve(op.requestBody).content).map(([, media]) => [fields(media.schema, false), ...examples(media)]), el('h4', {}, 'Answers'), answers(op))
     }))

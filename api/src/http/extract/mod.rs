@@ -2,6 +2,7 @@
 
 mod accept;
 mod body;
+mod command;
 mod conditional;
 mod job_id;
 mod last_event_id;
@@ -16,6 +17,7 @@ use raincheck_shared::domain::IdempotencyKey;
 
 pub(crate) use accept::Accept;
 pub(crate) use body::{Gathered, Incoming, read_body};
+pub(crate) use command::command_body;
 pub(crate) use conditional::IfNoneMatch;
 pub(crate) use job_id::{job_id, read_job_id};
 pub(crate) use last_event_id::last_event_id;

@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use raincheck_shared::config::Settings;
 use serde_json::{Map, Value, json};
 
-use super::operation::{problems, reference};
+use super::operation::{media, problems, reference};
 use super::paths::operations;
 use super::{headers, parameters, schemas};
 use crate::http::access::Need;
@@ -57,8 +57,12 @@ pub(crate) fn document(settings: &Settings) -> Value {
             { "name": "installation", "description": "The service itself." },
         ],
         "paths": paths,
-        "webhooks": webhooks(),
+        "webhooks": { "job": reference("pathItems", "jobWebhook"), "batch": reference("pathItems", "batchWebhook") },
         "components": {
+            "pathItems": {
+                "jobWebhook": webhook("jobWebhook", "An event of a job", ("WebhookBody", "webhook-body"), "`data.version` tells it"),
+                "batchWebhook": webhook("batchWebhook", "A batch has ended", ("BatchWebhookBody", "batch-webhook-body"), "there is but one"),
+            },
             "securitySchemes": {
                 "key": {
                     "type": "http", "scheme": "bearer", "bearerFormat": "rk_…",
@@ -80,15 +84,15 @@ pub(crate) fn document(settings: &Settings) -> Value {
     })
 }
 
-/// What receivers are sent: one request, whatever the event.
-fn webhooks() -> Value {
+/// What receivers are sent.
+fn webhook(id: &str, summary: &str, (schema, example): (&str, &str), order: &str) -> Value {
     let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } });
-    let body = json!({ "required": true, "content": { "application/json": { "schema": reference("schemas", "WebhookBody") } } });
-    json!({ "job": { "post": {
-        "operationId": "jobWebhook",
+    let body = json!({ "required": true, "content": { "application/json": media(&reference("schemas", schema), &[example]) } });
+    json!({ "post": {
+        "operationId": id,
         "tags": ["webhooks"],
-        "summary": "An event of a job",
-        "description": "Sent as Standard Webhooks has it, at least once and in any order: `data.version` tells it.",
+        "summary": summary,
+        "description": format!("Sent as Standard Webhooks has it, at least once and in any order: {order}."),
         "parameters": [
             header("webhook-id", "The delivery's id, the same in every attempt."),
             header("webhook-timestamp", "Seconds since 1970, of this attempt."),
@@ -100,5 +104,5 @@ fn webhooks() -> Value {
             "410": { "description": "Nobody is here any more: no further attempt is made." },
             "default": { "description": "Anything else is tried again; redirects are not followed." },
         },
-    } } })
+    } })
 }

@@ -17,6 +17,12 @@ macro_rules! examples {
 }
 
 examples! {
+    "batch",
+    "batch-answer",
+    "batch-submission",
+    "batch-webhook-body",
+    "delivery",
+    "delivery-page",
     "index",
     "job-asked-to-stop",
     "job-canceled",
@@ -25,6 +31,7 @@ examples! {
     "job-scheduled",
     "job-succeeded",
     "livez",
+    "log-page",
     "page",
     "problem-deadline-in-past",
     "problem-idempotency-key-invalid",
@@ -47,7 +54,10 @@ examples! {
     "problem-route-not-found",
     "problem-store-unavailable",
     "problem-unsupported-media-type",
+    "queue",
     "readyz",
     "submission",
+    "ticket",
     "valid",
+    "webhook-body",
 }

@@ -24,6 +24,7 @@ pub(crate) struct Operation {
     answers: Vec<Answer>,
     codes: Vec<Code>,
     security: Vec<Value>,
+    callbacks: Map<String, Value>,
 }
 
 /// A success.
@@ -49,6 +50,7 @@ impl Operation {
             answers: Vec::new(),
             codes: ALWAYS.to_vec(),
             security: Vec::new(),
+            callbacks: Map::new(),
         }
     }
 
@@ -79,6 +81,12 @@ impl Operation {
     /// Answers so when all is well.
     pub(crate) fn answers(mut self, answer: Answer) -> Self {
         self.answers.push(answer);
+        self
+    }
+
+    /// Makes calls of its own: the path item of that name, at the URL that a runtime expression finds in the request.
+    pub(crate) fn calls(mut self, path_item: &str, expression: &str) -> Self {
+        self.callbacks.insert(path_item.to_owned(), json!({ expression: reference("pathItems", path_item) }));
         self
     }
 
@@ -136,6 +144,7 @@ impl Operation {
             ("description", (!self.description.is_empty()).then(|| json!(self.description))),
             ("parameters", (!parameters.is_empty()).then(|| json!(parameters))),
             ("requestBody", self.body),
+            ("callbacks", (!self.callbacks.is_empty()).then(|| json!(self.callbacks))),
             ("security", (!self.security.is_empty()).then(|| json!(self.security))),
         ] {
             if let Some(part) = part {
@@ -225,7 +234,7 @@ pub(super) fn problems(codes: &[Code]) -> Value {
 }
 
 /// Content of a schema, with examples by name.
-fn media(schema: &Value, examples: &[&str]) -> Value {
+pub(super) fn media(schema: &Value, examples: &[&str]) -> Value {
     let mut media = json!({ "schema": schema });
     let examples: Map<String, Value> =
         examples.iter().filter_map(|name| Some(((*name).to_owned(), json!({ "value": example(name)? })))).collect();

@@ -27,6 +27,12 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("id", PATH, "The job's id.", schemas::job_id()),
         ("kind", PATH, "What sort of work: one of the configured kinds.", name()),
         ("path.batch", PATH, "The batch's id.", schemas::job_id()),
+        (
+            "path.code",
+            PATH,
+            "The code of a problem, or of a job's `error`.",
+            json!({ "type": "string", "pattern": "^[a-z]+(-[a-z]+)*$" }),
+        ),
         ("path.queue", PATH, "One of the queues.", name()),
         (
             "wait",
@@ -160,7 +166,7 @@ fn of_webhooks() -> [(&'static str, &'static str, &'static str, Value); 4] {
             "webhook_events",
             QUERY,
             "What is told; every end without them. May be repeated.",
-            json!({ "type": "array", "items": { "enum": Event::ALL.map(Event::as_str) } }),
+            json!({ "type": "array", "items": { "enum": Event::OF_JOBS.map(Event::as_str) } }),
         ),
     ]
 }

@@ -2,9 +2,9 @@
 
 use super::Operation;
 use crate::http::{
-    batches, cancel_job, docs_page, erase_job, get_job, get_job_events, get_job_logs, get_openapi, get_result, index,
-    issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz, redeliver,
-    retry_job, submit_batch, submit_job, submit_raw,
+    batches, cancel_job, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs, get_openapi,
+    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz,
+    redeliver, retry_job, submit_batch, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -30,6 +30,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/jobs", "get", list_jobs::operation()),
         ("/v1/batches", "post", submit_batch::operation()),
         ("/v1/batches/{batch}", "get", batches::operation()),
+        ("/v1/batches/{batch}/deliveries", "get", list_deliveries::batch_operation()),
         ("/v1/batches/{batch}/cancel", "post", batches::cancel_operation()),
         ("/v1/queues", "get", queues::list_operation()),
         ("/v1/queues/{queue}", "get", queues::operation()),
@@ -41,5 +42,6 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/readyz", "get", readyz::operation()),
         ("/openapi.json", "get", get_openapi::operation()),
         ("/docs", "get", docs_page::operation()),
+        ("/docs/errors/{code}", "get", error_page::operation()),
     ]
 }

@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 use time::serde::rfc3339;
 
 use super::Fields;
+use super::job::WebhookView;
 use super::links::LinkBase;
-use super::submission::{ReadSubmission, read_item};
+use super::submission::{ReadSubmission, read_item, read_webhook};
+use crate::engine::WebhookOptions;
 use crate::http::code::Code;
 use crate::http::problem::{Finding, Problem};
 
@@ -21,12 +23,15 @@ pub(crate) struct ReadBatch {
     pub(crate) items: Vec<ReadItem>,
     /// Only look at all of them.
     pub(crate) validate_only: bool,
+    /// Where the end of the whole is to be told.
+    pub(crate) webhook: Option<WebhookOptions>,
 }
 
 /// Reads the body of `POST /v1/batches`, of 1 to `most` items. What is wrong with an item is that item's.
 pub(crate) fn read_batch(body: &Bytes, most: usize) -> Result<ReadBatch, Problem> {
     let mut fields = Fields::of_body(body)?;
     let validate_only = fields.flag("validate_only");
+    let webhook = read_webhook(&mut fields);
     let items: Option<Vec<&RawValue>> = fields.list("jobs");
     let count = items.as_ref().map_or(0, Vec::len);
     if fields.findings.is_empty() && !(1..=most).contains(&count) {
@@ -38,7 +43,7 @@ pub(crate) fn read_batch(body: &Bytes, most: usize) -> Result<ReadBatch, Problem
     }
     let items = items.unwrap_or_default();
     let items = items.into_iter().map(|item| read_item(&body.slice_ref(item.get().as_bytes()))).collect();
-    Ok(ReadBatch { items, validate_only })
+    Ok(ReadBatch { items, validate_only, webhook })
 }
 
 /// A finding about a key of an item's own.
@@ -62,6 +67,7 @@ pub(crate) struct BatchView<'a> {
     finished_at: Option<Timestamp>,
     #[serde(with = "rfc3339::option")]
     expires_at: Option<Timestamp>,
+    webhook: Option<WebhookView>,
     idempotency_key: Option<&'a str>,
     links: BatchLinks,
 }
@@ -92,6 +98,7 @@ pub(crate) struct BatchLinks {
     itself: String,
     jobs: String,
     cancel: String,
+    deliveries: String,
 }
 
 impl BatchLinks {
@@ -101,6 +108,7 @@ impl BatchLinks {
         Self {
             jobs: links.to(&format!("/v1/jobs?batch={id}")),
             cancel: links.to(&format!("{path}/cancel")),
+            deliveries: links.to(&format!("{path}/deliveries")),
             itself: links.to(&path),
         }
     }
@@ -122,6 +130,7 @@ impl<'a> BatchView<'a> {
             cancel_requested_at: batch.cancel_requested_at,
             finished_at: batch.finished_at,
             expires_at: batch.expires_at,
+            webhook: batch.webhook.as_ref().map(|webhook| WebhookView::new(webhook.summary, false)),
             idempotency_key: batch.key.as_deref(),
             links: BatchLinks::of(batch.id, links),
         }

@@ -10,8 +10,10 @@ use super::LinkBase;
 #[derive(Debug, Serialize)]
 pub(crate) struct DeliveryView<'a> {
     id: String,
-    job_id: String,
-    version: i32,
+    /// One of the two.
+    job_id: Option<String>,
+    batch_id: Option<String>,
+    version: Option<i32>,
     event: &'static str,
     url: &'a str,
     state: &'static str,
@@ -27,7 +29,8 @@ pub(crate) struct DeliveryView<'a> {
 
 #[derive(Debug, Serialize)]
 struct DeliveryLinks {
-    job: String,
+    job: Option<String>,
+    batch: Option<String>,
     redeliver: String,
 }
 
@@ -37,8 +40,9 @@ impl<'a> DeliveryView<'a> {
         let id = delivery.id;
         Self {
             id: id.to_string(),
-            job_id: id.job.to_string(),
-            version: id.version,
+            job_id: id.job().map(|job| job.to_string()),
+            batch_id: id.batch().map(|batch| batch.to_string()),
+            version: id.version(),
             event: delivery.event.as_str(),
             url,
             state: delivery.state.as_str(),
@@ -46,7 +50,11 @@ impl<'a> DeliveryView<'a> {
             next_attempt_at: delivery.next_attempt_at,
             attempt: delivery.attempts,
             attempts: &delivery.history,
-            links: DeliveryLinks { job: links.job(id.job), redeliver: links.redeliver(id) },
+            links: DeliveryLinks {
+                job: id.job().map(|job| links.job(job)),
+                batch: id.batch().map(|batch| links.batch(batch)),
+                redeliver: links.redeliver(id),
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The Job, exactly as the contract shows it. What does not exist yet is `null`, so that clients can rely on the shape.
 
 use raincheck_shared::domain::{
-    FailedAttempt, Failure, IdempotencyKey, Job, JobResult, JobWebhook, Payload, Progress, Timestamp,
+    DeliverySummary, FailedAttempt, Failure, IdempotencyKey, Job, JobResult, Payload, Progress, Timestamp,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -77,21 +77,23 @@ struct CancelView<'a> {
 }
 
 /// What became of what the client wishes to be told.
+/// Where a job's latest delivery stands, or a batch's only one.
 #[derive(Debug, Serialize)]
-struct WebhookView {
+pub(super) struct WebhookView {
     state: &'static str,
     attempts: i32,
     last_status: Option<u16>,
 }
 
 impl WebhookView {
-    fn new(webhook: &JobWebhook, done: bool) -> Self {
-        match webhook.summary {
+    /// `ended_untold`: it has ended, so that nothing is to come any more.
+    pub(super) fn new(summary: Option<DeliverySummary>, ended_untold: bool) -> Self {
+        match summary {
             Some(summary) => {
                 Self { state: summary.state.as_str(), attempts: summary.attempts, last_status: summary.last_status }
             }
             // Ended in a way that nobody wished to hear of.
-            None if done => Self { state: "none", attempts: 0, last_status: None },
+            None if ended_untold => Self { state: "none", attempts: 0, last_status: None },
             None => Self { state: "pending", attempts: 0, last_status: None },
         }
     }
@@ -161,7 +163,7 @@ impl<'a> JobView<'a> {
             expires_at: job.expires_at,
             erased_at: job.erased_at,
             deadline: job.deadline,
-            webhook: job.webhook.as_ref().map(|webhook| WebhookView::new(webhook, job.status.is_done())),
+            webhook: job.webhook.as_ref().map(|webhook| WebhookView::new(webhook.summary, job.status.is_done())),
             idempotency_key: shown_key(job),
             retry_of: job.retry_of.map(|id| id.to_string()),
             batch_id: job.batch.map(|id| id.to_string()),

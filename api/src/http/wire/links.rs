@@ -1,7 +1,7 @@
 //! Where things are: relative, or below the configured public URL, never below what a request's `Host` says.
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{DeliveryId, JobId};
+use raincheck_shared::domain::{BatchId, DeliveryId, JobId};
 use serde::Serialize;
 
 /// What links start with.
@@ -15,6 +15,7 @@ pub(crate) struct JobLinks {
     itself: String,
     result: String,
     events: String,
+    logs: String,
     cancel: String,
     retry: String,
 }
@@ -33,6 +34,11 @@ impl LinkBase {
     /// A job.
     pub(crate) fn job(&self, id: JobId) -> String {
         format!("{}/v1/jobs/{id}", self.0)
+    }
+
+    /// A batch.
+    pub(crate) fn batch(&self, id: BatchId) -> String {
+        format!("{}/v1/batches/{id}", self.0)
     }
 
     /// Where a delivery is asked for once more.
@@ -56,6 +62,7 @@ impl LinkBase {
             itself: self.job(id),
             result: self.result(id),
             events: self.events(id),
+            logs: format!("{}/v1/jobs/{id}/logs", self.0),
             cancel: format!("{}/v1/jobs/{id}/cancel", self.0),
             retry: format!("{}/v1/jobs/{id}/retry", self.0),
         }

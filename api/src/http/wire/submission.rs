@@ -84,17 +84,21 @@ fn read_body_options(fields: &mut Fields<'_>) -> JobOptions {
         }
         fields.absorb(metadata);
     }
-    if let Some(mut webhook) = fields.object("webhook") {
-        let faults = webhook.findings.len();
-        let url = webhook.text("url");
-        if url.is_none() && webhook.findings.len() == faults {
-            webhook.fault("url", "is required");
-        }
-        let events = webhook.texts("events");
-        options.webhook = url.map(|url| WebhookOptions { url, events });
-        fields.absorb(webhook);
-    }
+    options.webhook = read_webhook(fields);
     options
+}
+
+/// Takes a wish to be told out of a body.
+pub(super) fn read_webhook(fields: &mut Fields<'_>) -> Option<WebhookOptions> {
+    let mut webhook = fields.object("webhook")?;
+    let faults = webhook.findings.len();
+    let url = webhook.text("url");
+    if url.is_none() && webhook.findings.len() == faults {
+        webhook.fault("url", "is required");
+    }
+    let events = webhook.texts("events");
+    fields.absorb(webhook);
+    url.map(|url| WebhookOptions { url, events })
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use super::accept::{Acceptance, BATCH_KEY_WAIT, KEY_WAIT, LONGEST_RETENTION};
 use super::database::{Database, Lane};
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal, timed_out};
 use super::rows::{Cells, change};
-use crate::domain::{Batch, BatchCounts, BatchId, Fingerprint, JobId, NewBatch, NewJob, Status, TenantName};
+use crate::domain::{
+    Batch, BatchCounts, BatchId, BatchWebhook, CallbackUrl, Fingerprint, JobId, NewBatch, NewJob, Status, TenantName,
+};
 use crate::store::{Accepted, AcceptedWhole, Batches, CanceledWhole, StoreError};
 
 /// How jobs are kept.
@@ -61,6 +63,7 @@ async fn accept_whole(database: &Database, batch: &NewBatch, care: Care) -> Resu
         }
         if total > 0 {
             let fill = sqlx::query(include_str!("sql/fill_batch.sql")).bind(batch.id.as_uuid()).bind(items).bind(total);
+            let fill = fill.bind(batch.webhook.as_ref().map(CallbackUrl::as_str));
             fill.execute(&mut *transaction).await?;
             transaction.commit().await?;
         } else {
@@ -134,7 +137,15 @@ fn batch(row: &PgRow) -> Result<Batch, StoreError> {
         cancel_requested_at: cells.get("cancel_requested_at")?,
         finished_at: cells.get("finished_at")?,
         expires_at: cells.get("expires_at")?,
+        webhook: webhook(&cells)?,
     })
+}
+
+fn webhook(cells: &Cells<'_>) -> Result<Option<BatchWebhook>, StoreError> {
+    if cells.get::<Option<&str>>("webhook_url")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(BatchWebhook { url: cells.parse("webhook_url")?, summary: cells.optional_json("deliveries")? }))
 }
 
 #[async_trait]

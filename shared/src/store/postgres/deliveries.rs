@@ -18,7 +18,7 @@ fn whole(count: usize) -> i32 {
 }
 
 fn id(cells: &Cells<'_>) -> Result<DeliveryId, StoreError> {
-    Ok(DeliveryId { job: JobId::new(cells.get("job_id")?), version: cells.get("version")? })
+    Ok(DeliveryId::of_numbers(cells.get("job_id")?, cells.get("version")?))
 }
 
 fn due(row: &PgRow) -> Result<DueDelivery, StoreError> {
@@ -72,9 +72,10 @@ impl Deliveries for Database {
         let (state, pause) = kept(after);
         let json = attempt.map(serde_json::to_string).transpose();
         let json = json.map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+        let (of, version) = claim.id.numbers();
         let query = sqlx::query(include_str!("sql/record_delivery_attempt.sql"))
-            .bind(claim.id.job.as_uuid())
-            .bind(claim.id.version)
+            .bind(of)
+            .bind(version)
             .bind(claim.number)
             .bind(state.as_str())
             .bind(pause.map(millis))
@@ -97,8 +98,15 @@ impl Deliveries for Database {
         self.fetch(Lane::Relaxed, query).await?.iter().map(delivery).collect()
     }
 
+    async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let (of, version) = id.numbers();
+        let query = sqlx::query(include_str!("sql/find_delivery.sql")).bind(of).bind(version);
+        self.fetch(Lane::Relaxed, query).await?.first().map(delivery).transpose()
+    }
+
     async fn redeliver(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let query = sqlx::query(include_str!("sql/redeliver.sql")).bind(id.job.as_uuid()).bind(id.version);
+        let (of, version) = id.numbers();
+        let query = sqlx::query(include_str!("sql/redeliver.sql")).bind(of).bind(version);
         self.fetch(Lane::Durable, query).await?.first().map(delivery).transpose()
     }
 }

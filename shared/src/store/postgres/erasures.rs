@@ -1,5 +1,7 @@
 //! Letting data go before its job.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::database::{Database, Lane};
@@ -20,6 +22,14 @@ impl Erasures for Database {
             None if status.is_done() => Erased::Already,
             None => Erased::Live(status),
         })
+    }
+
+    async fn find_input_retention(&self, id: JobId) -> Result<Option<Duration>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_input_retention.sql")).bind(id.as_uuid());
+        let rows = self.fetch(Lane::Relaxed, query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let seconds: i64 = Cells::of("erasures", row).get("keep_seconds")?;
+        Ok(Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
     }
 
     async fn erase_due_inputs(&self, limit: u32) -> Result<bool, StoreError> {

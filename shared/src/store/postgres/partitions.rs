@@ -201,7 +201,7 @@ async fn free_some_keys(database: &Database, connection: &mut PgConnection) -> R
 
 /// Deletes deliveries of jobs that are forgotten, a few at each run, in turn.
 async fn delete_some_deliveries(database: &Database, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let row = sqlx::query(include_str!("sql/delete_deliveries_of_gone_jobs.sql"))
+    let row = sqlx::query(include_str!("sql/delete_stray_deliveries.sql"))
         .bind(database.last_delivery_seen())
         .bind(DELIVERIES_AT_ONCE)
         .fetch_one(connection)

@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "create jobs and what waits",
@@ -37,6 +37,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         6,
         "let large bodies be blobs",
         include_str!("../../../../migrations/postgres/0006_let_large_bodies_be_blobs.sql"),
+    ),
+    (
+        7,
+        "tell of batches that ended",
+        include_str!("../../../../migrations/postgres/0007_tell_of_batches_that_ended.sql"),
     ),
 ];
 

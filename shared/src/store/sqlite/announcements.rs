@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::file::failed;
 use super::rows::{self, Cell};
-use crate::domain::{DeliveryState, Event, JobId, Version, Webhook};
+use crate::domain::{CallbackUrl, DeliveryId, DeliveryState, Event, JobId, Version, Webhook};
 use crate::store::StoreError;
 
 /// Of the progress that webhooks are told there is one delivery in this time at most.
@@ -22,11 +22,23 @@ pub(super) async fn announce(
     due_at: i64,
 ) -> Result<(), StoreError> {
     let Some(webhook) = webhook.filter(|webhook| webhook.events.contains(&event)) else { return Ok(()) };
+    insert_delivery(connection, DeliveryId::Job { id: job, version }, event, &webhook.url, due_at).await
+}
+
+/// Records a delivery.
+pub(super) async fn insert_delivery(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    event: Event,
+    url: &CallbackUrl,
+    due_at: i64,
+) -> Result<(), StoreError> {
+    let (of, version) = id.numbers();
     let query = sqlx::query(include_str!("sql/insert_delivery.sql"))
-        .bind(job.as_uuid())
+        .bind(of)
         .bind(version)
         .bind(event.as_str())
-        .bind(webhook.url.authority())
+        .bind(url.authority())
         .bind(due_at);
     query.execute(connection).await.map(drop).map_err(failed)
 }

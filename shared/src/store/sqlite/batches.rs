@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::Sqlite;
 use super::accept::check_texts;
+use super::announcements::insert_delivery;
 use super::file::failed;
 use super::jobs::cancel;
 use super::moves::lock_jobs;
 use super::rows::{self, Cell};
-use crate::domain::{Batch, BatchCounts, BatchId, Fingerprint, JobId, NewBatch, NewJob, Status, TenantName};
+use crate::domain::{
+    Batch, BatchCounts, BatchId, BatchWebhook, CallbackUrl, DeliveryId, Event, Fingerprint, JobId, NewBatch, NewJob,
+    Status, TenantName,
+};
 use crate::store::{Accepted, AcceptedWhole, Batches, Canceled, CanceledWhole, StoreError};
 
 /// Counts the end of a job of a batch. The end of the last one is an event.
@@ -22,13 +27,21 @@ pub(super) async fn count_end(
     status: Status,
     now: i64,
 ) -> Result<(), StoreError> {
-    let query = sqlx::query_scalar(include_str!("sql/count_end.sql")).bind(batch).bind(status.as_str()).bind(now);
-    let finished: Option<Option<i64>> = query.fetch_optional(&mut *connection).await.map_err(failed)?;
-    if finished.flatten().is_some() {
-        let event = sqlx::query(include_str!("sql/record_batch_completed.sql")).bind(batch).bind(now);
-        event.execute(connection).await.map_err(failed)?;
+    let query = sqlx::query(include_str!("sql/count_end.sql")).bind(batch).bind(status.as_str()).bind(now);
+    let Some(row) = query.fetch_optional(&mut *connection).await.map_err(failed)? else { return Ok(()) };
+    let row = Cell::of("batches", &row);
+    match webhook_url(&row)? {
+        Some(url) if row.instant("finished_at")?.is_some() => {
+            let id = DeliveryId::Batch(BatchId::new(batch));
+            insert_delivery(connection, id, Event::BatchCompleted, &url, now).await
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn webhook_url(row: &Cell<'_>) -> Result<Option<CallbackUrl>, StoreError> {
+    let there = row.get::<Option<&str>>("webhook_url")?.is_some();
+    there.then(|| row.parse("webhook_url")).transpose()
 }
 
 /// The live jobs of a batch, in order, and where each stands.
@@ -36,6 +49,16 @@ async fn live_jobs(connection: &mut SqliteConnection, id: BatchId) -> Result<Vec
     let query = sqlx::query(include_str!("sql/find_live_of_batch.sql")).bind(id.as_uuid());
     let found = query.fetch_all(connection).await.map_err(failed)?;
     found.iter().map(|row| Ok((rows::id_of(row)?, Cell::of("jobs", row).parse("status")?))).collect()
+}
+
+/// Deletes the deliveries of batches that were deleted.
+pub(super) async fn delete_deliveries(connection: &mut SqliteConnection, gone: &[SqliteRow]) -> Result<(), StoreError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let gone = gone.iter().map(rows::id_of).collect::<Result<Vec<_>, _>>()?;
+    let query = sqlx::query(include_str!("sql/delete_batch_deliveries.sql")).bind(rows::id_list(gone));
+    query.execute(connection).await.map(drop).map_err(failed)
 }
 
 fn items(batch: &NewBatch, answers: &[Result<Accepted, StoreError>]) -> (String, i64) {
@@ -72,7 +95,8 @@ impl Batches for Sqlite {
                 return Ok(AcceptedWhole::Known { first, fingerprint });
             }
             let query = sqlx::query(include_str!("sql/delete_batch_of_key.sql")).bind(key).bind(tenant);
-            query.execute(&mut *write).await.map_err(failed)?;
+            let gone = query.fetch_all(&mut *write).await.map_err(failed)?;
+            delete_deliveries(&mut write, &gone).await?;
         }
         let jobs: Vec<NewJob> = batch.jobs.iter().map(|(_, job)| job.clone()).collect();
         let accepted = super::accept::accept_all(&mut write, &jobs, now).await?;
@@ -85,7 +109,8 @@ impl Batches for Sqlite {
                 .bind(batch.idempotency.as_ref().map(|idempotency| &idempotency.fingerprint.0[..]))
                 .bind(rows::whole(batch.retention.as_secs()))
                 .bind(total)
-                .bind(items);
+                .bind(items)
+                .bind(batch.webhook.as_ref().map(CallbackUrl::as_str));
             query.execute(&mut *write).await.map_err(failed)?;
             write.commit().await?;
         }
@@ -118,6 +143,10 @@ impl Batches for Sqlite {
             cancel_requested_at: row.instant("cancel_requested_at")?,
             finished_at: row.instant("finished_at")?,
             expires_at: row.instant("expires_at")?,
+            webhook: match webhook_url(&row)? {
+                Some(url) => Some(BatchWebhook { url, summary: row.json("deliveries")? }),
+                None => None,
+            },
         }))
     }
 

@@ -27,9 +27,10 @@ impl Deliveries for Sqlite {
         let now = self.now();
         let mut claimed = Vec::with_capacity(found.len());
         for id in found {
+            let (of, version) = id.numbers();
             let query = sqlx::query(include_str!("sql/claim_delivery.sql"))
-                .bind(id.job.as_uuid())
-                .bind(id.version)
+                .bind(of)
+                .bind(version)
                 .bind(now)
                 .bind(rows::later(now, hold));
             claimed.extend(query.fetch_optional(&mut *write).await.map_err(failed)?.as_ref().map(due).transpose()?);
@@ -50,9 +51,10 @@ impl Deliveries for Sqlite {
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
         let now = self.now();
+        let (of, version) = claim.id.numbers();
         let query = sqlx::query(include_str!("sql/record_delivery_attempt.sql"))
-            .bind(claim.id.job.as_uuid())
-            .bind(claim.id.version)
+            .bind(of)
+            .bind(version)
             .bind(claim.number)
             .bind(state.as_str())
             .bind(pause.map(|pause| rows::later(now, pause)))
@@ -78,11 +80,18 @@ impl Deliveries for Sqlite {
         found.iter().map(delivery).collect()
     }
 
+    async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let (of, version) = id.numbers();
+        let query = sqlx::query(include_str!("sql/find_delivery.sql")).bind(of).bind(version);
+        let found = query.fetch_optional(&mut *self.file.reader().await?).await.map_err(failed)?;
+        found.as_ref().map(delivery).transpose()
+    }
+
     async fn redeliver(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        let (of, version) = id.numbers();
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
-        let query =
-            sqlx::query(include_str!("sql/redeliver.sql")).bind(id.job.as_uuid()).bind(id.version).bind(self.now());
+        let query = sqlx::query(include_str!("sql/redeliver.sql")).bind(of).bind(version).bind(self.now());
         let found = query.fetch_optional(&mut *write).await.map_err(failed)?;
         let found = found.as_ref().map(delivery).transpose()?;
         write.commit().await?;
@@ -119,7 +128,7 @@ impl Sqlite {
 }
 
 fn id(row: &Cell<'_>) -> Result<DeliveryId, StoreError> {
-    Ok(DeliveryId { job: JobId::new(row.get::<Uuid>("job_id")?), version: row.number("version")? })
+    Ok(DeliveryId::of_numbers(row.get::<Uuid>("job_id")?, row.number("version")?))
 }
 
 fn due(row: &SqliteRow) -> Result<DueDelivery, StoreError> {

@@ -44,6 +44,13 @@ impl Erasures for Sqlite {
         Ok(Erased::Now(Change { id, version: version + 1, status }))
     }
 
+    async fn find_input_retention(&self, id: JobId) -> Result<Option<Duration>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_input_retention.sql")).bind(id.as_uuid());
+        let found = query.fetch_optional(&mut *self.file.reader().await?).await.map_err(failed)?;
+        let Some(row) = found else { return Ok(None) };
+        Ok(Some(Duration::from_secs(Cell::of("erasures", &row).number("keep_seconds")?)))
+    }
+
     async fn erase_due_inputs(&self, limit: u32) -> Result<bool, StoreError> {
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "create jobs and what waits",
@@ -29,6 +29,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
     ),
     (5, "add erasure and logs", include_str!("../../../../migrations/sqlite/0005_add_erasure_and_logs.sql")),
     (6, "let large bodies be blobs", include_str!("../../../../migrations/sqlite/0006_let_large_bodies_be_blobs.sql")),
+    (
+        7,
+        "tell of batches that ended",
+        include_str!("../../../../migrations/sqlite/0007_tell_of_batches_that_ended.sql"),
+    ),
 ];
 
 fn migrator() -> Migrator {

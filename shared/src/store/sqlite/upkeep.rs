@@ -7,6 +7,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::Sqlite;
+use super::batches;
 use super::dispatches::{PUBLISH_WITHIN, Waiting};
 use super::file::{Write, failed};
 use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job};
@@ -108,7 +109,8 @@ impl Upkeep for Sqlite {
         let query = sqlx::query(include_str!("sql/delete_deliveries.sql")).bind(rows::id_list(gone));
         query.execute(&mut *write).await.map_err(failed)?;
         let query = sqlx::query(include_str!("sql/delete_expired_batches.sql")).bind(self.now()).bind(REMOVED_AT_ONCE);
-        query.execute(&mut *write).await.map_err(failed)?;
+        let gone = query.fetch_all(&mut *write).await.map_err(failed)?;
+        batches::delete_deliveries(&mut write, &gone).await?;
         write.commit().await?;
         Ok(rows::whole(removed.len()) == REMOVED_AT_ONCE)
     }

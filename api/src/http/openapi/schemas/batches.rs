@@ -1,9 +1,11 @@
 //! Batches: what is submitted together, and how it stands.
 
 use raincheck_shared::config::Settings;
+use raincheck_shared::domain::Event;
 use serde_json::{Value, json};
 
 use super::shapes::{answer, count, described, instant, job_id, links, of, or_null, request, text};
+use super::webhooks::webhook_request;
 
 /// Their schemas by name.
 pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
@@ -12,7 +14,8 @@ pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
         ("BatchAnswer", answered()),
         ("BatchEntry", entry()),
         ("ItemProblem", problem()),
-        ("BatchLinks", links(&["self", "jobs", "cancel"])),
+        ("BatchLinks", links(&["self", "jobs", "cancel", "deliveries"])),
+        ("BatchWebhookRequest", webhook_request(&Event::OF_BATCHES, &Event::OF_BATCHES)),
         ("Batch", batch()),
     ]
 }
@@ -27,6 +30,8 @@ fn submission(settings: &Settings) -> Value {
         "items": {},
         "description": "As in `POST /v1/jobs`, each with an `idempotency_key` of its own if it wants. What is no job is refused on its own.",
     });
+    schema["properties"]["webhook"] =
+        or_null(&described(&of("BatchWebhookRequest"), "Where the end of the last job is to be told."));
     schema["required"] = json!(["jobs"]);
     schema
 }
@@ -84,6 +89,7 @@ fn batch() -> Value {
         "cancel_requested_at": or_null(&instant()),
         "finished_at": or_null(&instant()),
         "expires_at": or_null(&instant()),
+        "webhook": described(&or_null(&of("Webhook")), "`null`: nobody is told."),
         "idempotency_key": or_null(&text()),
         "links": of("BatchLinks"),
     }))

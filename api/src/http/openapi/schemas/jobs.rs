@@ -17,7 +17,7 @@ pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
         ("Job", job()),
         ("JobSummary", job_summary()),
         ("JobPage", page("jobs", "JobSummary")),
-        ("JobLinks", links(&["self", "result", "events", "cancel", "retry"])),
+        ("JobLinks", links(&["self", "result", "events", "logs", "cancel", "retry"])),
         ("Status", json!({ "type": "string", "enum": Status::ALL.map(Status::as_str) })),
         ("Estimate", estimate()),
         ("LogPage", log_page()),

@@ -8,9 +8,10 @@ use super::shapes::{answer, count, described, instant, job_id, links, of, or_nul
 /// Their schemas by name.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
-        ("WebhookRequest", webhook_request()),
+        ("WebhookRequest", webhook_request(&Event::OF_JOBS, &Event::ENDS)),
         ("Webhook", webhook()),
-        ("WebhookBody", webhook_body()),
+        ("WebhookBody", webhook_body(&Event::OF_JOBS, "Job")),
+        ("BatchWebhookBody", webhook_body(&Event::OF_BATCHES, "Batch")),
         ("Delivery", delivery()),
         ("DeliveryAttempt", delivery_attempt()),
         ("DeliveryPage", page("deliveries", "Delivery")),
@@ -18,8 +19,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn events() -> Value {
-    json!({ "type": "string", "enum": Event::ALL.map(Event::as_str) })
+fn events(events: impl Iterator<Item = Event>) -> Value {
+    json!({ "type": "string", "enum": events.map(Event::as_str).collect::<Vec<_>>() })
 }
 
 fn states() -> Value {
@@ -31,10 +32,11 @@ fn status() -> Value {
 }
 
 /// What a client wishes to be told, and where.
-fn webhook_request() -> Value {
+pub(super) fn webhook_request(known: &[Event], without: &[Event]) -> Value {
+    let without: Vec<&str> = without.iter().map(|event| event.as_str()).collect();
     let mut schema = request(&json!({
         "events": {
-            "type": "array", "items": events(), "uniqueItems": true, "default": Event::ENDS.map(Event::as_str),
+            "type": "array", "items": events(known.iter().copied()), "uniqueItems": true, "default": without,
             "description": "What is told; every end without them.",
         },
     }));
@@ -61,11 +63,11 @@ fn webhook() -> Value {
     }))
 }
 
-fn webhook_body() -> Value {
+fn webhook_body(known: &[Event], of_what: &str) -> Value {
     answer(&json!({
-        "type": events(),
+        "type": events(known.iter().copied()),
         "timestamp": described(&instant(), "When it happened."),
-        "data": of("Job"),
+        "data": of(of_what),
     }))
 }
 
@@ -75,9 +77,10 @@ fn delivery() -> Value {
             "type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_[0-9]+$",
             "description": "The `webhook-id` that the receiver sees, the same in every attempt.",
         },
-        "job_id": job_id(),
-        "version": described(&count(1), "The version that the event gave the job."),
-        "event": events(),
+        "job_id": or_null(&described(&job_id(), "Of what job; `null`: it is of a batch.")),
+        "batch_id": or_null(&described(&job_id(), "Of what batch; `null`: it is of a job.")),
+        "version": or_null(&described(&count(1), "The version that the event gave the job.")),
+        "event": events(Event::all()),
         "url": { "type": "string", "format": "uri" },
         "state": states(),
         "created_at": instant(),
@@ -87,7 +90,7 @@ fn delivery() -> Value {
             "type": "array", "items": of("DeliveryAttempt"), "maxItems": DeliveryAttempt::KEPT,
             "description": "The latest ones, oldest first.",
         },
-        "links": links(&["job", "redeliver"]),
+        "links": links(&["job", "batch", "redeliver"]),
     }))
 }
 

@@ -24,7 +24,13 @@ canceled AS (
         expires_at = now() + kept_for(j.retention_seconds, j.idempotency_key)
     FROM job
     WHERE j.id = ANY(ARRAY[job.id]) AND job.status IN ('scheduled', 'queued', 'retrying')
-    RETURNING j.id, j.version, j.status, j.batch_id
+    RETURNING j.id, j.version, j.status, j.batch_id, j.webhook_url, j.webhook_events
+),
+announced AS (
+    INSERT INTO deliveries (job_id, version, event, receiver)
+    SELECT id, version, 'job.' || status, receiver_of(webhook_url)
+    FROM canceled WHERE 'job.' || status = ANY(webhook_events)
+    ON CONFLICT DO NOTHING
 ),
 asked AS (
     UPDATE jobs j SET version = j.version + 1, cancel_requested_at = now(), cancel_reason = $2

@@ -16,5 +16,11 @@ SELECT id, tenant, key, total, succeeded, failed, canceled, expired, cancel_requ
     (SELECT count(*) FROM live WHERE status = 'queued')::integer AS queued,
     (SELECT count(*) FROM live WHERE status = 'in_progress')::integer AS in_progress,
     (SELECT count(*) FROM live WHERE status = 'retrying')::integer AS retrying,
-    (SELECT id FROM live ORDER BY id DESC LIMIT 1) AS last_live
+    (SELECT id FROM live ORDER BY id DESC LIMIT 1) AS last_live,
+    webhook_url, CASE WHEN webhook_url IS NOT NULL AND finished_at IS NOT NULL THEN (
+        SELECT json_build_object(
+            'state', d.state, 'attempts', d.attempts, 'last_status', d.last_status, 'changes', d.changes
+        )::text
+        FROM deliveries d WHERE d.job_id = batch.id AND d.version = 0
+    ) END AS deliveries
 FROM batch

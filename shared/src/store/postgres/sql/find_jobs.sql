@@ -18,7 +18,7 @@ SELECT
             'last_status', (array_agg(d.last_status ORDER BY d.version DESC))[1],
             'changes', sum(d.changes)
         )::text
-        FROM deliveries d WHERE d.job_id = jobs.id HAVING count(*) > 0
+        FROM deliveries d WHERE d.job_id = jobs.id AND d.version > 0 HAVING count(*) > 0
     ) END AS deliveries
 FROM jobs
 WHERE id = ANY($1) AND id BETWEEN $2 AND $3 AND (expires_at IS NULL OR expires_at > now())

@@ -8,4 +8,4 @@ UPDATE batches SET
     expires_at = CASE WHEN succeeded + failed + canceled + expired + 1 = total
         THEN ?3 + 1000000 * max(retention_seconds, CASE WHEN key IS NULL THEN 0 ELSE 86400 END) END
 WHERE id = ?1
-RETURNING finished_at
+RETURNING finished_at, webhook_url

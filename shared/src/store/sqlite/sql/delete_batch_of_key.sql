@@ -1,1 +1,1 @@
-DELETE FROM batches WHERE key = ?1 AND tenant = ?2
+DELETE FROM batches WHERE key = ?1 AND tenant = ?2 RETURNING id

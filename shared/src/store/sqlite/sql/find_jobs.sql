@@ -7,8 +7,8 @@ SELECT
     CASE WHEN length(result) <= ?2 THEN result END AS inline,
     webhook_url, webhook_events, CASE WHEN webhook_url IS NOT NULL THEN (
         SELECT json_object('state', state, 'attempts', attempts, 'last_status', last_status, 'changes', (
-            SELECT sum(changes) FROM deliveries WHERE job_id = jobs.id))
-        FROM deliveries WHERE job_id = jobs.id ORDER BY version DESC LIMIT 1
+            SELECT sum(changes) FROM deliveries WHERE job_id = jobs.id AND version > 0))
+        FROM deliveries WHERE job_id = jobs.id AND version > 0 ORDER BY version DESC LIMIT 1
     ) END AS deliveries
 FROM jobs
 WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND (expires_at IS NULL OR expires_at > ?3)

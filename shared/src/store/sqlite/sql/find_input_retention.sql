@@ -1,0 +1,1 @@
+SELECT keep_seconds FROM erasures WHERE job_id = ?1

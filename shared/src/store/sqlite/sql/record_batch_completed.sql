@@ -1,1 +1,0 @@
-INSERT INTO batch_events (batch_id, event, created_at) VALUES (?1, 'batch.completed', ?2)
