@@ -32,6 +32,7 @@ mod retry;
 mod submit;
 mod sweep;
 mod unread_body;
+mod webhook_snippets;
 mod webhook_wishes;
 mod webhooks;
 

@@ -8,8 +8,10 @@ use reqwest::Method;
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
+use super::webhooks::settings;
 use super::{JSON, assert_problem, get, post_job};
 use crate::harness::cluster::{Cluster, shared_backends};
+use crate::harness::receiver::{Heard, Receiver, Reply};
 use crate::harness::room;
 use crate::harness::served::{Served, Work};
 use crate::harness::temp::TempFolder;
@@ -194,5 +196,57 @@ async fn pitfall_batch_partial_output_dropped() {
     assert_eq!(bad["status"], "failed");
     let result = get(&served.client, &format!("/v1/jobs/{}/result", id(0)), &[]).await;
     assert_eq!((result.status, result.json()), (200, json!("kept")), "although its neighbour failed");
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn pitfall_webhook_lost_on_301() {
+    let elsewhere = Receiver::answering(200).await;
+    let moved = format!("HTTP/1.1 301 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", elsewhere.url());
+    let receiver = Receiver::start(move |before, _| match before {
+        0 | 1 => Reply::Raw(moved.clone()),
+        _ => Reply::Status(200),
+    })
+    .await;
+    let served = Served::with(Work::Worker, &settings(&[])).await;
+    let body = json!({"kind": "echo", "input": 1, "webhook": {"url": receiver.url()}});
+    let id = post_job(&served.client, &body, &[]).await.job_id();
+    let heard = receiver.until(3).await;
+    assert!(heard.iter().all(|it| it.json()["data"]["id"] == id.as_str() && it.event() == "job.succeeded"));
+    until("it to be taken", Duration::from_secs(15), async || {
+        served.client.job(&id).await["webhook"] == json!({"state": "delivered", "attempts": 3, "last_status": 200})
+    })
+    .await;
+    assert!(elsewhere.heard().is_empty(), "whoever it was moved to was never looked at");
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn pitfall_out_of_order_webhook_undecidable() {
+    // The start is told late: its first attempt finds a receiver in trouble, and the end passes it.
+    let receiver = Receiver::start(|before, heard| match heard.event().as_str() {
+        "job.started" if before == 0 => Reply::Status(500),
+        _ => Reply::Status(200),
+    })
+    .await;
+    let served = Served::with(Work::Worker, &settings(&[("webhooks.retries", "1s,1s,1s")])).await;
+    let events = ["job.started", "job.succeeded"];
+    let body =
+        json!({"kind": "sleep", "input": {"seconds": 0.4}, "webhook": {"url": receiver.url(), "events": events}});
+    let id = post_job(&served.client, &body, &[]).await.job_id();
+    let heard = receiver.until(3).await;
+    let order: Vec<String> = heard.iter().map(Heard::event).collect();
+    assert_eq!(order, ["job.started", "job.succeeded", "job.started"], "out of order");
+
+    // What docs/webhooks.md tells receivers to do, and nothing else: ignore what is not newer than what you have.
+    let (mut version, mut status) = (0, json!(null));
+    for it in heard {
+        let data = &it.json()["data"];
+        if data["version"].as_i64().unwrap() > version {
+            (version, status) = (data["version"].as_i64().unwrap(), data["status"].clone());
+        }
+    }
+    let job = served.client.job(&id).await;
+    assert_eq!((json!(version), &status), (job["version"].clone(), &json!("succeeded")));
     assert!(served.stop().await);
 }

@@ -15,6 +15,7 @@ mod replicas;
 mod runs;
 mod takeaway;
 mod tenants;
+mod webhooks_told;
 mod worker_drained;
 mod worker_killed;
 mod worker_stopped;

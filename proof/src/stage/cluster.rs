@@ -81,16 +81,25 @@ impl Cluster {
 
     /// Starts an API, or starts it again at the same address, and waits until it is ready.
     pub async fn api(&mut self, name: &str) -> Client {
-        let client = self.api_unready(name);
+        self.api_with(name, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn api_with(&mut self, name: &str, more: &[&str]) -> Client {
+        let client = self.api_unready_with(name, more);
         until("the API to be ready", Duration::from_secs(30), async || client.is_ready().await).await;
         client
     }
 
-    /// The same without the wait.
+    /// An API that is not waited for.
     pub fn api_unready(&mut self, name: &str) -> Client {
+        self.api_unready_with(name, &[])
+    }
+
+    fn api_unready_with(&mut self, name: &str, more: &[&str]) -> Client {
         let address = self.addresses.entry(name.to_owned()).or_insert_with(free_address).clone();
         let listen = format!("http.listen={address}");
-        self.run(name, &["api", "--set", &listen]);
+        self.run(name, &[&["api", "--set", listen.as_str()], more].concat());
         Client::new(&address)
     }
 
