@@ -20,6 +20,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,7 +29,7 @@ use raincheck_shared::config::{Flags, load};
 use raincheck_shared::domain::Payload;
 use raincheck_shared::lifecycle::{Shutdown, SystemClock, signals};
 use raincheck_worker::registry::CustomHandlers;
-use raincheck_worker::{Context, Handler, HandlerError, Outcome, Parts, Registry, Worker};
+use raincheck_worker::{Context, Handler, HandlerError, Outcome, Parts, Registry, Worker, supervisor};
 
 /// Lines that are counted before others get a turn: a handler that never awaits can be neither canceled nor timed out.
 const TURN: usize = 10_000;
@@ -71,8 +72,17 @@ impl Handler for Statistics {
     }
 }
 
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    // For kinds with a `command`, should this worker run such too: see `raincheck_worker::supervisor`.
+    if let Some(code) = supervisor::enter() {
+        return Ok(code);
+    }
+    work()?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn work() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
     let settings = Arc::new(load(&Flags::default(), &std::env::vars().collect())?);
     let custom: CustomHandlers = [("statistics".parse()?, Arc::new(Statistics) as Arc<dyn Handler>)].into();

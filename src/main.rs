@@ -14,6 +14,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // A worker runs this program again beside each program of a `command`.
+    if let Some(code) = raincheck_worker::supervisor::enter() {
+        return code;
+    }
     raincheck_shared::tls::install();
     let cli = cli::Cli::parse();
     let terminal = terminal::Terminal::detect();

@@ -52,6 +52,7 @@ command = ["sh", "-c", '''
     printf 'four\nfive' >&2
     echo done
 ''']
+directory = "."
 [kinds.apart]
 builtin = "echo"
 queue = "apart"

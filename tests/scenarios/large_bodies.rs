@@ -35,6 +35,7 @@ command = ["cat"]
 output_type = "application/x-noise"
 [kinds.half]
 command = ["sh", "-c", "cat; until test -e go; do sleep 0.05; done; echo whole"]
+directory = "."
 [upkeep]
 blobs = "100ms"
 "#;

@@ -8,7 +8,7 @@ pub(crate) fn traced_kind(seconds: f64) -> String {
     let script = format!(
         "echo \"start $RAINCHECK_JOB_ID\" >> runs; cat > /dev/null; sleep {seconds}; echo \"end $RAINCHECK_JOB_ID\" >> runs; echo done"
     );
-    format!("[kinds.traced]\ncommand = [\"sh\", \"-c\", {script:?}]\nconcurrency = 32\n")
+    format!("[kinds.traced]\ncommand = [\"sh\", \"-c\", {script:?}]\ndirectory = \".\"\nconcurrency = 32\n")
 }
 
 /// How often each job was started, and how often one was started while an earlier run of it had not ended.

@@ -16,14 +16,15 @@ use futures_util::FutureExt;
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::config::{JobSettings, format_duration};
 use raincheck_shared::domain::{Blob, Body, Content, Ended, Failure, FailureCode, Output, Payload, Progress};
-use raincheck_shared::lifecycle::{Clock, IdSource};
+use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::ClaimedJob;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::context::{Time, deadline};
 use crate::handler_log::HandlerLog;
 use crate::output::{Spool, not_kept};
 use crate::registry::Entry;
@@ -73,8 +74,8 @@ pub struct Attempt<'a> {
     pub limits: Limits,
     /// Where large inputs are, and large outputs go.
     pub blobs: &'a Blobs,
-    /// Tells whether a next attempt would come too late.
-    pub clock: &'a dyn Clock,
+    /// Times it, and tells whether a next attempt would come too late.
+    pub(crate) time: Time,
 }
 
 /// How the handler's run came to its end.
@@ -132,16 +133,21 @@ impl Attempt<'_> {
             biased;
             outcome = running.outcome() => Ending::Returned(outcome),
             () = self.canceled.cancelled() => {
-                match timeout(self.limits.cancel_grace, running.outcome()).await {
-                    Ok(outcome) => Ending::Returned(outcome),
-                    Err(_) => Ending::Ignored,
+                tokio::select! {
+                    biased;
+                    outcome = running.outcome() => Ending::Returned(outcome),
+                    () = self.time.pass(self.limits.cancel_grace) => Ending::Ignored,
                 }
             }
-            () = sleep(self.job.run_timeout) => {
+            () = self.time.pass(self.job.run_timeout) => {
                 stop.cancel();
-                match timeout(TIMEOUT_GRACE, running.outcome()).await {
-                    Ok(Outcome::Retry { error, .. } | Outcome::Fail(error)) => Ending::TimedOut(error.detail),
-                    _ => Ending::TimedOut(Vec::new()),
+                tokio::select! {
+                    biased;
+                    outcome = running.outcome() => Ending::TimedOut(match outcome {
+                        Outcome::Retry { error, .. } | Outcome::Fail(error) => error.detail,
+                        _ => Vec::new(),
+                    }),
+                    () = self.time.pass(TIMEOUT_GRACE) => Ending::TimedOut(Vec::new()),
                 }
             }
         }
@@ -155,7 +161,10 @@ impl Attempt<'_> {
             kind: job.kind.clone(),
             attempt: job.fence.attempt,
             max_attempts: job.max_attempts,
+            fence: job.version,
             timeout: job.run_timeout,
+            deadline: deadline(self.time.now(), job.run_timeout),
+            time: self.time.clone(),
             max_output: self.limits.max_output,
             traceparent: job.traceparent.as_deref().map(Arc::from),
             canceled,
@@ -246,7 +255,7 @@ impl Attempt<'_> {
         self.job.deadline.is_some_and(|deadline| {
             time::Duration::try_from(delay)
                 .ok()
-                .and_then(|d| self.clock.now().checked_add(d))
+                .and_then(|d| self.time.now().checked_add(d))
                 .is_none_or(|t| t > deadline)
         })
     }

@@ -1,18 +1,12 @@
 //! What does the work. A handler sees an input and a context and returns an outcome; it reaches neither store nor
 //! broker, so it cannot break the promises made about a job.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use raincheck_shared::domain::{FailureCode, JobId, KindName, Payload, Progress, TenantName};
-use raincheck_shared::lifecycle::SystemClock;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use raincheck_shared::domain::{FailureCode, Payload};
 
-use crate::handler_log::HandlerLog;
-use crate::output::Spool;
-use crate::{LargeInput, Output, Written};
+use crate::{Context, LargeInput, Written};
 
 /// Does the work of one kind.
 ///
@@ -74,6 +68,13 @@ impl Outcome {
     }
 }
 
+/// What `?` makes of an error: another attempt may mend it.
+impl From<HandlerError> for Outcome {
+    fn from(error: HandlerError) -> Self {
+        error.retry()
+    }
+}
+
 /// What a handler says of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandlerError {
@@ -116,128 +117,13 @@ impl HandlerError {
         Outcome::Retry { error: self, after: None }
     }
 
+    /// The same, after this long instead.
+    pub fn retry_after(self, after: Duration) -> Outcome {
+        Outcome::Retry { error: self, after: Some(after) }
+    }
+
     /// The attempt failed, and another one would fail too.
     pub fn fail(self) -> Outcome {
         Outcome::Fail(self)
-    }
-}
-
-/// Bytes that a context without a worker logs.
-const DETACHED_LOG: u64 = 1 << 20;
-
-/// What a handler may know and say while it runs. Cloning shares it.
-#[derive(Debug, Clone)]
-pub struct Context {
-    pub(crate) job_id: JobId,
-    pub(crate) tenant: TenantName,
-    pub(crate) kind: KindName,
-    pub(crate) attempt: i32,
-    pub(crate) max_attempts: i32,
-    pub(crate) timeout: Duration,
-    pub(crate) max_output: u64,
-    pub(crate) traceparent: Option<Arc<str>>,
-    pub(crate) canceled: CancellationToken,
-    pub(crate) progress: watch::Sender<Option<Progress>>,
-    pub(crate) log: HandlerLog,
-    pub(crate) spool: Option<Spool>,
-}
-
-impl Context {
-    /// A context of its own, for trying a handler without a worker. The receiver shows what progress it reports, the
-    /// token cancels it. Its output stays in memory.
-    pub fn detached(
-        job_id: JobId,
-        kind: KindName,
-        timeout: Duration,
-        max_output: u64,
-    ) -> (Self, watch::Receiver<Option<Progress>>, CancellationToken) {
-        let (progress, reported) = watch::channel(None);
-        let canceled = CancellationToken::new();
-        let context = Self {
-            job_id,
-            tenant: TenantName::default(),
-            kind,
-            attempt: 1,
-            max_attempts: 1,
-            timeout,
-            max_output,
-            traceparent: None,
-            canceled: canceled.clone(),
-            progress,
-            log: HandlerLog::new(DETACHED_LOG, SystemClock::shared()),
-            spool: None,
-        };
-        (context, reported, canceled)
-    }
-
-    /// The job; the same in every attempt.
-    pub fn job_id(&self) -> JobId {
-        self.job_id
-    }
-
-    /// Whose job it is; `default` when callers need no keys.
-    pub fn tenant(&self) -> &TenantName {
-        &self.tenant
-    }
-
-    /// The job's kind.
-    pub fn kind(&self) -> &KindName {
-        &self.kind
-    }
-
-    /// Which attempt this is, from 1. Those that did not count (a drain, a crash, a snooze) are not counted here either.
-    pub fn attempt(&self) -> i32 {
-        self.attempt
-    }
-
-    /// Attempts that may count.
-    pub fn max_attempts(&self) -> i32 {
-        self.max_attempts
-    }
-
-    /// How long this attempt may run.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// Begins an output of a media type that is made piece by piece, of any size that can be kept.
-    pub fn output(&self, content_type: impl Into<String>) -> Output {
-        Output::new(content_type.into(), self.max_output, self.spool.clone())
-    }
-
-    /// Bytes of output that can be kept. More fails the attempt with code `output-too-large`.
-    pub fn max_output(&self) -> u64 {
-        self.max_output
-    }
-
-    /// W3C trace context that came with the request, to be sent on.
-    pub fn traceparent(&self) -> Option<&str> {
-        self.traceparent.as_deref()
-    }
-
-    /// Reports how far it is: 0 to 100, out of range is cut. Cheap: the latest report is recorded at most once a second.
-    pub fn report(&self, percent: f64, message: impl Into<String>) {
-        let percent = if percent.is_finite() { percent.clamp(0.0, 100.0) } else { 0.0 };
-        let message: String = message.into();
-        let message = message.replace('\0', "\u{fffd}").chars().take(500).collect::<String>();
-        let message = (!message.is_empty()).then_some(message);
-        self.progress.send_replace(Some(Progress { percent, message }));
-    }
-
-    /// Writes into the job's log, which clients can read while it grows: a line, or several. Cheap: lines are recorded once a
-    /// second, and when the attempt ends. Bounded by `jobs.max_log`; what goes past it is dropped, and a line says so.
-    pub fn log(&self, text: impl AsRef<str>) {
-        self.log.add(text.as_ref());
-    }
-
-    /// Resolves when the attempt should stop: a cancel, a timeout, a lost lease, the end of a drain. What is returned
-    /// after that is recorded only if it still can be.
-    pub async fn canceled(&self) {
-        self.canceled.cancelled().await;
-    }
-
-    /// Whether the attempt should stop.
-    pub fn is_canceled(&self) -> bool {
-        self.canceled.is_cancelled()
     }
 }

@@ -76,6 +76,11 @@ impl HandlerLog {
         }
     }
 
+    /// The lines that nobody has recorded yet.
+    pub(crate) fn unrecorded(&self) -> Vec<String> {
+        self.lock().entries.iter().map(|entry| entry.line.clone()).collect()
+    }
+
     /// What was added since the last time, if nobody is at it already.
     pub(crate) fn begin_recording(&self, fence: Fence) -> Option<Recording> {
         if self.lock().entries.is_empty() {
@@ -161,16 +166,12 @@ mod tests {
 
     use super::*;
 
-    fn lines(log: &HandlerLog) -> Vec<String> {
-        log.lock().entries.iter().map(|entry| entry.line.clone()).collect()
-    }
-
     #[test]
     fn text_is_taken_apart_into_lines_and_a_long_one_into_several() {
         let log = HandlerLog::new(1 << 20, SystemClock::shared());
         log.add("one\r\ntwo\n\nfour");
         log.add(&"ü".repeat(LONGEST_LINE / 2 + 1));
-        let lines = lines(&log);
+        let lines = log.unrecorded();
         assert_eq!(lines[..4], ["one", "two", "", "four"]);
         assert_eq!((lines[4].len(), lines[5].as_str(), lines.len()), (LONGEST_LINE, "ü", 6));
     }
@@ -181,9 +182,9 @@ mod tests {
         log.add("12345");
         log.add("6789");
         log.add("a\nb");
-        assert_eq!(lines(&log), ["12345", "[the log was cut here: it may have 10 bytes, jobs.max_log]"]);
+        assert_eq!(log.unrecorded(), ["12345", "[the log was cut here: it may have 10 bytes, jobs.max_log]"]);
         let none = HandlerLog::new(0, SystemClock::shared());
         none.add("x");
-        assert!(lines(&none).is_empty());
+        assert!(none.unrecorded().is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! what a program brings that runs its own kinds in Rust.
 
 mod claimer;
+mod context;
 mod counters;
 pub mod executor;
 mod finisher;
@@ -17,12 +18,17 @@ mod pipeline;
 pub mod registry;
 mod running;
 mod slots;
+pub mod supervisor;
 mod tally;
+pub mod testing;
+mod typed;
 mod worker;
 
+pub use context::Context;
 pub use counters::Counters;
-pub use handler::{Context, Handler, HandlerError, Outcome};
+pub use handler::{Handler, HandlerError, Outcome};
 pub use large_input::LargeInput;
 pub use output::{Output, Written};
 pub use registry::{Entry, Registry, RegistryError};
+pub use typed::{Typed, typed};
 pub use worker::{Parts, Worker};

@@ -57,6 +57,13 @@ impl Output {
         Self { content_type, limit, here: BytesMut::new(), spool, writer: None }
     }
 
+    /// The same with another media type.
+    #[must_use]
+    pub fn with_content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+
     /// Bytes so far.
     pub fn size(&self) -> u64 {
         self.writer.as_ref().map_or(self.here.len() as u64, BlobWriter::size)

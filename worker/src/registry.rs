@@ -9,7 +9,7 @@ use raincheck_shared::domain::{KindName, QueueName};
 use raincheck_shared::lifecycle::SystemClock;
 
 use crate::Handler;
-use crate::handlers::{Command, Echo, Http, InvalidUpstream, Sleep, Takeaway};
+use crate::handlers::{Command, Echo, Http, InvalidUpstream, Scratch, Sleep, Takeaway};
 
 /// The handlers that a worker's program brings, by the kind that each runs.
 pub type CustomHandlers = BTreeMap<KindName, Arc<dyn Handler>>;
@@ -77,13 +77,15 @@ impl Registry {
     /// Such a kind without a handler is an error, unless its queue is not one of the worker's: a program of its own
     /// may serve it, with the same settings.
     pub fn from_kinds(settings: &Settings, custom: &CustomHandlers) -> Result<Self, RegistryError> {
-        Self::build(&settings.kinds, &settings.worker.queues, custom)
+        let scratch = Arc::new(Scratch::inside(settings.worker.scratch.as_deref()));
+        Self::build(&settings.kinds, &settings.worker.queues, custom, &scratch)
     }
 
     fn build(
         kinds: &BTreeMap<KindName, Arc<Kind>>,
         queues: &[QueueName],
         custom: &CustomHandlers,
+        scratch: &Arc<Scratch>,
     ) -> Result<Self, RegistryError> {
         for kind in custom.keys() {
             match kinds.get(kind) {
@@ -97,7 +99,7 @@ impl Registry {
         let mut entries = BTreeMap::new();
         for (name, kind) in kinds {
             let served = queues.is_empty() || queues.contains(&kind.queue);
-            let handler = match built_in(kind)? {
+            let handler = match built_in(kind, scratch)? {
                 Some(handler) => handler,
                 None => match custom.get(name) {
                     Some(handler) => Arc::clone(handler),
@@ -127,17 +129,11 @@ impl Registry {
     }
 }
 
-fn built_in(kind: &Kind) -> Result<Option<Arc<dyn Handler>>, RegistryError> {
+fn built_in(kind: &Kind, scratch: &Arc<Scratch>) -> Result<Option<Arc<dyn Handler>>, RegistryError> {
     Ok(Some(match &kind.run {
-        Run::Command { argv, env, directory, retry_exit_codes } => Arc::new(Command {
-            argv: argv.clone(),
-            env: env.clone(),
-            directory: directory.clone(),
-            retry_exit_codes: retry_exit_codes.clone(),
-            output_type: kind.output_type.clone(),
-        }),
-        Run::Http { url, headers } => Arc::new(
-            Http::new(url, headers, SystemClock::shared())
+        Run::Command(program) => Arc::new(Command::new(program.clone(), &kind.output_type, Arc::clone(scratch))),
+        Run::Http(upstream) => Arc::new(
+            Http::new(upstream, SystemClock::shared())
                 .map_err(|source| RegistryError::Upstream { kind: kind.name.clone(), source })?,
         ),
         Run::Echo => Arc::new(Echo),

@@ -17,6 +17,10 @@ use raincheck_proof::chaos::{report, worker};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
+    // A worker of the trials runs this program again beside each program of a `command`.
+    if let Some(code) = raincheck_worker::supervisor::enter() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {

@@ -86,8 +86,8 @@ fn the_example_of_a_kind_is_valid_with_any_one_of_its_runners() {
         .filter(|line| !line.starts_with("schema_file"))
         .collect();
     for (runner, others) in [
-        ("command", ["http ", "headers", "handler", "builtin", "none"]),
-        ("http", ["command", "env", "directory", "retry_exit_codes", "output_type"]),
+        ("command", &["http ", "headers", "statuses", "handler", "builtin"] as &[&str]),
+        ("http", &["command", "env", "directory", "output", "memory", "retry_exit_codes"]),
     ] {
         let lines = example.iter().filter(|line| !others.iter().any(|other| line.starts_with(other)));
         let toml: Vec<&str> = lines

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::StatusRules;
 use crate::domain::{KindName, QueueName, RetryPolicy};
 
 /// `[kinds.NAME]`
@@ -57,23 +58,9 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Run {
     /// `command = ["wc", "-w"]`: a program; input on stdin, output on stdout
-    Command {
-        /// The program and its arguments; never empty.
-        argv: Vec<String>,
-        /// `env`: added to the worker's environment
-        env: BTreeMap<String, String>,
-        /// `directory`: where it runs
-        directory: Option<PathBuf>,
-        /// `retry_exit_codes`: exit codes that are worth another attempt; empty: every non-zero one
-        retry_exit_codes: Vec<i32>,
-    },
+    Command(Program),
     /// `http = "http://…"`: an upstream that the operator configured
-    Http {
-        /// Where inputs are sent with POST.
-        url: String,
-        /// `headers`: sent along; shown hidden
-        headers: BTreeMap<String, super::Secret>,
-    },
+    Http(Upstream),
     /// Built in: its input back, bytes and type
     Echo,
     /// Built in: `{"seconds": 1.5}`
@@ -82,6 +69,34 @@ pub enum Run {
     Takeaway,
     /// `handler = true`: a handler in Rust that the worker's program brings
     Custom,
+}
+
+/// `command`, and what goes with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments; never empty.
+    pub argv: Vec<String>,
+    /// `env`: added to the worker's environment
+    pub env: BTreeMap<String, String>,
+    /// `directory`: where it runs; without one, in a folder of the attempt's own
+    pub directory: Option<PathBuf>,
+    /// `output`: the file that is its output, in the attempt's own folder; without one, what it prints is
+    pub output: Option<PathBuf>,
+    /// `memory`: bytes that its processes may use together
+    pub memory: Option<u64>,
+    /// `retry_exit_codes`: exit codes that are worth another attempt; empty: all but 0 and 65
+    pub retry_exit_codes: Vec<i32>,
+}
+
+/// `http`, and what goes with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where inputs are sent with POST.
+    pub url: String,
+    /// `headers`: sent along; shown hidden
+    pub headers: BTreeMap<String, super::Secret>,
+    /// `statuses`: what an answer means that is not what the defaults say
+    pub statuses: StatusRules,
 }
 
 /// A compiled JSON Schema. It resolves nothing over the network or from files.

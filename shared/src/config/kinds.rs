@@ -7,14 +7,12 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 
 use super::kind::{InputSchema, Kind, Run};
+use super::runner::runner;
 use super::section::{Noted, Read, Section};
 use super::sections::{DAY, millis};
-use super::value::{Parsed, boolean, duration, json, line, list, parsed, path, text, texts, whole};
-use super::{JobSettings, Secret, format_duration, url};
+use super::value::{Parsed, duration, json, line, list, parsed, path, text, whole};
+use super::{JobSettings, format_duration};
 use crate::domain::{KindName, QueueName, RetryPolicy};
-
-/// What selects the runner of a kind; each has exactly one.
-const RUNNERS: [&str; 4] = ["command", "http", "builtin", "handler"];
 
 pub(super) fn kinds(s: &mut Section, jobs: Option<&JobSettings>) -> BTreeMap<KindName, Arc<Kind>> {
     let mut kinds = BTreeMap::new();
@@ -39,17 +37,6 @@ fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Re
     let retention = s.optional("retention", duration(Duration::from_secs(1), 3_650 * DAY));
     let description = s.optional("description", line(1_000));
 
-    for (key, needed) in [
-        ("env", "command"),
-        ("directory", "command"),
-        ("retry_exit_codes", "command"),
-        ("output_type", "command"),
-        ("headers", "http"),
-    ] {
-        if s.has(key) && !s.has(needed) {
-            s.problem(key, format!("means nothing without `{needed}`"));
-        }
-    }
     let jobs = jobs.ok_or(Noted)?;
     let timeout = timeout?.unwrap_or(Duration::from_mins(10).min(jobs.max_run_timeout));
     let retention = retention?.unwrap_or(jobs.retention);
@@ -64,7 +51,7 @@ fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Re
     let run = run?;
     let default_concurrency = match run {
         Run::Echo | Run::Sleep | Run::Takeaway => 256,
-        Run::Command { .. } | Run::Http { .. } | Run::Custom => 16,
+        Run::Command(_) | Run::Http(_) | Run::Custom => 16,
     };
     Ok(Kind {
         name: name?,
@@ -82,89 +69,6 @@ fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Re
         retention,
         description: description?,
     })
-}
-
-fn runner(s: &mut Section) -> Read<Run> {
-    let given: Vec<&str> = RUNNERS.into_iter().filter(|key| s.has(key)).collect();
-    let command = s.optional("command", argv);
-    let env = s.optional("env", texts);
-    let directory = s.optional("directory", path);
-    let retry_exit_codes = s.optional("retry_exit_codes", list(whole(1, 255)));
-    let http = s.optional("http", |value| url::upstream(&text(value)?));
-    let headers = s.optional("headers", headers);
-    let builtin = s.optional("builtin", builtin);
-    let handler = s.optional("handler", |value| {
-        let only_true = || "can only be true; without it, name a `command`, `http` or `builtin`".to_owned();
-        boolean(value)?.then_some(()).ok_or_else(only_true)
-    });
-    match given.as_slice() {
-        [_] => {}
-        [] => {
-            let dotted = s.dotted("command");
-            return Err(s.problem(
-                "command",
-                format!(
-                    "nothing runs this kind. Give it exactly one of: `{dotted} = [\"PROGRAM\", \"ARGUMENT\"]`, \
-                     `http = \"http://…\"`, `handler = true`, `builtin = \"echo\"`"
-                ),
-            ));
-        }
-        several => {
-            let names = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
-            return Err(s.clash(
-                several,
-                format!("a kind is run by exactly one of command, http, builtin and handler, not by {names}"),
-            ));
-        }
-    }
-    let (env, directory, retry_exit_codes, headers) = (env?, directory?, retry_exit_codes?, headers?);
-    if let Some(argv) = command? {
-        let retry_exit_codes = retry_exit_codes.unwrap_or_default();
-        return Ok(Run::Command { argv, env: env.unwrap_or_default(), directory, retry_exit_codes });
-    }
-    if let Some(url) = http? {
-        return Ok(Run::Http { url, headers: headers.unwrap_or_default() });
-    }
-    match (builtin?, handler?) {
-        (Some(run), _) => Ok(run),
-        (None, Some(())) => Ok(Run::Custom),
-        (None, None) => Err(Noted),
-    }
-}
-
-fn argv(value: &Value) -> Parsed<Vec<String>> {
-    if let ValueKind::String(line) = &value.kind {
-        let words = line.split_whitespace().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
-        return Err(format!("is run without a shell, so it is a list: command = [{words}]"));
-    }
-    let argv = list(text)(value)?;
-    match argv.first() {
-        Some(program) if !program.is_empty() && !argv.iter().any(|part| part.contains('\0')) => Ok(argv),
-        _ => Err("names no program: write command = [\"PROGRAM\", \"ARGUMENT\"]".to_owned()),
-    }
-}
-
-fn builtin(value: &Value) -> Parsed<Run> {
-    match text(value)?.as_str() {
-        "echo" => Ok(Run::Echo),
-        "sleep" => Ok(Run::Sleep),
-        "takeaway" => Ok(Run::Takeaway),
-        other => Err(format!("{other:?} is not built in; there are \"echo\", \"sleep\" and \"takeaway\"")),
-    }
-}
-
-fn headers(value: &Value) -> Parsed<BTreeMap<String, Secret>> {
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    let headers = texts(value)?.into_iter().map(|(name, text)| {
-        if name.is_empty() || !name.chars().all(token) {
-            Err(format!("{name:?} is not the name of a header"))
-        } else if text.chars().any(|c| c.is_control() || !c.is_ascii()) {
-            Err(format!("`{name}` must be plain ASCII on one line"))
-        } else {
-            Ok((name.to_ascii_lowercase(), Secret::new(text)))
-        }
-    });
-    headers.collect()
 }
 
 fn retry(s: &mut Section) -> Read<RetryPolicy> {

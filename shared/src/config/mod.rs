@@ -18,8 +18,10 @@ mod access;
 mod kinds;
 mod layers;
 mod nearest;
+mod runner;
 mod section;
 mod sections;
+mod status_rules;
 pub(crate) mod url;
 mod value;
 mod webhooks;
@@ -32,7 +34,7 @@ mod documented;
 mod tests;
 
 pub use duration::{InvalidDuration, format_duration, parse_duration};
-pub use kind::{InputSchema, Kind, Run};
+pub use kind::{InputSchema, Kind, Program, Run, Upstream};
 pub use layers::DEFAULTS;
 pub use load::{ConfigErrors, ConfigProblem, Flags, load};
 pub use secret::Secret;
@@ -42,4 +44,5 @@ pub use settings::{
 };
 pub use show::show;
 pub use size::{InvalidSize, format_size, parse_size};
+pub use status_rules::{StatusRules, Verdict};
 pub use webhooks::WebhookSettings;

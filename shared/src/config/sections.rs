@@ -1,6 +1,7 @@
 //! The sections, one function each: which keys there are, and what is allowed.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -111,6 +112,7 @@ pub(super) fn worker(s: &mut Section, environment: &BTreeMap<String, String>) ->
     let session_lock = s.required("session_lock", boolean);
     let drain_timeout = s.required("drain_timeout", duration(Duration::ZERO, DAY));
     let fallback_poll = s.required("fallback_poll", duration(millis(50), MINUTE));
+    let scratch = s.required("scratch", text_or_nothing);
     if let (Ok(lease), Ok(heartbeat)) = (lease, heartbeat)
         && heartbeat * 3 > lease
     {
@@ -139,6 +141,7 @@ pub(super) fn worker(s: &mut Section, environment: &BTreeMap<String, String>) ->
         session_lock: session_lock?,
         drain_timeout: drain_timeout?,
         fallback_poll: fallback_poll?,
+        scratch: scratch?.map(PathBuf::from),
     })
 }
 

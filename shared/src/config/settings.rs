@@ -212,6 +212,8 @@ pub struct WorkerSettings {
     pub drain_timeout: Duration,
     /// `fallback_poll`: between two looks into the store while the broker is down
     pub fallback_poll: Duration,
+    /// `scratch`: where attempts of a `command` get folders of their own; the system's temporary folder by default
+    pub scratch: Option<PathBuf>,
 }
 
 /// `[jobs]`: limits and defaults for all kinds.

@@ -137,6 +137,7 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.plain("session_lock", worker.session_lock);
     page.duration("drain_timeout", worker.drain_timeout);
     page.duration("fallback_poll", worker.fallback_poll);
+    page.text("scratch", &worker.scratch.as_ref().map(|path| path.display().to_string()).unwrap_or_default());
 
     let jobs = &settings.jobs;
     page.section("jobs");
@@ -217,18 +218,32 @@ fn show_blobs(page: &mut Page, blobs: &BlobSettings) {
 fn show_kind(page: &mut Page, kind: &Kind) {
     page.section(&format!("kinds.{}", quoted(kind.name.as_str())));
     match &kind.run {
-        Run::Command { argv, env, directory, retry_exit_codes } => {
-            page.list("command", argv, |part| quoted(part));
-            page.hidden("env", env.keys());
-            if let Some(directory) = directory {
+        Run::Command(program) => {
+            page.list("command", &program.argv, |part| quoted(part));
+            page.hidden("env", program.env.keys());
+            if let Some(directory) = &program.directory {
                 page.text("directory", &directory.display().to_string());
             }
-            page.list("retry_exit_codes", retry_exit_codes, ToString::to_string);
+            if let Some(output) = &program.output {
+                page.text("output", &output.display().to_string());
+            }
+            if let Some(memory) = program.memory {
+                page.size("memory", memory);
+            }
+            page.list("retry_exit_codes", &program.retry_exit_codes, ToString::to_string);
             page.text("output_type", &kind.output_type);
         }
-        Run::Http { url, headers } => {
-            page.text("http", &Secret::new(url).to_string());
-            page.hidden("headers", headers.keys());
+        Run::Http(upstream) => {
+            page.text("http", &Secret::new(&upstream.url).to_string());
+            page.hidden("headers", upstream.headers.keys());
+            let rules: Vec<String> = upstream
+                .statuses
+                .iter()
+                .map(|(status, verdict)| format!("{status} = {}", quoted(verdict.name())))
+                .collect();
+            if !rules.is_empty() {
+                page.plain("statuses", format_args!("{{ {} }}", rules.join(", ")));
+            }
         }
         Run::Echo => page.text("builtin", "echo"),
         Run::Sleep => page.text("builtin", "sleep"),

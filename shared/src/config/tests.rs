@@ -70,7 +70,7 @@ fn without_anything_the_defaults_make_an_embedded_instance() {
 fn a_command_is_all_that_a_kind_needs() {
     let settings = from_file("command", "[kinds.wordcount]\ncommand = [\"wc\", \"-w\"]").unwrap();
     let kind = &settings.kinds[&"wordcount".parse().unwrap()];
-    assert!(matches!(&kind.run, Run::Command { argv, .. } if argv == &["wc", "-w"]));
+    assert!(matches!(&kind.run, Run::Command(program) if program.argv == ["wc", "-w"]));
     assert_eq!((kind.concurrency, kind.queue.as_str(), kind.timeout), (16, "default", Duration::from_mins(10)));
 }
 

@@ -12,17 +12,18 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     for kind in settings.kinds.values() {
         match &kind.run {
-            Run::Command { argv, env, directory, .. } => {
-                check_directory(kind, directory.as_deref(), findings);
-                let Some(program) = argv.first() else { continue };
-                let path = env.get("PATH").map_or(path.as_os_str(), OsStr::new);
-                check_program(kind, program, directory.as_deref(), path, findings);
+            Run::Command(program) => {
+                let directory = program.directory.as_deref();
+                check_directory(kind, directory, findings);
+                let Some(name) = program.argv.first() else { continue };
+                let path = program.env.get("PATH").map_or(path.as_os_str(), OsStr::new);
+                check_program(kind, name, directory, path, findings);
             }
             Run::Custom => findings.doubt(
                 format!("kinds.{}: this program brings no handler for it", kind.name),
                 "right if a worker of your own runs it; `raincheck worker` needs other `worker.queues` then",
             ),
-            Run::Http { .. } | Run::Echo | Run::Sleep | Run::Takeaway => {}
+            Run::Http(_) | Run::Echo | Run::Sleep | Run::Takeaway => {}
         }
         let queues = &settings.worker.queues;
         if !queues.is_empty() && !queues.contains(&kind.queue) {

@@ -2,14 +2,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use raincheck_shared::config::Run;
+use raincheck_shared::config::{Program, Run};
 use raincheck_shared::domain::{Fence, Timestamp};
-use raincheck_shared::lifecycle::{Shutdown, SystemClock};
+use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock};
+use tokio::time::timeout;
 
 use super::*;
 use crate::Handler;
-use crate::handlers::Command;
 use crate::handlers::trial::{Folder, blobs, gone, kind, pid_in};
+use crate::handlers::{Command, Scratch};
 
 /// A handler made of a closure.
 struct Closure<F>(F);
@@ -85,7 +86,7 @@ impl Trial {
             log: crate::handler_log::HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
             limits: self.limits,
             blobs: &self.blobs,
-            clock: &Epoch,
+            time: Time::Machine(Arc::new(Epoch)),
         })
         .await
     }
@@ -293,9 +294,8 @@ async fn a_timeout_ends_a_program_and_what_it_started() {
     let script =
         format!("echo started >&2; sh -c 'trap \"\" TERM; echo $$ > {}; sleep 1000; true'; true", file.display());
     let argv = ["sh", "-c", &script].map(str::to_owned).to_vec();
-    let output_type = "text/plain".to_owned();
-    let mut trial =
-        Trial::of(Command { argv, output_type, directory: None, env: [].into(), retry_exit_codes: Vec::new() });
+    let program = Program { argv, ..Program::default() };
+    let mut trial = Trial::of(Command::new(program, "text/plain", Arc::new(Scratch::inside(None))));
     trial.job.run_timeout = Duration::from_secs(2);
     let (ended, pid) = tokio::join!(trial.ended(), pid_in(&file));
     let (failure, _) = to_retry(ended);
@@ -367,8 +367,8 @@ async fn a_handler_sees_its_job_and_its_progress_is_seen() {
     // Spawned, since that is how workers run it: it can move between threads.
     let running = Shutdown::new().spawn(async move {
         let Trial { entry, job, canceled, limits, blobs, _folder } = trial;
-        let clock = &Epoch;
-        execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, blobs: &blobs, clock }).await
+        let time = Time::Machine(Arc::new(Epoch));
+        execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, blobs: &blobs, time }).await
     });
     assert_eq!(kept(running.await.unwrap().unwrap()).content, text(id).into());
     assert_eq!(reported.borrow().as_ref().map(|p| p.percent), Some(42.0));

@@ -1,57 +1,195 @@
-//! Runs a program: input on stdin, output on stdout, stderr into the job's log, and its end kept when it fails.
+//! Runs a program: input on stdin, output on stdout or in a file, stderr into the job's log and for what it has to say to
+//! raincheck (`spoken.rs`).
 //!
-//! The program leads a process group of its own. When the attempt is told to stop, the group gets SIGTERM, a second
-//! later SIGKILL; when the attempt is dropped, SIGKILL at once. When the program exits, whatever it left running in its
-//! group is killed too, so that no attempt leaves processes behind.
-//!
-//! A worker that is itself killed with SIGKILL cannot do that. The program then reads the end of its stdin and gets
-//! SIGPIPE on its next write to stdout or stderr; one that does neither runs on until it is done.
+//! Each attempt has a folder of its own, removed with all that is in it when the attempt is over. When the attempt is told
+//! to stop, the program's process group gets SIGTERM, and a second later all that it has started gets SIGKILL; so does
+//! whatever is left when the program has exited, the attempt is dropped or the worker dies. The supervisor sees to that.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+mod pipes;
+mod start;
+
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::TryStreamExt;
-use futures_util::stream::BoxStream;
+use raincheck_shared::config::{Program, format_size};
 use raincheck_shared::domain::Payload;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{self, Child, ChildStdin};
-use tokio::time::{sleep, timeout};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
-use super::bounded::Tail;
-use super::log_lines::LogLines;
-use super::process_group::ProcessGroup;
+use self::pipes::{CHUNK, Stdin, attend};
+use self::start::not_started;
+use super::process_tree::ProcessTree;
+use super::scratch::{AttemptFolder, Scratch};
+use super::spoken::Spoken;
+use crate::supervisor::Ended;
 use crate::{Context, Handler, HandlerError, LargeInput, Outcome, Output};
 
 /// From SIGTERM to SIGKILL.
 const TERMINATE_GRACE: Duration = Duration::from_secs(1);
-/// How long pipes may stay open after the program's exit, held by what it started.
-const LINGER: Duration = Duration::from_secs(1);
 /// How long the kernel may take to end what was killed.
 const REAP: Duration = Duration::from_millis(500);
-/// Bytes read from a pipe at once: what a pipe holds.
-const CHUNK: usize = 64 * 1024;
+/// sysexits.h: the input was bad. Another attempt would have the same.
+const EX_DATAERR: i32 = 65;
+/// sysexits.h: a failure that passes.
+const EX_TEMPFAIL: i32 = 75;
 
 /// Runs a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Command {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// Added to the worker's environment. The worker's own settings (`RAINCHECK__…`, `DATABASE_URL`, `AMQP_URL`) are
-    /// not passed on: they may hold passwords.
-    pub env: BTreeMap<String, String>,
-    /// Where it runs.
-    pub directory: Option<PathBuf>,
-    /// Exit codes that are worth another attempt; empty: every non-zero one. A program killed by signal `n` counts as
-    /// exit code `128 + n`, as in a shell.
-    pub retry_exit_codes: Vec<i32>,
-    /// The media type of what it writes.
-    pub output_type: String,
+    program: Program,
+    output_type: String,
+    scratch: Arc<Scratch>,
+}
+
+/// What a program wrote so far.
+struct Said {
+    /// Its output, or nothing while that is to come from a file.
+    output: Option<Output>,
+    stderr: Spoken,
+}
+
+impl Command {
+    /// Runs `program`, whose output is of the given media type unless it says otherwise. Its attempts have their folders
+    /// in `scratch`.
+    pub fn new(program: Program, output_type: impl Into<String>, scratch: Arc<Scratch>) -> Self {
+        Self { program, output_type: output_type.into(), scratch }
+    }
+
+    async fn serve(&self, content_type: &str, input: Stdin, context: &Context) -> Outcome {
+        let folder = match self.scratch.folder() {
+            Ok(folder) => folder,
+            Err(error) => return HandlerError::new(format!("it could not be given a folder: {error}")).retry(),
+        };
+        let outcome = self.serve_in(&folder, content_type, input, context).await;
+        folder.remove().await;
+        outcome
+    }
+
+    async fn serve_in(&self, folder: &AttemptFolder, content_type: &str, input: Stdin, context: &Context) -> Outcome {
+        let (mut child, is_supervised) = match self.start(folder, content_type, context) {
+            Ok(started) => started,
+            Err(error) => return not_started(&self.program, &error),
+        };
+        // After `child`, so that it is dropped first when the attempt is dropped: what it has started is killed, then it is
+        // reaped.
+        let mut tree = ProcessTree::of(&child, is_supervised);
+        let output = self.program.output.is_none().then(|| context.output(&self.output_type));
+        let mut said = Said { output, stderr: Spoken::new(context.clone()) };
+
+        let ended = {
+            let mut attended = std::pin::pin!(attend(&mut child, &tree, input, &mut said, context));
+            tokio::select! {
+                biased;
+                ended = &mut attended => Some(ended),
+                () = context.canceled() => {
+                    // Its pipes are served on meanwhile: what it says on its way out is kept.
+                    tree.terminate();
+                    if timeout(TERMINATE_GRACE, &mut attended).await.is_err() {
+                        tree.kill();
+                        let _ = timeout(REAP, &mut attended).await;
+                    }
+                    None
+                }
+            }
+        };
+        said.stderr.finish();
+        if child.id().is_none() {
+            tree.child_is_gone();
+        }
+        // Kills whatever is left of it.
+        drop(tree);
+        // Answers at once for a child that was waited for; one not gone by then is reaped by the runtime, later.
+        let _ = timeout(REAP, child.wait()).await;
+        match ended {
+            Some(Ok(status)) => {
+                let ended = if is_supervised { Ended::read(&folder.report()) } else { Some(start::ended(status)) };
+                self.outcome(ended, status, said, folder, context).await
+            }
+            Some(Err(outcome)) => outcome.with_detail(said.stderr.into_tail()),
+            None => Outcome::stopped().with_detail(said.stderr.into_tail()),
+        }
+    }
+
+    async fn outcome(
+        &self,
+        ended: Option<Ended>,
+        status: ExitStatus,
+        said: Said,
+        folder: &AttemptFolder,
+        context: &Context,
+    ) -> Outcome {
+        let code = match ended {
+            Some(Ended::Exited(0)) => return self.complete(said, folder, context).await,
+            Some(Ended::Exited(code)) => code,
+            Some(Ended::Killed(signal)) => 128 + signal,
+            Some(Ended::TookTooMuchMemory) => {
+                let most = format_size(self.program.memory.unwrap_or_default());
+                let message = format!("used more memory than the {most} it may");
+                return HandlerError::new(message).with_detail(said.stderr.into_tail()).fail();
+            }
+            Some(Ended::NotStarted(errno)) => {
+                return not_started(&self.program, &std::io::Error::from_raw_os_error(errno));
+            }
+            None => {
+                let message = format!("lost sight of the program: its supervisor ended with {status}");
+                return HandlerError::new(message).with_detail(said.stderr.into_tail()).retry();
+            }
+        };
+        let message = match ended {
+            Some(Ended::Killed(signal)) => format!("killed by signal {signal}"),
+            _ => format!("exited with code {code}"),
+        };
+        let after = said.stderr.retry_after();
+        let error = HandlerError::new(message).with_detail(said.stderr.into_tail());
+        if self.is_worth_another_attempt(code) { Outcome::Retry { error, after } } else { error.fail() }
+    }
+
+    fn is_worth_another_attempt(&self, code: i32) -> bool {
+        let listed = &self.program.retry_exit_codes;
+        code == EX_TEMPFAIL || listed.contains(&code) || (listed.is_empty() && code != EX_DATAERR)
+    }
+
+    /// Makes the outcome of a program that succeeded.
+    async fn complete(&self, said: Said, folder: &AttemptFolder, context: &Context) -> Outcome {
+        let content_type = said.stderr.content_type().unwrap_or(&self.output_type).to_owned();
+        match (said.output, &self.program.output) {
+            (Some(output), _) => output.with_content_type(content_type).finish().await,
+            (None, Some(name)) => {
+                let output = context.output(content_type);
+                match file_into(output, &folder.work().join(name), name).await {
+                    Ok(outcome) => outcome,
+                    Err(outcome) => outcome.with_detail(said.stderr.into_tail()),
+                }
+            }
+            (None, None) => HandlerError::new("it has no output").fail(),
+        }
+    }
+}
+
+/// Makes a file the output. A link is not followed: it leads out of the attempt's folder.
+async fn file_into(mut output: Output, path: &Path, name: &Path) -> Result<Outcome, Outcome> {
+    let unreadable = |error| HandlerError::new(format!("its output {} cannot be read: {error}", name.display())).fail();
+    match tokio::fs::symlink_metadata(path).await {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(HandlerError::new(format!("its output {} is not a file", name.display())).fail()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(
+                HandlerError::new(format!("succeeded without its output: there is no {}", name.display())).fail()
+            );
+        }
+        Err(error) => return Err(unreadable(error)),
+    }
+    let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk).await.map_err(unreadable)? {
+            0 => return Ok(output.finish().await),
+            n => output.write(&chunk[..n]).await?,
+        }
+    }
 }
 
 #[async_trait]
@@ -64,225 +202,6 @@ impl Handler for Command {
         match input.pieces().await {
             Ok(pieces) => self.serve(input.content_type(), Stdin::Pieces(pieces), &context).await,
             Err(outcome) => outcome,
-        }
-    }
-}
-
-/// What a program reads.
-enum Stdin {
-    /// All of it.
-    Bytes(Bytes),
-    /// As fast as it reads.
-    Pieces(BoxStream<'static, Result<Bytes, Outcome>>),
-}
-
-/// What a program wrote so far.
-struct Said {
-    output: Output,
-    stderr: Tail,
-    /// What it wrote to stderr, for the log.
-    lines: LogLines,
-}
-
-impl Command {
-    async fn serve(&self, content_type: &str, input: Stdin, context: &Context) -> Outcome {
-        let mut child = match self.start(content_type, context) {
-            Ok(child) => child,
-            Err(error) => return self.not_started(&error),
-        };
-        // After `child`, so that it is dropped first when the attempt is dropped: the group is killed, then reaped.
-        let group = ProcessGroup::led_by(&child);
-        let mut said = Said {
-            output: context.output(&self.output_type),
-            stderr: Tail::default(),
-            lines: LogLines::new(context.clone()),
-        };
-
-        let ended = {
-            let mut attended = std::pin::pin!(attend(&mut child, &group, input, &mut said));
-            tokio::select! {
-                biased;
-                ended = &mut attended => Some(ended),
-                () = context.canceled() => {
-                    // Its pipes are served on meanwhile: what it says on its way out is kept.
-                    group.terminate();
-                    if timeout(TERMINATE_GRACE, &mut attended).await.is_err() {
-                        group.kill();
-                        let _ = timeout(REAP, &mut attended).await;
-                    }
-                    None
-                }
-            }
-        };
-        said.lines.finish();
-        // Kills whatever is left of it.
-        drop(group);
-        // Answers at once for a child that was waited for; one not gone by then is reaped by the runtime, later.
-        let _ = timeout(REAP, child.wait()).await;
-        self.outcome(ended, said).await
-    }
-
-    fn start(&self, content_type: &str, context: &Context) -> io::Result<Child> {
-        let (program, arguments) = self
-            .argv
-            .split_first()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
-        let mut command = process::Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        for (name, _) in std::env::vars_os() {
-            if is_the_workers_own(&name.to_string_lossy()) {
-                command.env_remove(name);
-            }
-        }
-        command
-            .envs(&self.env)
-            .env("RAINCHECK_JOB_ID", context.job_id().to_string())
-            .env("RAINCHECK_TENANT", context.tenant().as_str())
-            .env("RAINCHECK_KIND", context.kind().as_str())
-            .env("RAINCHECK_ATTEMPT", context.attempt().to_string())
-            .env("RAINCHECK_CONTENT_TYPE", content_type);
-        match context.traceparent() {
-            Some(traceparent) => command.env("TRACEPARENT", traceparent),
-            None => command.env_remove("TRACEPARENT"),
-        };
-        if let Some(directory) = &self.directory {
-            command.current_dir(directory);
-        }
-        command.spawn()
-    }
-
-    fn not_started(&self, error: &io::Error) -> Outcome {
-        let program = self.argv.first().map_or("", String::as_str);
-        let kind = error.kind();
-        if let Some(directory) = self.directory.as_ref().filter(|d| !d.is_dir()) {
-            return HandlerError::new(format!("its directory {} is not there", directory.display())).fail();
-        }
-        let message = match kind {
-            io::ErrorKind::NotFound => format!("the program {program:?} was not found"),
-            io::ErrorKind::PermissionDenied => format!("the program {program:?} may not be executed"),
-            _ => format!("the program {program:?} could not be started: {error}"),
-        };
-        // Processes, memory or file handles that are short now come back; a program does not.
-        let short = matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory)
-            || matches!(kind, io::ErrorKind::ExecutableFileBusy | io::ErrorKind::Interrupted)
-            || matches!(error.raw_os_error().map(rustix::io::Errno::from_raw_os_error), Some(e) if is_shortage(e));
-        let error = HandlerError::new(message);
-        if short { error.retry() } else { error.fail() }
-    }
-
-    async fn outcome(&self, ended: Option<Result<ExitStatus, Outcome>>, said: Said) -> Outcome {
-        let stderr = said.stderr.into_bytes();
-        match ended {
-            Some(Ok(status)) if status.success() => said.output.finish().await,
-            Some(Ok(status)) => {
-                let (code, message) = match (status.code(), status.signal()) {
-                    (Some(code), _) => (code, format!("exited with code {code}")),
-                    (None, Some(signal)) => (128 + signal, format!("killed by signal {signal}")),
-                    (None, None) => (-1, status.to_string()),
-                };
-                let error = HandlerError::new(message).with_detail(stderr);
-                let again = self.retry_exit_codes.is_empty() || self.retry_exit_codes.contains(&code);
-                if again { error.retry() } else { error.fail() }
-            }
-            Some(Err(outcome)) => outcome.with_detail(stderr),
-            None => Outcome::stopped().with_detail(stderr),
-        }
-    }
-}
-
-/// Whether a variable configures the worker.
-fn is_the_workers_own(variable: &str) -> bool {
-    variable.starts_with("RAINCHECK__") || matches!(variable, "DATABASE_URL" | "AMQP_URL")
-}
-
-fn is_shortage(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN].contains(&error)
-}
-
-/// Serves a program's three pipes at once, so that none of them can block another, until it has exited and they are
-/// closed. What it left running in its group does not hold up its end for longer than [`LINGER`].
-async fn attend(child: &mut Child, group: &ProcessGroup, input: Stdin, said: &mut Said) -> Result<ExitStatus, Outcome> {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let Said { output, stderr: tail, lines } = said;
-    let mut served = std::pin::pin!(async {
-        tokio::try_join!(
-            feed(stdin, input),
-            listen(stdout, Ear::Output(output)),
-            listen(stderr, Ear::Complaints(tail, lines)),
-        )
-    });
-    let lost = |error| HandlerError::new(format!("lost sight of the program: {error}")).retry();
-    let status = tokio::select! {
-        biased;
-        all = &mut served => {
-            all?;
-            return child.wait().await.map_err(lost);
-        }
-        status = child.wait() => status.map_err(lost)?,
-    };
-    if let Ok(all) = timeout(LINGER, &mut served).await {
-        all?;
-        return Ok(status);
-    }
-    group.kill();
-    tokio::select! {
-        biased;
-        all = &mut served => all.map(|_| status),
-        // Somebody outside the group holds them. The program itself has said all it had to say.
-        () = sleep(REAP) => Ok(status),
-    }
-}
-
-async fn feed(stdin: Option<ChildStdin>, input: Stdin) -> Result<(), Outcome> {
-    let Some(mut stdin) = stdin else { return Ok(()) };
-    let mut pieces = match input {
-        Stdin::Bytes(bytes) => return write(&mut stdin, &bytes).await.map(|_| ()),
-        Stdin::Pieces(pieces) => pieces,
-    };
-    while let Some(piece) = pieces.try_next().await? {
-        if !write(&mut stdin, &piece).await? {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// False: it had read enough. Whether that is an error is for its exit code to say.
-async fn write(stdin: &mut ChildStdin, piece: &[u8]) -> Result<bool, Outcome> {
-    match stdin.write_all(piece).await {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(HandlerError::new(format!("the program could not be given its input: {error}")).retry()),
-    }
-}
-
-/// Where what comes out of a pipe goes.
-enum Ear<'a> {
-    Output(&'a mut Output),
-    Complaints(&'a mut Tail, &'a mut LogLines),
-}
-
-async fn listen(pipe: Option<impl AsyncRead + Unpin>, mut ear: Ear<'_>) -> Result<(), Outcome> {
-    let Some(mut pipe) = pipe else { return Ok(()) };
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match (pipe.read(&mut chunk).await, &mut ear) {
-            (Ok(0), _) => return Ok(()),
-            (Ok(n), Ear::Output(output)) => output.write(&chunk[..n]).await?,
-            (Ok(n), Ear::Complaints(tail, lines)) => {
-                tail.push(&chunk[..n]);
-                lines.push(&chunk[..n]);
-            }
-            (Err(error), _) => {
-                return Err(HandlerError::new(format!("the program's output could not be read: {error}")).retry());
-            }
         }
     }
 }

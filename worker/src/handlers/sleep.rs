@@ -24,7 +24,7 @@ impl Handler for Sleep {
             Err(error) => return error.fail(),
         };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs_f64(seconds)) => {
+            () = context.sleep(Duration::from_secs_f64(seconds)) => {
                 Outcome::Complete(Payload::json(json!({ "slept": seconds }).to_string()))
             }
             () = context.canceled() => Outcome::stopped(),

@@ -70,7 +70,7 @@ async fn cook(order: &Order, context: &Context) {
     let mut percent = 0.0;
     for doing in STEPS {
         context.report(percent, doing);
-        tokio::time::sleep(step).await;
+        context.sleep(step).await;
         percent += 20.0;
     }
     context.report(percent, "ready");

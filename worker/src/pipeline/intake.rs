@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
+use crate::context::Time;
 use crate::executor::{Attempt, Limits, execute};
 use crate::handler_log::HandlerLog;
 use crate::running::{Run, Stop};
@@ -172,7 +173,7 @@ impl Pipeline {
                         log: log.clone(),
                         limits,
                         blobs: &blobs,
-                        clock: clock.as_ref(),
+                        time: Time::Machine(clock),
                     };
                     tokio::select! {
                         biased;

@@ -1,4 +1,4 @@
-use raincheck_shared::config::Secret;
+use raincheck_shared::config::{Program, Secret, Upstream};
 
 use super::*;
 use crate::handlers::trial::kind;
@@ -12,23 +12,23 @@ fn custom(name: &str) -> CustomHandlers {
 }
 
 fn http(url: &str) -> Run {
-    Run::Http { url: url.to_owned(), headers: BTreeMap::from([("a".to_owned(), Secret::new("b"))]) }
+    let headers = BTreeMap::from([("a".to_owned(), Secret::new("b"))]);
+    Run::Http(Upstream { url: url.to_owned(), headers, ..Upstream::default() })
+}
+
+fn scratch() -> Arc<Scratch> {
+    Arc::new(Scratch::inside(None))
 }
 
 #[track_caller]
 fn refused(kinds: &BTreeMap<KindName, Arc<Kind>>, queues: &[&str], custom: &CustomHandlers) -> String {
     let queues: Vec<QueueName> = queues.iter().map(|name| name.parse().unwrap()).collect();
-    Registry::build(kinds, &queues, custom).unwrap_err().to_string()
+    Registry::build(kinds, &queues, custom, &scratch()).unwrap_err().to_string()
 }
 
 #[test]
 fn every_kind_that_can_be_run_has_an_entry() {
-    let run = Run::Command {
-        argv: vec!["cat".to_owned()],
-        env: BTreeMap::new(),
-        directory: None,
-        retry_exit_codes: Vec::new(),
-    };
+    let run = Run::Command(Program { argv: vec!["cat".to_owned()], ..Program::default() });
     let kinds = kinds([
         kind("wc", "default", run),
         kind("call", "default", http("http://127.0.0.1:1/x")),
@@ -37,7 +37,7 @@ fn every_kind_that_can_be_run_has_an_entry() {
         kind("takeaway", "default", Run::Takeaway),
         kind("mine", "default", Run::Custom),
     ]);
-    let registry = Registry::build(&kinds, &[], &custom("mine")).unwrap();
+    let registry = Registry::build(&kinds, &[], &custom("mine"), &scratch()).unwrap();
     let names: Vec<&str> = registry.kinds().iter().map(KindName::as_str).collect();
     assert_eq!(names, ["call", "echo", "mine", "sleep", "takeaway", "wc"]);
     assert_eq!(registry.entries().count(), 6);
@@ -56,7 +56,7 @@ fn a_kind_without_its_handler_is_an_error_that_names_it() {
 #[test]
 fn a_kind_of_another_workers_queue_needs_no_handler_here() {
     let kinds = kinds([kind("mine", "rust", Run::Custom), kind("echo", "default", Run::Echo)]);
-    let registry = Registry::build(&kinds, &["default".parse().unwrap()], &CustomHandlers::new()).unwrap();
+    let registry = Registry::build(&kinds, &["default".parse().unwrap()], &CustomHandlers::new(), &scratch()).unwrap();
     assert_eq!(registry.kinds(), ["echo".parse().unwrap()]);
 }
 

@@ -1,21 +1,20 @@
 //! Real programs, as every machine has them.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use raincheck_shared::domain::{Failure, FailureCode};
 use rustix::process::test_kill_process;
 
+use super::start::is_the_workers_own;
 use super::*;
 use crate::handlers::trial::{Folder, attempt, gone, pid_in};
 
 fn program(argv: &[&str]) -> Command {
-    Command {
-        argv: argv.iter().map(|part| (*part).to_owned()).collect(),
-        env: BTreeMap::new(),
-        directory: None,
-        retry_exit_codes: Vec::new(),
-        output_type: "text/plain".to_owned(),
-    }
+    let argv = argv.iter().map(|part| (*part).to_owned()).collect();
+    Command::new(Program { argv, ..Program::default() }, "text/plain", Arc::new(Scratch::inside(None)))
 }
 
 fn shell(script: &str) -> Command {
@@ -65,9 +64,9 @@ async fn it_is_told_what_it_runs_for() {
         r#"echo "$RAINCHECK_JOB_ID $RAINCHECK_KIND $RAINCHECK_ATTEMPT $RAINCHECK_CONTENT_TYPE"; echo "$TRACEPARENT $GREETING"; pwd"#,
     );
     let folder = Folder::new();
-    command.env.insert("GREETING".to_owned(), "hello".to_owned());
-    command.env.insert("RAINCHECK_ATTEMPT".to_owned(), "a lie".to_owned());
-    command.directory = Some(folder.0.clone());
+    command.program.env.insert("GREETING".to_owned(), "hello".to_owned());
+    command.program.env.insert("RAINCHECK_ATTEMPT".to_owned(), "a lie".to_owned());
+    command.program.directory = Some(folder.0.clone());
     let (mut context, _, _) = attempt();
     context.traceparent = Some("00-1-2-03".into());
     let id = context.job_id();
@@ -109,9 +108,9 @@ async fn a_program_that_reads_nothing_until_it_has_written_much_does_not_hang() 
 async fn an_exit_code_is_worth_another_attempt_unless_it_is_not_among_those_listed() {
     let mut command = shell("exit 3");
     assert_eq!(to_retry(run(&command, "").await).message, "exited with code 3");
-    command.retry_exit_codes = vec![3, 75];
+    command.program.retry_exit_codes = vec![3, 75];
     assert_eq!(to_retry(run(&command, "").await).message, "exited with code 3");
-    command.retry_exit_codes = vec![75];
+    command.program.retry_exit_codes = vec![75];
     assert_eq!(failed(run(&command, "").await).message, "exited with code 3");
 }
 
@@ -119,9 +118,9 @@ async fn an_exit_code_is_worth_another_attempt_unless_it_is_not_among_those_list
 async fn a_death_by_signal_counts_as_128_and_the_signal() {
     let mut command = shell("kill -9 $$");
     assert_eq!(to_retry(run(&command, "").await).message, "killed by signal 9");
-    command.retry_exit_codes = vec![75];
+    command.program.retry_exit_codes = vec![75];
     assert_eq!(failed(run(&command, "").await).message, "killed by signal 9");
-    command.retry_exit_codes = vec![137];
+    command.program.retry_exit_codes = vec![137];
     assert_eq!(to_retry(run(&command, "").await).message, "killed by signal 9");
 }
 
@@ -144,7 +143,7 @@ async fn a_program_that_is_not_there_fails_for_good_and_is_named() {
     assert!(error.message.ends_with("plain.txt\" may not be executed"), "{}", error.message);
 
     let mut command = program(&["cat"]);
-    command.directory = Some(folder.file("missing"));
+    command.program.directory = Some(folder.file("missing"));
     let error = failed(run(&command, "").await);
     assert!(error.message.contains("missing is not there"), "{}", error.message);
 
@@ -276,4 +275,109 @@ async fn somebody_outside_its_group_cannot_hold_it_up_either() {
 #[expect(clippy::disallowed_methods, reason = "a test measures that nothing hung")]
 fn instant() -> Instant {
     Instant::now()
+}
+
+#[tokio::test]
+async fn each_attempt_has_a_folder_of_its_own_that_goes_with_it() {
+    let command = shell("touch left behind && mktemp >/dev/null && ls && echo $PWD && test $PWD = $RAINCHECK_FOLDER");
+    let Outcome::Complete(output) = run(&command, "").await else { panic!() };
+    let text = String::from_utf8(output.bytes.to_vec()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["behind", "left"], "temporary files are elsewhere: {text}");
+    assert!(!PathBuf::from(lines[2]).exists(), "{text}");
+    let Outcome::Complete(again) = run(&command, "").await else { panic!() };
+    assert_ne!(output.bytes, again.bytes);
+}
+
+#[tokio::test]
+async fn a_program_whose_name_is_a_path_starts_where_the_worker_is() {
+    let relative = PathBuf::from("target").join(format!("tried-{}", std::process::id()));
+    std::fs::create_dir_all("target").unwrap();
+    std::fs::write(&relative, "#!/bin/sh\necho found\n").unwrap();
+    std::fs::set_permissions(&relative, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let outcome = run(&program(&[relative.to_str().unwrap()]), "").await;
+    std::fs::remove_file(&relative).unwrap();
+    assert_eq!(outcome, Outcome::Complete(text("found\n")));
+}
+
+#[tokio::test]
+async fn it_is_told_its_fence_and_its_deadline() {
+    let (context, _, _) = attempt();
+    let expected = format!(
+        "{} {}\n",
+        context.fence(),
+        context.deadline().format(&time::format_description::well_known::Rfc3339).unwrap()
+    );
+    let outcome = shell("echo $RAINCHECK_FENCE $RAINCHECK_DEADLINE").run(text(""), context).await;
+    assert_eq!(outcome, Outcome::Complete(text(expected)));
+}
+
+#[tokio::test]
+async fn what_it_says_on_stderr_is_progress_a_type_and_a_log() {
+    let (context, reported, _) = attempt();
+    let script = "echo '::progress 42 rendering' >&2; echo hello >&2; echo '::content-type image/x' >&2; printf done";
+    let outcome = shell(script).run(text(""), context.clone()).await;
+    let expected = Payload { content_type: "image/x".to_owned(), bytes: "done".into() };
+    assert_eq!(outcome, Outcome::Complete(expected));
+    let progress = reported.borrow().clone().unwrap();
+    assert_eq!((progress.percent, progress.message.as_deref()), (42.0, Some("rendering")));
+    assert_eq!(context.logged(), ["hello"]);
+}
+
+#[tokio::test]
+async fn exit_codes_say_whether_another_attempt_is_worth_it_and_when() {
+    let outcome = run(&shell("echo '::retry-after 90s' >&2; exit 75"), "").await;
+    let Outcome::Retry { error, after } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((error.message.as_str(), after), ("exited with code 75", Some(Duration::from_secs(90))));
+    failed(run(&shell("exit 65"), "").await);
+    let mut command = shell("exit 75");
+    command.program.retry_exit_codes = vec![3];
+    to_retry(run(&command, "").await);
+    let mut command = shell("exit 65");
+    command.program.retry_exit_codes = vec![65];
+    to_retry(run(&command, "").await);
+}
+
+fn with_output(script: &str) -> Command {
+    let mut command = shell(script);
+    command.program.output = Some(PathBuf::from("out/picture.png"));
+    command.output_type = "image/png".to_owned();
+    command
+}
+
+#[tokio::test]
+async fn a_file_can_be_the_output_and_what_it_prints_goes_into_the_log_then() {
+    let (context, _, _) = attempt();
+    let script = r#"mkdir out; cat > "$RAINCHECK_OUTPUT"; cmp "$RAINCHECK_OUTPUT" out/picture.png && echo printed"#;
+    let bytes: Vec<u8> = (0..=255).collect::<Vec<u8>>().repeat(1000);
+    let outcome = with_output(script).run(text(bytes.clone()), context.clone()).await;
+    assert_eq!(outcome, Outcome::Complete(Payload { content_type: "image/png".to_owned(), bytes: bytes.into() }));
+    assert_eq!(context.logged(), ["printed"]);
+}
+
+#[tokio::test]
+async fn an_output_that_is_not_a_file_of_its_own_fails_for_good() {
+    for (script, said) in [
+        ("true", "succeeded without its output: there is no out/picture.png"),
+        ("mkdir -p out/picture.png", "its output out/picture.png is not a file"),
+        ("mkdir out; ln -s /etc/passwd out/picture.png", "its output out/picture.png is not a file"),
+        ("mkdir out; mkfifo out/picture.png", "its output out/picture.png is not a file"),
+    ] {
+        assert_eq!(failed(run(&with_output(script), "").await).message, said);
+    }
+    let (mut context, _, _) = attempt();
+    context.max_output = 1000;
+    let outcome = with_output("mkdir out; head -c 1001 /dev/zero > out/picture.png").run(text(""), context).await;
+    assert_eq!(failed(outcome).code, FailureCode::OutputTooLarge);
+}
+
+#[tokio::test]
+async fn a_process_that_wants_more_memory_than_it_may_have_does_not_get_it() {
+    let mut command = shell("head -c 200M /dev/zero | tail -c 200M >/dev/null");
+    command.program.argv[0] = "bash".to_owned();
+    command.program.argv[2].insert_str(0, "set -o pipefail; ");
+    assert!(matches!(run(&command, "").await, Outcome::Complete(_)), "it can without a limit");
+    command.program.memory = Some(64 << 20);
+    let error = to_retry(run(&command, "").await);
+    assert!(String::from_utf8_lossy(&error.detail).contains("memory exhausted"), "{error:?}");
 }

@@ -1,10 +1,15 @@
 //! A real server on loopback, as small as one can be.
 
+use std::collections::BTreeMap;
+
+use raincheck_shared::config::{self, Secret};
+use raincheck_shared::domain::{Failure, FailureCode, Timestamp};
 use raincheck_shared::lifecycle::{Shutdown, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use super::answer::{MAX_RETRY_AFTER, retry_after};
 use super::*;
 use crate::handlers::trial::attempt;
 
@@ -58,7 +63,7 @@ impl Upstream {
     }
 
     fn handler(&self) -> Http {
-        Http::new(&self.url, &BTreeMap::new(), SystemClock::shared()).unwrap()
+        Http::new(&upstream(&self.url, BTreeMap::new()), SystemClock::shared()).unwrap()
     }
 
     async fn ask(&self) -> Outcome {
@@ -84,6 +89,10 @@ async fn read(stream: &mut TcpStream) -> Request {
     Request { head, body }
 }
 
+fn upstream(url: &str, headers: BTreeMap<String, Secret>) -> config::Upstream {
+    config::Upstream { url: url.to_owned(), headers, ..config::Upstream::default() }
+}
+
 fn input(text: &'static str) -> Payload {
     Payload { content_type: "text/plain; charset=utf-8".to_owned(), bytes: text.into() }
 }
@@ -107,7 +116,7 @@ async fn the_upstream_gets_the_input_and_the_keys_and_its_answer_is_the_output()
         ("X-Token".to_owned(), Secret::new("s3cret")),
         ("content-type".to_owned(), Secret::new("of/the-input-instead")),
     ]);
-    let handler = Http::new(&upstream.url, &headers, SystemClock::shared()).unwrap();
+    let handler = Http::new(&self::upstream(&upstream.url, headers), SystemClock::shared()).unwrap();
     let (mut context, _, _) = attempt();
     context.attempt = 2;
     context.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
@@ -239,7 +248,7 @@ async fn an_upstream_that_is_not_there_is_retried_without_showing_its_url() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let url = format!("http://user:pa55@{address}/secret");
-    let handler = Http::new(&url, &BTreeMap::new(), SystemClock::shared()).unwrap();
+    let handler = Http::new(&upstream(&url, BTreeMap::new()), SystemClock::shared()).unwrap();
     let (context, _, _) = attempt();
     let (error, _) = to_retry(handler.run(input("x"), context).await);
     assert!(error.message.starts_with("upstream could not be reached: "), "{}", error.message);
@@ -278,7 +287,7 @@ async fn a_cancel_drops_the_request() {
 fn a_bad_upstream_is_refused_at_once_and_its_secrets_stay_hidden() {
     let new = |url: &str, name: &str, value: &str| {
         let headers = BTreeMap::from([(name.to_owned(), Secret::new(value))]);
-        Http::new(url, &headers, SystemClock::shared()).err().map(|error| error.to_string())
+        Http::new(&upstream(url, headers), SystemClock::shared()).err().map(|error| error.to_string())
     };
     for url in ["", "upstream", "ftp://host/", "http://"] {
         assert_eq!(new(url, "a", "b").as_deref(), Some("its URL must start with http:// and name a host"), "{url}");

@@ -1,0 +1,86 @@
+//! A process between the worker and one program of a `command`, so that nothing the program starts outlives its attempt.
+//!
+//! The worker runs its own executable again; [`enter`] finds that out, and the process becomes a supervisor instead of
+//! whatever the executable is otherwise. A supervisor adopts every process below it that loses its parent, so that
+//! daemons which moved to sessions of their own are still found. It ends them all when the program has exited, when the
+//! worker says so, and when the worker is gone, for instance killed with SIGKILL.
+//!
+//! What the worker says are signals: SIGTERM is passed on to the program's process group, SIGINT kills everything. What
+//! the supervisor says is in a file, see [`Ended`].
+//!
+//! An executable that does not call [`enter`] runs programs all the same. Then only the program's process group is ended
+//! with it, and nobody does so once the worker was killed.
+
+mod descendants;
+mod ended;
+mod watch;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) use ended::Ended;
+
+/// The first argument that makes a process a supervisor.
+const MARK: &str = "raincheck-supervises-a-command";
+/// This executable, also when another one has taken its place on disk.
+const THIS_EXECUTABLE: &str = "/proc/self/exe";
+
+/// Whether this executable becomes a supervisor when it is asked to.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// The first thing that `main` of a worker's program does. `Some`: this process was started as a supervisor and has done
+/// its work; end it with that code. `None`: it was not; go on.
+///
+/// ```
+/// # use std::process::ExitCode;
+/// fn main() -> ExitCode {
+///     if let Some(code) = raincheck_worker::supervisor::enter() {
+///         return code;
+///     }
+///     // … start a worker …
+///     ExitCode::SUCCESS
+/// }
+/// ```
+pub fn enter() -> Option<ExitCode> {
+    ENTERED.store(true, Ordering::Relaxed);
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != MARK {
+        return None;
+    }
+    let Some(orders) = Orders::read(arguments) else { return Some(ExitCode::from(2)) };
+    Some(watch::watch(&orders))
+}
+
+/// The command line of a supervisor that does as ordered; `None`: this executable cannot be one.
+pub(crate) fn command_line(orders: &Orders) -> Option<(&'static str, Vec<OsString>)> {
+    // Adopting orphans is a thing of Linux.
+    if !cfg!(target_os = "linux") || !ENTERED.load(Ordering::Relaxed) {
+        return None;
+    }
+    let memory = orders.memory.map_or_else(String::new, |bytes| bytes.to_string());
+    let mut arguments = vec![OsString::from(MARK), orders.report.clone().into(), memory.into()];
+    arguments.extend(orders.argv.iter().cloned());
+    Some((THIS_EXECUTABLE, arguments))
+}
+
+/// What a supervisor is to do.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    /// Where it writes how the program ended.
+    pub(crate) report: PathBuf,
+    /// Bytes that the program and all that it starts may use together.
+    pub(crate) memory: Option<u64>,
+    /// The program and its arguments.
+    pub(crate) argv: Vec<OsString>,
+}
+
+impl Orders {
+    fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let report = arguments.next()?.into();
+        let memory = arguments.next()?.to_str()?.parse().ok();
+        let argv: Vec<OsString> = arguments.collect();
+        (!argv.is_empty()).then_some(Self { report, memory, argv })
+    }
+}

@@ -1,0 +1,131 @@
+//! What a supervisor does: starts the program, sees to its limits, and ends all that is below it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, interval, sleep, sleep_until};
+
+use super::descendants::{kill_all, memory};
+use super::{Ended, Orders};
+
+/// How long what the program left running may go on after its exit.
+const LINGER: Duration = Duration::from_secs(1);
+/// Between two looks at the memory in use.
+const MEMORY_LOOK: Duration = Duration::from_millis(100);
+/// Between two rounds of killing, and how many there are: what cannot be killed in that time is stuck in the kernel.
+const ROUND: Duration = Duration::from_millis(5);
+const ROUNDS: usize = 1_000;
+
+/// Runs the program and stays until nothing of it is left.
+pub(super) fn watch(orders: &Orders) -> ExitCode {
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(attend(orders)));
+    let written = ended.and_then(|ended| ended.write(&orders.report));
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn attend(orders: &Orders) -> io::Result<Ended> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    // Nothing may happen between the start of the program and the first look at these.
+    let mut children = signal(SignalKind::child())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut kill = signal(SignalKind::interrupt())?;
+    // Nobody reads the worker's end any more: the attempt was given up, or the worker is gone.
+    let worker = pipe::Sender::from_owned_fd_unchecked(io::stderr().as_fd().try_clone_to_owned()?)?;
+
+    let program = match start(orders) {
+        Ok(program) => program,
+        Err(error) => return error.raw_os_error().map(Ended::NotStarted).ok_or(error),
+    };
+    let mut look = interval(MEMORY_LOOK);
+    let mut over = None;
+    let mut lingers_until = None;
+    let ended = loop {
+        tokio::select! {
+            _ = children.recv() => {
+                let all_gone = reap(program, &mut over);
+                if let Some(ended) = over {
+                    if all_gone {
+                        return Ok(ended);
+                    }
+                    lingers_until.get_or_insert(Instant::now() + LINGER);
+                }
+            }
+            () = until(lingers_until) => break over,
+            _ = terminate.recv() => {
+                if over.is_none() {
+                    let _ = rustix::process::kill_process_group(program, Signal::TERM);
+                }
+            }
+            _ = kill.recv() => break over,
+            _ = worker.ready(Interest::ERROR) => break over,
+            _ = look.tick(), if orders.memory.is_some() => {
+                if orders.memory.is_some_and(|most| memory() > most) {
+                    break Some(Ended::TookTooMuchMemory);
+                }
+            }
+        }
+    };
+    end_all(program, &mut over).await;
+    Ok(ended.or(over).unwrap_or(Ended::Killed(Signal::KILL.as_raw())))
+}
+
+/// Starts the program, in a process group of its own, and lets go of the pipes that are the program's alone.
+fn start(orders: &Orders) -> io::Result<Pid> {
+    if let Some(memory) = orders.memory {
+        // Each process for itself, as the last line: between two looks none can get past it.
+        let limit = Rlimit { current: Some(memory), maximum: Some(memory) };
+        rustix::process::setrlimit(Resource::Data, limit)?;
+    }
+    let (program, arguments) = orders.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let child = Command::new(program).args(arguments).process_group(0).spawn()?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(Pid::from_child(&child))
+}
+
+/// Takes note of everyone who has exited. True: nobody is left.
+fn reap(program: Pid, over: &mut Option<Ended>) -> bool {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == program => *over = over.or_else(|| ended(status)),
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
+    }
+}
+
+fn ended(status: WaitStatus) -> Option<Ended> {
+    let exited = status.exit_status().map(Ended::Exited);
+    exited.or_else(|| status.terminating_signal().map(Ended::Killed))
+}
+
+async fn end_all(program: Pid, over: &mut Option<Ended>) {
+    for _ in 0..ROUNDS {
+        kill_all();
+        if reap(program, over) {
+            return;
+        }
+        sleep(ROUND).await;
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
