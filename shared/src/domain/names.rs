@@ -62,6 +62,11 @@ name! {
     TenantName
 }
 
+name! {
+    /// What a schedule is called; unique within its tenant.
+    ScheduleName
+}
+
 impl TenantName {
     const DEFAULT: &str = "default";
 
