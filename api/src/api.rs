@@ -11,7 +11,7 @@ use raincheck_shared::config::Settings;
 use raincheck_shared::lifecycle::{Clock, Shutdown};
 use raincheck_shared::store::Store;
 
-use crate::engine::{Backends, Desk, Links};
+use crate::engine::{Backends, Desk, Links, check_configured};
 use crate::http::{Front, listen};
 use crate::webhooks::{self, WebhookError};
 
@@ -35,6 +35,14 @@ pub enum ApiError {
         /// What the system says.
         #[source]
         source: std::io::Error,
+    },
+    /// A schedule of the configuration asks for what would be refused.
+    #[error("schedules.{name} cannot be: {problem}")]
+    Schedule {
+        /// Its name.
+        name: String,
+        /// What is wrong, by fields.
+        problem: String,
     },
     /// Webhooks cannot be sent as configured.
     #[error("webhooks cannot be sent")]
@@ -73,6 +81,9 @@ impl Api {
         let addr = settings.http.listen;
         if !addr.ip().is_loopback() && !settings.http.listen_without_keys && !settings.auth.required {
             return Err(ApiError::OpenToAll(addr));
+        }
+        if let Some((schedule, problem)) = check_configured(&settings, clock.now()) {
+            return Err(ApiError::Schedule { name: schedule.to_string(), problem });
         }
         let http = settings.http.clone();
         let (webhooks, loop_health) =

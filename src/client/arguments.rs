@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use raincheck_shared::config::parse_duration;
 use raincheck_shared::domain::{JobId, KindName, QueueName};
 
+use super::schedule_arguments::SchedulesArgs;
+
 /// What can be asked of a running instance, over HTTP.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
@@ -26,6 +28,8 @@ pub(crate) enum ClientCommand {
     List(ListArgs),
     /// Show how queues stand; pause and resume them
     Queues(QueuesArgs),
+    /// Show what is made by a clock; make, pause, resume, trigger and delete it
+    Schedules(SchedulesArgs),
     /// Show what can be asked for
     Kinds(KindsArgs),
     /// Watch queues and the newest jobs, on the whole terminal
@@ -43,6 +47,7 @@ impl ClientCommand {
             Self::Retry(arguments) => &arguments.reach,
             Self::List(arguments) => &arguments.reach,
             Self::Queues(arguments) => &arguments.reach,
+            Self::Schedules(arguments) => &arguments.reach,
             Self::Kinds(arguments) => &arguments.reach,
             Self::Top(arguments) => &arguments.reach,
         }

@@ -17,6 +17,8 @@ mod queues;
 mod refusal;
 mod result;
 mod retry;
+mod schedule_arguments;
+mod schedules;
 mod status;
 mod submit;
 mod table;
@@ -50,6 +52,7 @@ pub(crate) async fn run(command: &ClientCommand, terminal: &Terminal) -> Result<
         ClientCommand::Retry(arguments) => retry::run(arguments, &caller, terminal).await,
         ClientCommand::List(arguments) => list::run(arguments, &caller, terminal).await,
         ClientCommand::Queues(arguments) => queues::run(arguments.action.as_ref(), json, &caller, terminal).await,
+        ClientCommand::Schedules(arguments) => schedules::run(arguments.action.as_ref(), json, &caller, terminal).await,
         ClientCommand::Kinds(arguments) => kinds::run(arguments, &caller, terminal).await,
         ClientCommand::Top(arguments) => top::run(arguments, &caller, terminal).await,
     }

@@ -29,6 +29,7 @@ mod quotas;
 mod read;
 mod result;
 mod retry;
+mod schedules;
 mod submit;
 mod sweep;
 mod unread_body;

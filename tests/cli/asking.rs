@@ -60,6 +60,36 @@ async fn queues_are_shown_paused_and_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn schedules_are_made_looked_ahead_paused_triggered_and_deleted() {
+    let served = Served::idle().await;
+    let desk = Desk::new();
+    let ask = |arguments: &[&str]| desk.ask(served.address, &[&["schedules"], arguments].concat(), b"");
+    let put = ["put", "report", "--cron", "Europe/Zurich 30 2 * * *", "--kind", "echo", "--data", "{\"a\": 1}"];
+    let preview = ask(&[&put[..], &["--validate-only"]].concat());
+    preview.assert_code(0);
+    preview.assert_out_has("would be accepted");
+    ask(&["show", "report"]).assert_code(6);
+    ask(&put).assert_out_has("Europe/Zurich 30 2 * * *");
+    let shown = ask(&["show", "report", "--runs", "3", "--json"]);
+    assert_eq!(shown.documents()[0]["next"].as_array().unwrap().len(), 3);
+    let table = ask(&[]);
+    table.assert_code(0);
+    table.assert_out_has("T02:30:00+0");
+    ask(&["pause", "report"]).assert_out_has("paused");
+    let (first, again) =
+        (ask(&["trigger", "report", "--idempotency-key", "k"]), ask(&["trigger", "report", "--idempotency-key", "k"]));
+    first.assert_code(0);
+    assert_eq!(first.out, again.out);
+    assert_eq!(ask(&["resume", "report", "--json"]).documents()[0]["paused"], false);
+    assert_eq!(ask(&["list", "--json"]).documents().len(), 1);
+    let wrong = ask(&["put", "report", "--cron", "0 25 * * *", "--kind", "echo"]);
+    wrong.assert_code(7);
+    wrong.assert_err_has("the hour");
+    ask(&["delete", "report"]).assert_code(0);
+    ask(&["delete", "report"]).assert_code(6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kinds_are_listed_and_one_shows_its_schema() {
     let served = Served::idle().await;
     let desk = Desk::new();

@@ -120,7 +120,7 @@ impl Served {
             Worker::start(parts, &shutdown).await.unwrap();
         }
         let upkeep = upkeep::start(&settings, &store, &blobs, &broker, &clock, &shutdown);
-        let links = Links { relay: upkeep.relay, depths: upkeep.depths, loops: upkeep.health };
+        let links = Links { relay: upkeep.relay, depths: upkeep.depths, ticks: upkeep.ticks, loops: upkeep.health };
         let api =
             Api::build(settings, store.clone(), blobs.clone(), broker.clone(), clock, shutdown.clone(), links).unwrap();
         let address = api.addr();

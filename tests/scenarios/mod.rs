@@ -14,6 +14,7 @@ mod queue_paused;
 mod rabbitmq_away;
 mod replicas;
 mod runs;
+mod schedules_ticked;
 mod takeaway;
 mod tenants;
 mod upstream_awaited;

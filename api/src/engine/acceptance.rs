@@ -1,5 +1,6 @@
 //! Whether a submission can be accepted, and what is kept then. All that is wrong with it is found at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,14 @@ use raincheck_shared::domain::{
 };
 use raincheck_shared::lifecycle::IdSource;
 
+use time::format_description::well_known::Rfc3339;
+
 use super::fingerprint::fingerprint;
 use super::nesting::depth;
+use super::rejection::{Fault, FaultKind, Rejection};
+use super::schedule_job::MARKS;
 use super::webhook_wishes::webhook_of_job;
-use super::{Field, JobOptions, Submission};
+use super::{Field, JobOptions, ScheduleMark, Submission};
 
 /// Deeper JSON is refused, so that no handler has to fear for its stack.
 const MAX_DEPTH: usize = 100;
@@ -25,46 +30,13 @@ const OLDEST_ID: Duration = Duration::from_hours(12);
 const NEWEST_ID: Duration = Duration::from_mins(5);
 const DEFAULT_PRIORITY: u8 = 5;
 
-/// Why a submission is not accepted, whatever the store says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Rejection {
-    /// No such kind.
-    UnknownKind(String),
-    /// The kind does not take inputs of this type; the sentence says what it takes.
-    MediaType(String),
-    /// The input is larger than this many bytes.
-    TooLarge(u64),
-    /// All that is wrong with it, never none.
-    Faults(Vec<Fault>),
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) field: Field,
-    pub(crate) kind: FaultKind,
-    pub(crate) detail: String,
-}
-
-/// What sort of wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FaultKind {
-    Invalid,
-    /// Good when it was first sent, perhaps: a repeated request may still be answered.
-    DeadlinePast,
-    /// The client's id is not one that can be given now. The same holds: it may have been good when it was first sent.
-    IdRefused,
-    /// It cannot be told to this webhook, here and now.
-    Webhook,
-}
-
 /// A submission that was looked at.
 #[derive(Debug)]
-pub(super) struct Examined {
+pub(crate) struct Examined {
     /// What is kept if nothing is wrong.
-    pub(super) job: NewJob,
+    pub(crate) job: NewJob,
     /// What is wrong.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// Whether nothing is wrong but that it comes too late: that was different when it was first sent, perhaps.
@@ -73,7 +45,7 @@ pub(super) fn are_late(faults: &[Fault]) -> bool {
 }
 
 /// Looks at a submission as it stands at `now`.
-pub(super) fn examine(submission: &Submission, settings: &Settings, now: Timestamp) -> Result<Examined, Rejection> {
+pub(crate) fn examine(submission: &Submission, settings: &Settings, now: Timestamp) -> Result<Examined, Rejection> {
     let kind = find_kind(&submission.kind, settings)?;
     let input = &submission.input;
     if !kind.takes(&input.content_type) {
@@ -162,7 +134,10 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     check_tags(options, settings, faults);
     let wish = options.webhook.as_ref();
     let webhook = wish.and_then(|wish| webhook_of_job(wish, &submission.tenant, settings, &mut faults.0));
-    let metadata = (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string());
+    let metadata = match &options.schedule {
+        Some(mark) => Some(marked(&options.metadata, mark)),
+        None => (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string()),
+    };
 
     NewJob {
         // A blob bears the name of its job.
@@ -191,6 +166,16 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     }
 }
 
+/// Labels, and what a schedule says of itself.
+fn marked(metadata: &BTreeMap<String, String>, mark: &ScheduleMark) -> String {
+    let mut all = metadata.clone();
+    all.insert(MARKS[0].to_owned(), mark.name.to_string());
+    if let Some(tick) = mark.tick.and_then(|tick| tick.format(&Rfc3339).ok()) {
+        all.insert(MARKS[1].to_owned(), tick);
+    }
+    serde_json::json!(all).to_string()
+}
+
 /// Why a client's id cannot be a new job's. Jobs are kept in the order of their ids, so an id must tell about the time at
 /// which it comes; and an old one could be that of a job that was forgotten. A job with such an id is not forgotten for a
 /// day, so no id that is taken again was ever another job's.
@@ -206,7 +191,7 @@ fn id_problem(id: JobId, now: Timestamp) -> Option<String> {
 }
 
 /// An instant as both stores can keep it, so that what is answered at once is what is read later.
-fn as_kept(at: Timestamp) -> Timestamp {
+pub(super) fn as_kept(at: Timestamp) -> Timestamp {
     at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
 }
 

@@ -23,16 +23,16 @@ struct Counts {
 /// Other replicas' jobs are seen at the next count, so a bound is exact to a few seconds of their accepting. Cloning
 /// shares it.
 #[derive(Debug, Clone)]
-pub(super) struct Admission(Arc<Mutex<Counts>>);
+pub(crate) struct Admission(Arc<Mutex<Counts>>);
 
 impl Admission {
     /// Goes by what is counted.
-    pub(super) fn new(counted: watch::Receiver<Depths>) -> Self {
+    pub(crate) fn new(counted: watch::Receiver<Depths>) -> Self {
         Self(Arc::new(Mutex::new(Counts { counted, accepted: Waiting::default() })))
     }
 
     /// Notes a job that waits now.
-    pub(super) fn accepted(&self, queue: &QueueName, tenant: &TenantName, band: Band) {
+    pub(crate) fn accepted(&self, queue: &QueueName, tenant: &TenantName, band: Band) {
         self.with_counts(|counts| counts.accepted.add(queue, tenant, band, 1));
     }
 
@@ -42,21 +42,21 @@ impl Admission {
     }
 
     /// The same for one that comes with others, `ahead` of which go before it into the same queue.
-    pub(super) fn admit_behind(&self, queue: &QueueName, ahead: u64, max: u64) -> Result<(), Refusal> {
+    pub(crate) fn admit_behind(&self, queue: &QueueName, ahead: u64, max: u64) -> Result<(), Refusal> {
         let waiting = self
             .with_counts(|counts| ahead + counts.counted.borrow().in_queue(queue) + counts.accepted.in_queue(queue));
         if waiting < max { Ok(()) } else { Err(Refusal::QueueFull { queue: queue.clone(), waiting }) }
     }
 
     /// How many of a tenant's jobs wait.
-    pub(super) fn waiting_of(&self, tenant: &TenantName) -> u64 {
+    pub(crate) fn waiting_of(&self, tenant: &TenantName) -> u64 {
         self.with_counts(|counts| counts.counted.borrow().of_tenant(tenant) + counts.accepted.of_tenant(tenant))
     }
 
     /// Whether a tenant's next job in this queue passes the crowd: others have a lot waiting there, and it has little in the
     /// express band. Never while there is one tenant only. Who has flooded a queue with jobs in its other bands still may
     /// pass there, as long as others fill it more than it does itself.
-    pub(super) fn passes(&self, queue: &QueueName, tenant: &TenantName) -> bool {
+    pub(crate) fn passes(&self, queue: &QueueName, tenant: &TenantName) -> bool {
         self.with_counts(|counts| {
             let counted = counts.counted.borrow();
             let all = counted.in_queue(queue) + counts.accepted.in_queue(queue);

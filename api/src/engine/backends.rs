@@ -3,7 +3,7 @@
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::domain::Dispatch;
-use raincheck_shared::lifecycle::ReconcilerHealth;
+use raincheck_shared::lifecycle::{Nudge, ReconcilerHealth};
 use raincheck_shared::store::Store;
 use tokio::sync::{mpsc, watch};
 
@@ -24,6 +24,8 @@ pub struct Links {
     pub relay: mpsc::Sender<Vec<Dispatch>>,
     /// How much waits in each queue, as last counted.
     pub depths: watch::Receiver<Depths>,
+    /// Wakes the loop that makes the jobs of schedules, when one was made that may be due soon.
+    pub ticks: Nudge,
     /// The loops whose health `/readyz` shows.
     pub loops: Vec<ReconcilerHealth>,
 }

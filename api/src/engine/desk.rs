@@ -7,7 +7,7 @@ use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Signal, Wakeups};
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Body, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
-use raincheck_shared::lifecycle::{Clock, Shutdown};
+use raincheck_shared::lifecycle::{Clock, Nudge, Shutdown};
 use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, LoggedLine, StoredResult};
 
 use super::acceptance::{Examined, are_late, examine, fresh_job};
@@ -84,6 +84,7 @@ pub(crate) struct Desk {
     pub(super) health: Health,
     pub(super) board: QueueBoard,
     pub(super) webhooks: Webhooks,
+    pub(super) ticks: Nudge,
     pub(super) shutdown: Shutdown,
     /// The shortest retention of any kind.
     pub(super) soonest_forgotten: Duration,
@@ -132,6 +133,7 @@ impl Desk {
             board: QueueBoard::default(),
             submit_quotas: SubmitQuotas::default(),
             webhooks,
+            ticks: links.ticks,
             shutdown: shutdown.clone(),
             soonest_forgotten: settings.kinds.values().map(|kind| kind.retention).min().unwrap_or_default(),
             settings,

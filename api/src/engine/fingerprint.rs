@@ -23,6 +23,7 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
         metadata,
         tags,
         webhook,
+        schedule,
         validate_only: _,
     } = &submission.options;
 
@@ -66,6 +67,9 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
         for event in events {
             sum.part("event", event.as_bytes());
         }
+    }
+    if let Some(mark) = schedule {
+        sum.part("schedule", mark.name.as_str().as_bytes());
     }
     Fingerprint(sum.0.finalize().into())
 }

@@ -1,10 +1,12 @@
 //! What the endpoints call. Nothing here knows HTTP; nothing in `http` knows a store or a broker.
 //!
 //! - `submission`: what a client asked for
-//! - `acceptance`: whether it can be accepted, and what is kept then; `nesting`: how deep JSON is
+//! - `acceptance`: whether it can be accepted, and what is kept then; `rejection`: what is wrong with it;
+//!   `nesting`: how deep JSON is
 //! - `webhook_wishes`: what it wishes to be told
 //! - `retry`: an ended job once more
 //! - `batches`: jobs that are submitted together
+//! - `schedules`: jobs that are made by a clock; `schedule_job`: what each of them asks for
 //! - `uploads`: large inputs on their way to the blob store
 //! - `intake`: keeps jobs, batched
 //! - `queues`: how queues stand, and pausing them
@@ -42,7 +44,10 @@ mod queues;
 mod quotas;
 mod reads;
 mod refusal;
+mod rejection;
 mod retry;
+mod schedule_job;
+mod schedules;
 mod store_calls;
 mod submission;
 mod tickets;
@@ -50,7 +55,8 @@ mod uploads;
 mod waits;
 mod webhook_wishes;
 
-pub(crate) use acceptance::{Fault, FaultKind, Rejection};
+pub(crate) use acceptance::{Examined, examine};
+pub(crate) use admission::Admission;
 pub(crate) use backends::Backends;
 pub use backends::Links;
 pub(crate) use batches::{BatchAnswer, ItemAnswer};
@@ -66,7 +72,10 @@ pub(crate) use outlook::{Forecast, RunTimes};
 pub(crate) use queues::QueueState;
 pub(crate) use quotas::Level;
 pub(crate) use refusal::Refusal;
+pub(crate) use rejection::{Fault, FaultKind, Rejection};
 pub(crate) use retry::Retry;
-pub(crate) use submission::{Field, JobOptions, Submission, WebhookOptions};
+pub(crate) use schedule_job::{lasting, submission_of};
+pub(crate) use schedules::{LARGEST_INPUT, check_configured};
+pub(crate) use submission::{Field, JobOptions, ScheduleMark, Submission, WebhookOptions};
 // What HTTP needs of the store's words, so that it need not know the store.
 pub(crate) use raincheck_shared::store::{Cursor, JobFilter, LoggedLine, StoredResult};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{BatchId, DeliveryId, JobId, QueueName};
+use raincheck_shared::domain::{BatchId, DeliveryId, JobId, QueueName, ScheduleName};
 use raincheck_shared::lifecycle::Overloaded;
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
@@ -92,6 +92,18 @@ pub(crate) enum Refusal {
     /// There is no such queue.
     #[error("there is no queue {0}")]
     UnknownQueue(QueueName),
+    /// There is no such schedule, or it is another tenant's.
+    #[error("there is no schedule {0}")]
+    UnknownSchedule(ScheduleName),
+    /// What is in the configuration is changed there.
+    #[error("schedule {0} is one of the configuration: it can be paused and asked for a job here, and nothing else")]
+    ConfiguredSchedule(ScheduleName),
+    /// The tenant has as many schedules as it may.
+    #[error("a tenant may have {most} schedules, and there are as many: delete one first")]
+    TooManySchedules {
+        /// How many may be.
+        most: u32,
+    },
     /// There is no such job, as far as anybody can tell.
     #[error("there is no job {0}")]
     UnknownJob(JobId),

@@ -1,9 +1,10 @@
 //! What a client asked for, read but not yet judged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use raincheck_shared::domain::{Content, IdempotencyKey, JobId, TenantName, Timestamp};
+use raincheck_shared::domain::{Content, IdempotencyKey, JobId, ScheduleName, TenantName, Timestamp};
 
 /// One request for work. `None` and empty mean: as the kind and the configuration say.
 #[derive(Debug, Clone)]
@@ -44,8 +45,18 @@ pub(crate) struct JobOptions {
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) tags: Vec<String>,
     pub(crate) webhook: Option<WebhookOptions>,
+    /// The schedule that asks. No client can say so.
+    pub(crate) schedule: Option<ScheduleMark>,
     /// Only say whether it would be accepted.
     pub(crate) validate_only: bool,
+}
+
+/// What a schedule says of itself in the metadata of its jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScheduleMark {
+    pub(crate) name: ScheduleName,
+    /// `None`: it was asked for a job beside its ticks.
+    pub(crate) tick: Option<Timestamp>,
 }
 
 /// Where events are to be told, and which.
@@ -79,4 +90,27 @@ pub(crate) enum Field {
     WebhookUrl,
     /// One event, from 0.
     WebhookEvent(usize),
+}
+
+impl fmt::Display for Field {
+    /// As people call it, where there is no request to point into.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id => f.write_str("id"),
+            Self::Input(pointer) => write!(f, "input{pointer}"),
+            Self::Queue => f.write_str("queue"),
+            Self::Delay => f.write_str("delay"),
+            Self::StartTimeout => f.write_str("start_timeout"),
+            Self::RunTimeout => f.write_str("run_timeout"),
+            Self::Deadline => f.write_str("deadline"),
+            Self::InputRetention => f.write_str("input_retention"),
+            Self::ResultRetention => f.write_str("result_retention"),
+            Self::Metadata => f.write_str("metadata"),
+            Self::MetadataPair(name) => write!(f, "metadata.{name}"),
+            Self::Tags => f.write_str("tags"),
+            Self::Tag(n) => write!(f, "tags.{n}"),
+            Self::WebhookUrl => f.write_str("webhook_url"),
+            Self::WebhookEvent(n) => write!(f, "webhook_events.{n}"),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{CallbackUrl, Event, TenantName, Webhook};
 
-use super::acceptance::{Fault, FaultKind};
+use super::rejection::{Fault, FaultKind};
 use super::{Field, WebhookOptions};
 
 /// The webhook of a job, if it can be one at all.

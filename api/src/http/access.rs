@@ -42,7 +42,7 @@ impl Need {
             }
             // It makes something, but nothing that its maker could not read already.
             ["v1", "jobs", _, "tickets"] => Self::Scope(Scope::JobsRead),
-            ["v1", "jobs" | "kinds" | "batches" | "deliveries", ..] => by_method,
+            ["v1", "jobs" | "kinds" | "batches" | "deliveries" | "schedules", ..] => by_method,
             _ => Self::Scope(Scope::Admin),
         }
     }

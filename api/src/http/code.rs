@@ -55,6 +55,7 @@ codes! {
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;
     DeliveryNotFound = NOT_FOUND, "delivery-not-found", "There is no such delivery", retryable: false;
     QueueNotFound = NOT_FOUND, "queue-not-found", "There is no such queue", retryable: false;
+    ScheduleNotFound = NOT_FOUND, "schedule-not-found", "There is no such schedule", retryable: false;
     RouteNotFound = NOT_FOUND, "route-not-found", "There is nothing at this path", retryable: false;
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method", retryable: false;
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing here has a type that the request accepts", retryable: false;
@@ -65,6 +66,7 @@ codes! {
     JobFailed = CONFLICT, "job-failed", "The job ended without a result", retryable: false;
     JobAlreadyFinished = CONFLICT, "job-already-finished", "The job has already finished", retryable: false;
     JobSucceeded = CONFLICT, "job-succeeded", "The job has succeeded", retryable: false;
+    ScheduleConfigured = CONFLICT, "schedule-configured", "The schedule is one of the configuration", retryable: false;
     IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request with this key is not decided yet",
         retryable: true;
     JobExpired = GONE, "job-expired", "The job is past its retention", retryable: false;

@@ -8,8 +8,8 @@ use super::code::Code;
 use super::problem::Problem;
 use super::{
     batches, cancel_job, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs, get_openapi,
-    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz,
-    redeliver, retry_job, submit_batch, submit_job, submit_raw,
+    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, put_schedule,
+    queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -49,6 +49,16 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/queues/{queue}", "GET, HEAD").route(read().to(queues::get_queue)))
         .service(at("/v1/queues/{queue}/pause", "POST").route(web::post().to(queues::pause_queue)))
         .service(at("/v1/queues/{queue}/resume", "POST").route(web::post().to(queues::resume_queue)))
+        .service(at("/v1/schedules", "GET, HEAD").route(read().to(schedules::list_schedules)))
+        .service(
+            at("/v1/schedules/{schedule}", "GET, HEAD, PUT, DELETE")
+                .route(read().to(schedules::get_schedule))
+                .route(web::put().to(put_schedule::put_schedule))
+                .route(web::delete().to(schedules::delete_schedule)),
+        )
+        .service(at("/v1/schedules/{schedule}/pause", "POST").route(web::post().to(schedules::pause_schedule)))
+        .service(at("/v1/schedules/{schedule}/resume", "POST").route(web::post().to(schedules::resume_schedule)))
+        .service(at("/v1/schedules/{schedule}/trigger", "POST").route(web::post().to(schedules::trigger_schedule)))
         .service(at("/metrics", "GET, HEAD").route(read().to(metrics::get_metrics)))
         .service(at("/v1/jobs/{id}/tickets", "POST").route(web::post().to(issue_ticket::issue_ticket)))
         .service(at("/v1/jobs/{id}/deliveries", "GET, HEAD").route(read().to(list_deliveries::list_deliveries)))

@@ -8,6 +8,7 @@ mod due_jobs;
 mod lost_dispatch_finder;
 mod relay;
 mod retention;
+mod tick_runner;
 mod worker_reaper;
 
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Upkeep {
     pub relay: mpsc::Sender<Vec<Dispatch>>,
     /// How much waits, counted every few seconds.
     pub depths: watch::Receiver<Depths>,
+    /// Wakes the loop that makes the jobs of schedules.
+    pub ticks: Nudge,
     /// How each loop is doing.
     pub health: Vec<ReconcilerHealth>,
 }
@@ -80,17 +83,19 @@ pub fn start(
         relay: relay.clone(),
     };
     let timers = Nudge::default();
+    let ticks = Nudge::default();
     let (counted, depths) = watch::channel(Depths::default());
     let health = vec![
         relay::start(&parts, offered, shutdown),
         due_jobs::start(&parts, timers.clone(), shutdown),
+        tick_runner::start(&parts, depths.clone(), ticks.clone(), shutdown),
         worker_reaper::start(&parts, shutdown),
         lost_dispatch_finder::start(&parts, counted, shutdown),
         retention::start(&parts, shutdown),
         blob_sweeper::start(&parts, shutdown),
     ];
     shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));
-    Upkeep { relay, depths, health }
+    Upkeep { relay, depths, ticks, health }
 }
 
 /// A timer that is due sooner than the loop would look wakes it now, and again when it is due.

@@ -25,15 +25,17 @@ impl Entry {
     }
 }
 
-/// Every key that has a comment above it. Those of the commented example of a kind are in `kinds.*`; the built-in kinds
-/// are left out.
+/// Every key that has a comment above it. Those of the commented examples of a kind and a schedule are in `kinds.*` and
+/// `schedules.*`; the built-in kinds are left out.
 fn entries() -> Vec<Entry> {
     let mut entries = Vec::new();
     let (mut section, mut comment) = (String::new(), Vec::new());
     for line in DEFAULTS.lines() {
-        let text = if section == "kinds.*" { line.strip_prefix("# ").unwrap_or(line) } else { line };
+        let text = if section.ends_with(".*") { line.strip_prefix("# ").unwrap_or(line) } else { line };
         if line == "# [kinds.wordcount]" {
             section = "kinds.*".to_owned();
+        } else if line == "# [schedules.nightly]" {
+            section = "schedules.*".to_owned();
         } else if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = name.to_owned();
         } else if let Some(said) = text.strip_prefix("# ") {
@@ -51,9 +53,11 @@ fn entries() -> Vec<Entry> {
     entries
 }
 
-/// Every dotted key that the loader asks for; `kinds.*` for those of a kind.
+/// Every dotted key that the loader asks for; `kinds.*` for those of a kind, `schedules.*` for those of a schedule.
 fn known_keys() -> BTreeSet<String> {
-    let flags = Flags { file: Some("/dev/null".into()), ..Flags::default() };
+    let schedule = [("schedules.nightly.cron", "0 7 * * *"), ("schedules.nightly.kind", "echo")];
+    let set = schedule.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let flags = Flags { file: Some("/dev/null".into()), set };
     let mut root = Section::root(layers::merge(&flags, &BTreeMap::new(), &mut Vec::new()));
     load::read(&mut root, &BTreeMap::new()).unwrap();
     let sections = root.asked();
@@ -62,7 +66,7 @@ fn known_keys() -> BTreeSet<String> {
     inner
         .map(|key| match own.iter().find_map(|prefix| key.strip_prefix(prefix.as_str())) {
             Some(rest) => format!("kinds.*.{rest}"),
-            None => key.clone(),
+            None => key.replace("schedules.nightly.", "schedules.*."),
         })
         .collect()
 }
@@ -100,6 +104,20 @@ fn the_example_of_a_kind_is_valid_with_any_one_of_its_runners() {
 }
 
 #[test]
+fn the_example_of_a_schedule_is_valid() {
+    let example = DEFAULTS.lines().skip_while(|line| *line != "# [schedules.nightly]");
+    let example = example.take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("# "));
+    let toml = |without: &str| {
+        let lines = example.clone().filter(|line| !line.starts_with(without));
+        lines.collect::<Vec<_>>().join("\n").replace("catch_up = \"one\"", "catch_up = \"all\"")
+    };
+    for without in ["input_json", "input "] {
+        let read = from_file("example-of-a-schedule", &toml(without));
+        assert!(read.is_ok(), "{without}: {:?}", read.err());
+    }
+}
+
+#[test]
 fn the_configuration_page_lists_the_default_file() {
     let mut tables = String::new();
     let mut section = String::new();
@@ -107,7 +125,7 @@ fn the_configuration_page_lists_the_default_file() {
         if entry.section != section {
             section.clone_from(&entry.section);
             let title = section.replace('*', "NAME");
-            let shown = if section == "kinds.*" { "default or example" } else { "default" };
+            let shown = if section.ends_with(".*") { "default or example" } else { "default" };
             write!(tables, "\n### `[{title}]`\n\n| key | {shown} | |\n|---|---|---|\n").unwrap();
         }
         let comment = entry.comment.replace('|', "\\|");

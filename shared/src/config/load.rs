@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::section::{Read, Section};
-use super::{Settings, access, blob_section, kinds, layers, sections, webhooks};
+use super::{Settings, access, blob_section, kinds, layers, schedules, sections, webhooks};
 
 /// What the command line adds on top of all other layers.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +90,12 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     let upkeep = root.section("upkeep", sections::upkeep);
     let log = root.section("log", sections::log);
     let kinds = root.section("kinds", |section| Ok(kinds::kinds(section, jobs.as_ref().ok())));
+    let schedules = if root.has("schedules") {
+        let known = kinds.as_ref().ok().map(|kinds| kinds.keys().cloned().collect());
+        root.section("schedules", |section| Ok(schedules::schedules(section, known.as_ref())))
+    } else {
+        Ok(Vec::new())
+    };
     if let (Ok(store), Ok(broker)) = (&store, &broker) {
         sections::check_pair(root, store, broker);
     }
@@ -109,5 +115,6 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
         upkeep: upkeep?,
         log: log?,
         kinds: kinds?,
+        schedules: schedules?,
     })
 }

@@ -19,6 +19,7 @@ mod kinds;
 mod layers;
 mod nearest;
 mod runner;
+mod schedules;
 mod section;
 mod sections;
 mod status_rules;
@@ -39,8 +40,9 @@ pub use layers::DEFAULTS;
 pub use load::{ConfigErrors, ConfigProblem, Flags, load};
 pub use secret::Secret;
 pub use settings::{
-    AuthSettings, BlobPlace, BlobSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings,
-    QuotaSettings, Quotas, RabbitmqSettings, S3Settings, Settings, StoreSettings, UpkeepSettings, WorkerSettings,
+    AuthSettings, BlobPlace, BlobSettings, BrokerSettings, ConfiguredSchedule, HttpSettings, JobSettings, LogFormat,
+    LogSettings, QuotaSettings, Quotas, RabbitmqSettings, S3Settings, Settings, StoreSettings, UpkeepSettings,
+    WorkerSettings,
 };
 pub use show::show;
 pub use size::{InvalidSize, format_size, parse_size};

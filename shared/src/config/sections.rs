@@ -167,6 +167,7 @@ pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
     let cancel_grace = s.required("cancel_grace", duration(Duration::ZERO, DAY));
     let max_metadata = s.required("max_metadata", whole(0, 1_000));
     let max_tags = s.required("max_tags", whole(0, 1_000));
+    let max_schedules = s.required("max_schedules", whole(0, 1_000_000));
     let batch = s.required("batch", whole(1, 10_000));
     let page = s.required("page", whole(1, 1_000));
     if let (Ok(retention), Ok(most)) = (retention, max_retention)
@@ -194,6 +195,7 @@ pub(super) fn jobs(s: &mut Section) -> Read<JobSettings> {
         cancel_grace: cancel_grace?,
         max_metadata: max_metadata?,
         max_tags: max_tags?,
+        max_schedules: max_schedules?,
         batch: batch?,
         page: page?,
     })
@@ -203,6 +205,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
     let period = || duration(millis(50), DAY);
     let relay = s.required("relay", period());
     let timers = s.required("timers", period());
+    let schedules = s.required("schedules", period());
     let workers = s.required("workers", period());
     let lost_dispatches = s.required("lost_dispatches", period());
     let deliveries = s.required("deliveries", period());
@@ -211,6 +214,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
     Ok(UpkeepSettings {
         relay: relay?,
         timers: timers?,
+        schedules: schedules?,
         workers: workers?,
         lost_dispatches: lost_dispatches?,
         deliveries: deliveries?,

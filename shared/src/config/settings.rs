@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::kind::Kind;
 use super::secret::Secret;
 use super::webhooks::WebhookSettings;
-use crate::domain::{KindName, QueueName, TenantName};
+use crate::domain::{KindName, QueueName, ScheduleDefinition, ScheduleName, TenantName};
 
 /// All of it. Total: nothing that uses it has to check it again.
 #[derive(Debug, Clone)]
@@ -38,6 +38,19 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[kinds.*]`, the built-in ones included
     pub kinds: BTreeMap<KindName, Arc<Kind>>,
+    /// `[schedules.*]`
+    pub schedules: Vec<ConfiguredSchedule>,
+}
+
+/// `[schedules.NAME]`: a schedule that is what the configuration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredSchedule {
+    /// `tenant`: whose it is
+    pub tenant: TenantName,
+    /// Its name.
+    pub name: ScheduleName,
+    /// All else.
+    pub definition: ScheduleDefinition,
 }
 
 impl Settings {
@@ -243,6 +256,8 @@ pub struct JobSettings {
     pub max_metadata: usize,
     /// `max_tags`
     pub max_tags: usize,
+    /// `max_schedules`: schedules that a tenant may make over the API
+    pub max_schedules: u32,
     /// `batch`: jobs that may be submitted in one request
     pub batch: usize,
     /// `page`: jobs of one page of a list at most
@@ -256,6 +271,8 @@ pub struct UpkeepSettings {
     pub relay: Duration,
     /// `timers`: the longest sleep between two looks at what is due
     pub timers: Duration,
+    /// `schedules`
+    pub schedules: Duration,
     /// `workers`: probes for dead workers
     pub workers: Duration,
     /// `lost_dispatches`: how long a published dispatch may wait while the broker shows nothing for it

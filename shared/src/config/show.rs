@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::kind::{Kind, Run};
 use super::{
-    BlobPlace, BlobSettings, BrokerSettings, LogFormat, Quotas, Secret, Settings, StoreSettings, WebhookSettings,
-    format_duration, format_size,
+    BlobPlace, BlobSettings, BrokerSettings, ConfiguredSchedule, LogFormat, Quotas, Secret, Settings, StoreSettings,
+    UpkeepSettings, WebhookSettings, format_duration, format_size,
 };
+use crate::domain::{Payload, ScheduleDefinition};
 
 /// The effective configuration as TOML that could be read back, with secrets hidden.
 pub fn show(settings: &Settings) -> String {
@@ -19,6 +20,9 @@ pub fn show(settings: &Settings) -> String {
     sections(&mut page, settings);
     for kind in settings.kinds.values() {
         show_kind(&mut page, kind);
+    }
+    for schedule in &settings.schedules {
+        show_schedule(&mut page, schedule);
     }
     page.0
 }
@@ -153,20 +157,13 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.duration("cancel_grace", jobs.cancel_grace);
     page.plain("max_metadata", jobs.max_metadata);
     page.plain("max_tags", jobs.max_tags);
+    page.plain("max_schedules", jobs.max_schedules);
     page.plain("batch", jobs.batch);
     page.plain("page", jobs.page);
 
     show_webhooks(page, &settings.webhooks);
 
-    let upkeep = &settings.upkeep;
-    page.section("upkeep");
-    page.duration("relay", upkeep.relay);
-    page.duration("timers", upkeep.timers);
-    page.duration("workers", upkeep.workers);
-    page.duration("lost_dispatches", upkeep.lost_dispatches);
-    page.duration("deliveries", upkeep.deliveries);
-    page.duration("retention", upkeep.retention);
-    page.duration("blobs", upkeep.blobs);
+    show_upkeep(page, &settings.upkeep);
 
     page.section("log");
     page.text("filter", &settings.log.filter);
@@ -213,6 +210,18 @@ fn show_blobs(page: &mut Page, blobs: &BlobSettings) {
     page.size("in_database", blobs.in_database);
     page.plain("writers", blobs.writers);
     page.duration("keep_orphans", blobs.keep_orphans);
+}
+
+fn show_upkeep(page: &mut Page, upkeep: &UpkeepSettings) {
+    page.section("upkeep");
+    page.duration("relay", upkeep.relay);
+    page.duration("timers", upkeep.timers);
+    page.duration("schedules", upkeep.schedules);
+    page.duration("workers", upkeep.workers);
+    page.duration("lost_dispatches", upkeep.lost_dispatches);
+    page.duration("deliveries", upkeep.deliveries);
+    page.duration("retention", upkeep.retention);
+    page.duration("blobs", upkeep.blobs);
 }
 
 fn show_kind(page: &mut Page, kind: &Kind) {
@@ -264,5 +273,51 @@ fn show_kind(page: &mut Page, kind: &Kind) {
     page.duration("retention", kind.retention);
     if let Some(description) = &kind.description {
         page.text("description", description);
+    }
+}
+
+fn show_schedule(page: &mut Page, schedule: &ConfiguredSchedule) {
+    let ConfiguredSchedule { tenant, name, definition } = schedule;
+    let ScheduleDefinition { cron, catch_up, kind, input, options } = definition;
+    page.section(&format!("schedules.{}", quoted(name.as_str())));
+    page.text("tenant", tenant.as_str());
+    page.text("cron", &cron.to_string());
+    page.text("kind", kind.as_str());
+    let text = String::from_utf8_lossy(&input.bytes);
+    page.text(if Payload::is_json_type(&input.content_type) { "input_json" } else { "input" }, &text);
+    page.text("content_type", &input.content_type);
+    page.text("catch_up", catch_up.as_str());
+    if let Some(most) = catch_up.most() {
+        page.plain("catch_up_most", most);
+    }
+    for (key, value) in [("queue", &options.queue), ("webhook_url", &options.webhook_url)] {
+        if let Some(value) = value {
+            page.text(key, &Secret::new(value.as_str()).to_string());
+        }
+    }
+    for (key, value) in [
+        ("start_timeout", options.start_timeout),
+        ("run_timeout", options.run_timeout),
+        ("input_retention", options.input_retention),
+        ("result_retention", options.result_retention),
+    ] {
+        if let Some(value) = value {
+            page.duration(key, value);
+        }
+    }
+    if let Some(priority) = options.priority {
+        page.plain("priority", priority);
+    }
+    if let Some(most) = options.max_attempts {
+        page.plain("max_attempts", most);
+    }
+    let pairs = options.metadata.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)));
+    let pairs: Vec<String> = pairs.collect();
+    if !pairs.is_empty() {
+        page.plain("metadata", format_args!("{{ {} }}", pairs.join(", ")));
+    }
+    page.list("tags", &options.tags, |tag| quoted(tag));
+    if options.webhook_url.is_some() {
+        page.list("webhook_events", &options.webhook_events, |event| quoted(event));
     }
 }

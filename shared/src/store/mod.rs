@@ -15,10 +15,12 @@ mod logs;
 mod outbox;
 pub mod postgres;
 mod queues;
+mod schedules;
 mod schema;
 pub mod sqlite;
 mod store_clock;
 mod survey;
+mod ticks;
 mod upkeep;
 
 use std::sync::Arc;
@@ -36,9 +38,11 @@ pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
 pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
 pub use outbox::{Outbox, QueueDepth};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
+pub use schedules::{NewSchedule, PutSchedule, ScheduleOwner, Schedules};
 pub use schema::{Schema, SchemaVersion};
 pub use store_clock::StoreClock;
 pub use survey::{RecentRun, Survey, WaitingBatch};
+pub use ticks::{Fired, Firing, Ticks};
 pub use upkeep::{Moved, Upkeep};
 
 use crate::domain::{JobId, Status, Version};
@@ -69,6 +73,10 @@ pub struct Store {
     pub outbox: Arc<dyn Outbox>,
     /// What operators ask about queues.
     pub queues: Arc<dyn Queues>,
+    /// What clients ask about schedules.
+    pub schedules: Arc<dyn Schedules>,
+    /// What makes the jobs of schedules asks.
+    pub ticks: Arc<dyn Ticks>,
     /// What handlers wrote.
     pub logs: Arc<dyn Logs>,
     /// What lets data go before its job.

@@ -55,6 +55,7 @@ async fn every_route_of_the_document_is_served_and_takes_the_methods_it_says() {
             .replace("{kind}", "echo")
             .replace("{queue}", "default")
             .replace("{code}", "job-failed")
+            .replace("{schedule}", "nightly")
             .replace("{id}", "0192f0c1-2345-7abc-8def-0123456789ab");
         let path = path.replace("{batch}", "0192f0c1-2345-7abc-8def-0123456789ab");
         let answer = served.client.send(Method::TRACE, &path, &[], "").await;

@@ -47,6 +47,7 @@ impl Examples {
                 for (name, field) in fields {
                     match name.as_str() {
                         "poll_after_ms" if field.is_number() => *field = json!(1000),
+                        "local" => *field = json!("2026-12-01T13:00:00+01:00"),
                         "estimate" | "queue_position" | "heartbeat_at" => *field = Value::Null,
                         "latency_ms" => *field = json!(12),
                         _ => self.settle(field),
@@ -145,6 +146,37 @@ async fn waiting(examples: &mut Examples) {
     assert!(served.stop().await);
 }
 
+async fn schedules(examples: &mut Examples) {
+    let served = Served::with(
+        Work::Nobody,
+        &[("schedules.configured.cron", "0 3 * * *"), ("schedules.configured.kind", "echo")],
+    )
+    .await;
+    let client = &served.client;
+    // On one day of a leap year, so that neither the next runs nor their offsets change with the day of the test.
+    let request = json!({
+        "cron": "Europe/Zurich 0 7 29 2 *", "kind": "echo", "input": {"report": "sales"}, "catch_up": "one",
+        "timeouts": {"run": "5m"}, "retention": {"result": "7d"}, "metadata": {"team": "sales"}, "tags": ["leap"],
+    });
+    examples.add("schedule-request", request.clone());
+    let mut look = request.clone();
+    look["validate_only"] = json!(true);
+    let put = async |name: &str, body: &Value| {
+        client.send(Method::PUT, &format!("/v1/schedules/{name}?runs=2"), &[JSON], body.to_string()).await
+    };
+    examples.keep("schedule-preview", &put("leap-day", &look).await);
+    examples.keep("schedule-made", &put("leap-day", &request).await);
+    until("the schedule of the configuration", std::time::Duration::from_secs(10), async || {
+        get(client, "/v1/schedules/configured", &[]).await.status == 200
+    })
+    .await;
+    examples.refused("schedule-configured", &put("configured", &request).await);
+    examples.refused("schedule-not-found", &get(client, "/v1/schedules/nightly", &[]).await);
+    let page = get(client, "/v1/schedules?cursor=configured", &[]).await;
+    examples.keep("schedule-page", &page);
+    assert!(served.stop().await);
+}
+
 async fn mistakes(examples: &mut Examples) {
     let served = Served::idle().await;
     let client = &served.client;
@@ -240,6 +272,7 @@ async fn the_examples_of_the_document_are_what_the_service_answers() {
     mistakes(&mut examples).await;
     batches_and_webhooks(&mut examples).await;
     besides(&mut examples).await;
+    schedules(&mut examples).await;
     let folder = tree::root().join(FOLDER);
     let text = |value: &Value| format!("{}\n", serde_json::to_string_pretty(value).unwrap());
     if std::env::var_os("RAINCHECK_WRITE_DOCS").is_some() {

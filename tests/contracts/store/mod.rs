@@ -23,6 +23,7 @@ mod outbox;
 mod queues;
 mod read;
 mod rescue;
+mod schedules;
 mod schema;
 mod survey;
 mod tenants;

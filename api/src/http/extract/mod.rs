@@ -21,14 +21,14 @@ pub(crate) use command::command_body;
 pub(crate) use conditional::IfNoneMatch;
 pub(crate) use job_id::{job_id, read_job_id};
 pub(crate) use last_event_id::last_event_id;
-pub(crate) use media_type::{json_body, raw_body};
+pub(crate) use media_type::{is_media_type, json_body, raw_body};
 pub(crate) use prefer::Prefer;
 pub(crate) use query::{Query, TICKET, encode, parameter};
 pub(crate) use range::{Range, RangeOutcome};
 pub(crate) use trace::traceparent;
 
 #[cfg(feature = "laws")]
-pub(crate) use self::{conditional::version_of, media_type::is_media_type, trace::is_traceparent};
+pub(crate) use self::{conditional::version_of, trace::is_traceparent};
 
 use super::code::Code;
 use super::problem::Problem;

@@ -53,6 +53,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
             { "name": "batches", "description": "Jobs that are submitted together." },
             { "name": "kinds", "description": "What can be asked for." },
             { "name": "queues", "description": "How queues stand, and pausing them." },
+            { "name": "schedules", "description": "Jobs that are made by a clock." },
             { "name": "webhooks", "description": "What became of what was to be told." },
             { "name": "installation", "description": "The service itself." },
         ],

@@ -109,6 +109,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
     ];
     all.into_iter()
         .chain(of_parts())
+        .chain(of_schedules())
         .chain(of_webhooks())
         .map(|(key, place, description, schema)| {
             let name = key.rsplit('.').next().unwrap_or(key);
@@ -141,6 +142,26 @@ fn of_parts() -> Vec<(&'static str, &'static str, &'static str, Value)> {
             HEADER,
             "The id of the last event that was seen; what is none of ours counts as nothing seen.",
             json!({ "type": "string" }),
+        ),
+    ]
+}
+
+/// Those of schedules.
+fn of_schedules() -> [(&'static str, &'static str, &'static str, Value); 4] {
+    [
+        ("path.schedule", PATH, "The schedule's name.", schemas::name()),
+        (
+            "runs",
+            QUERY,
+            "How many of its next runs are told.",
+            json!({ "type": "integer", "minimum": 0, "maximum": 100, "default": 5 }),
+        ),
+        ("schedules.cursor", QUERY, "`next_cursor` of the page before.", schemas::name()),
+        (
+            "schedules.limit",
+            QUERY,
+            "How many schedules at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 }),
         ),
     ]
 }

@@ -3,8 +3,8 @@
 use super::Operation;
 use crate::http::{
     batches, cancel_job, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs, get_openapi,
-    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, queues, readyz,
-    redeliver, retry_job, submit_batch, submit_job, submit_raw,
+    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, put_schedule,
+    queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -36,6 +36,13 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/queues/{queue}", "get", queues::operation()),
         ("/v1/queues/{queue}/pause", "post", queues::pause_operation()),
         ("/v1/queues/{queue}/resume", "post", queues::resume_operation()),
+        ("/v1/schedules", "get", schedules::list_operation()),
+        ("/v1/schedules/{schedule}", "get", schedules::operation()),
+        ("/v1/schedules/{schedule}", "put", put_schedule::operation()),
+        ("/v1/schedules/{schedule}", "delete", schedules::delete_operation()),
+        ("/v1/schedules/{schedule}/pause", "post", schedules::pause_operation()),
+        ("/v1/schedules/{schedule}/resume", "post", schedules::resume_operation()),
+        ("/v1/schedules/{schedule}/trigger", "post", schedules::trigger_operation()),
         ("/metrics", "get", metrics::operation()),
         ("/", "get", index::operation()),
         ("/livez", "get", livez::operation()),

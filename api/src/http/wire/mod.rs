@@ -12,6 +12,7 @@ mod options;
 mod plan;
 mod polling;
 mod queue;
+mod schedule;
 mod submission;
 mod values;
 
@@ -27,5 +28,6 @@ pub(crate) use options::read_options;
 pub(crate) use plan::PlanView;
 pub(crate) use polling::{poll_after, retry_after};
 pub(crate) use queue::QueueView;
+pub(crate) use schedule::{ReadSchedule, SchedulePreview, ScheduleView, read_schedule};
 pub(crate) use submission::{ReadSubmission, read_retry, read_submission};
 pub(crate) use values::{read_duration, read_flag, read_number};

@@ -22,6 +22,7 @@ pub(crate) fn read_options(query: &mut Query) -> JobOptions {
         metadata: std::collections::BTreeMap::new(),
         tags,
         webhook: read_webhook(query),
+        schedule: None,
         validate_only: query.parsed("validate_only", read_flag).unwrap_or(false),
     }
 }

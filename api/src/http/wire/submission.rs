@@ -52,15 +52,23 @@ pub(crate) fn read_retry(body: &[u8]) -> Result<(JobOptions, Vec<Finding>), Prob
 
 /// Takes all options out of a body.
 fn read_body_options(fields: &mut Fields<'_>) -> JobOptions {
-    let mut options = JobOptions {
-        queue: fields.text("queue"),
-        priority: fields.number("priority", 0, 9).and_then(|n| n.try_into().ok()),
+    let options = read_lasting_options(fields);
+    JobOptions {
         run_at: fields.instant("run_at"),
         delay: fields.duration("delay"),
         deadline: fields.instant("deadline"),
+        validate_only: fields.flag("validate_only"),
+        ..options
+    }
+}
+
+/// Takes those out of it that can be said of many jobs: none that is about an instant.
+pub(super) fn read_lasting_options(fields: &mut Fields<'_>) -> JobOptions {
+    let mut options = JobOptions {
+        queue: fields.text("queue"),
+        priority: fields.number("priority", 0, 9).and_then(|n| n.try_into().ok()),
         max_attempts: fields.number("max_attempts", 1, 1000).and_then(|n| n.try_into().ok()),
         tags: fields.texts("tags"),
-        validate_only: fields.flag("validate_only"),
         ..JobOptions::default()
     };
     if let Some(mut timeouts) = fields.object("timeouts") {

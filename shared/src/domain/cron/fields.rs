@@ -166,9 +166,8 @@ impl Rule {
         let number = word.or_else(|| digits(text)).filter(|number| (self.least..=self.most).contains(number));
         number.ok_or_else(|| {
             let words = match self.words {
-                [] => String::new(),
                 [first, .., last] => format!(" or {first} to {last}"),
-                [_] => String::new(),
+                _ => String::new(),
             };
             let (least, most) = (self.least, self.most);
             format!("each part must be `*`, {least} to {most}{words}, a range such as {least}-{most}, with `/` and a step if it likes")

@@ -46,10 +46,7 @@ fn of_two_fields_about_days_either_is_enough_and_one_with_a_star_restricts() {
         ["2026-03-13T00:00:00Z", "2026-03-20T00:00:00Z", "2026-03-27T00:00:00Z"]
     );
     // The first Monday of a month cannot be said so; every other day of the month that is a Monday can.
-    assert_eq!(
-        ticks("0 0 */2 3 MON", "2026-03-01T00:00:00Z", 2),
-        ["2026-03-09T00:00:00Z", "2026-03-23T00:00:00Z"]
-    );
+    assert_eq!(ticks("0 0 */2 3 MON", "2026-03-01T00:00:00Z", 2), ["2026-03-09T00:00:00Z", "2026-03-23T00:00:00Z"]);
 }
 
 #[test]
@@ -166,7 +163,12 @@ fn a_cron_of_every_hour_goes_by_the_hours_that_pass() {
     );
     assert_eq!(
         ticks(hourly, "2026-10-24T23:45:00Z", 4),
-        ["2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00", "2026-10-25T03:30:00+01:00", "2026-10-25T04:30:00+01:00"]
+        [
+            "2026-10-25T02:30:00+02:00",
+            "2026-10-25T02:30:00+01:00",
+            "2026-10-25T03:30:00+01:00",
+            "2026-10-25T04:30:00+01:00"
+        ]
     );
     for (zone, first) in [("Europe/Zurich", "2026-10-24T00:00:00Z"), ("America/New_York", "2026-03-07T00:00:00Z")] {
         let cron = cron(&format!("{zone} 0 * * * *"));

@@ -23,8 +23,10 @@ mod partitions;
 mod queues;
 mod refusal;
 mod rows;
+mod schedules;
 mod schema;
 mod survey;
+mod ticks;
 mod upkeep;
 
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         leases: Arc::new(Arc::clone(&database)),
         outbox: Arc::clone(&database) as _,
         queues: Arc::clone(&database) as _,
+        schedules: Arc::clone(&database) as _,
+        ticks: Arc::clone(&database) as _,
         logs: Arc::clone(&database) as _,
         erasures: Arc::clone(&database) as _,
         survey: Arc::clone(&database) as _,

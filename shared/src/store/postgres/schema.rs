@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (
         1,
         "create jobs and what waits",
@@ -43,6 +43,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         "tell of batches that ended",
         include_str!("../../../../migrations/postgres/0007_tell_of_batches_that_ended.sql"),
     ),
+    (10, "make jobs by a clock", include_str!("../../../../migrations/postgres/0010_make_jobs_by_a_clock.sql")),
 ];
 
 /// A migration may have to rewrite what is there.

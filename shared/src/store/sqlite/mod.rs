@@ -21,8 +21,10 @@ mod moves;
 mod outbox;
 mod queues;
 mod rows;
+mod schedules;
 mod schema;
 mod survey;
+mod ticks;
 mod upkeep;
 
 use std::path::Path;
@@ -68,6 +70,8 @@ fn on_file(file: SqliteFile, clock: Arc<dyn Clock>) -> Store {
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         outbox: Arc::<Sqlite>::clone(&store),
         queues: Arc::<Sqlite>::clone(&store),
+        schedules: Arc::<Sqlite>::clone(&store),
+        ticks: Arc::<Sqlite>::clone(&store),
         logs: Arc::<Sqlite>::clone(&store),
         erasures: Arc::<Sqlite>::clone(&store),
         survey: Arc::<Sqlite>::clone(&store),

@@ -44,7 +44,7 @@ fn submission(settings: &Settings) -> Value {
 }
 
 /// What a submission holds besides its kind and input.
-fn options(settings: &Settings) -> Value {
+pub(super) fn options(settings: &Settings) -> Value {
     request(&json!({
         "queue": name(),
         "priority": { "type": "integer", "minimum": 0, "maximum": 9, "default": 5, "description": "The higher the sooner." },

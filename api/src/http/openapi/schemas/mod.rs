@@ -9,6 +9,7 @@ mod installation;
 mod jobs;
 mod kinds;
 mod queues;
+mod schedules;
 mod shapes;
 mod webhooks;
 
@@ -25,6 +26,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         batches::schemas(settings),
         kinds::schemas(),
         queues::schemas(),
+        schedules::schemas(settings),
         installation::schemas(),
         webhooks::schemas(),
     ];

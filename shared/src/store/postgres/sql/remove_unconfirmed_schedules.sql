@@ -1,0 +1,1 @@
+DELETE FROM schedules WHERE source = 'config' AND confirmed_at < $1 RETURNING tenant, name

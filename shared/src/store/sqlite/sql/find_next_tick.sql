@@ -1,0 +1,1 @@
+SELECT min(next_at) AS next_at FROM schedules WHERE next_at > ?1
