@@ -177,7 +177,7 @@ pub(crate) struct CreateKeyArgs {
     #[arg(long, value_name = "TENANT", default_value = "default")]
     pub(crate) tenant: TenantName,
 
-    /// What its holder may do: jobs:write, jobs:read, admin; may be repeated. The first two without it
+    /// What its holder may do: jobs:write, jobs:read, jobs:work, admin; may be repeated. The first two without it
     #[arg(long, value_name = "SCOPE")]
     pub(crate) scope: Vec<Scope>,
 

@@ -11,7 +11,7 @@ use crate::harness::client::{Answer, Client};
 use crate::harness::served::{Served, Work};
 use crate::harness::wait::{self, now};
 
-const ALL: &[Scope] = &[Scope::JobsWrite, Scope::JobsRead, Scope::Admin];
+const ALL: &[Scope] = &[Scope::JobsWrite, Scope::JobsRead, Scope::JobsWork, Scope::Admin];
 
 /// Makes a key; answers it and the header that shows it.
 async fn make(served: &Served, tenant: &str, scopes: &[Scope], expires_at: Option<Timestamp>) -> (ApiKey, String) {
@@ -36,8 +36,13 @@ pub(super) async fn holder(served: &Served, tenant: &str, scopes: &[Scope]) -> S
 }
 
 async fn send(served: &Served, method: Method, path: &str, key: &str) -> Answer {
-    let headers = [JSON, ("authorization", key)];
     let body = if path == "/v1/jobs" && method == Method::POST { r#"{"kind":"echo","input":1}"# } else { "" };
+    send_as(served, method, path, key, body).await
+}
+
+/// Sends a request with a key.
+pub(super) async fn send_as(served: &Served, method: Method, path: &str, key: &str, body: &'static str) -> Answer {
+    let headers = [JSON, ("authorization", key)];
     Client::unchecked(served.client.address()).send(method, path, &headers, body).await
 }
 

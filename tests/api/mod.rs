@@ -18,6 +18,8 @@ mod idempotency;
 mod keys;
 mod kinds;
 mod large;
+mod lease_polls;
+mod leases;
 mod list;
 mod logs;
 mod openapi;

@@ -93,7 +93,7 @@ impl StoreFixture {
             ("timers", &["due_at"]),
             ("dispatches", &["created_at", "publish_after", "published_at"]),
             ("deliveries", &["created_at", "next_at"]),
-            ("workers", &["started_at", "heartbeat_at"]),
+            ("workers", &["started_at", "heartbeat_at", "run_until"]),
             (
                 "jobs",
                 &[

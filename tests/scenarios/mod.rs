@@ -12,6 +12,7 @@ mod postgres_away;
 mod program_contained;
 mod queue_paused;
 mod rabbitmq_away;
+mod remote_workers;
 mod replicas;
 mod runs;
 mod schedules_ticked;

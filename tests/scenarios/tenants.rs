@@ -61,7 +61,7 @@ async fn one_job_behind_a_flood(served: Served, query: &str) {
 }
 
 async fn waiting(served: &Served) -> u64 {
-    served.store.outbox.depths().await.unwrap().iter().map(|depth| depth.jobs).sum()
+    served.store.outbox.depths(&[]).await.unwrap().iter().map(|depth| depth.jobs).sum()
 }
 
 const ONE_AT_A_TIME: [(&str, &str); 4] =

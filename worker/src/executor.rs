@@ -15,7 +15,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::config::{JobSettings, format_duration};
-use raincheck_shared::domain::{Blob, Body, Content, Ended, Failure, FailureCode, Output, Payload, Progress};
+use raincheck_shared::domain::{
+    AttemptBounds, Blob, Body, Content, Ended, Failure, FailureCode, Output, Payload, Progress,
+};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::ClaimedJob;
 use sha2::{Digest, Sha256};
@@ -34,10 +36,6 @@ use crate::{Context, HandlerError, LargeInput, Outcome, Written};
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 /// Digests of more bytes than this are worked out off the threads that everything else runs on.
 const LARGE: usize = 1 << 20;
-/// No delay that a handler asks for is longer: what it asks beyond that is a mistake that a database cannot count.
-const MAX_DELAY: Duration = Duration::from_hours(365 * 24);
-/// No snooze is shorter: it costs no attempt, so nothing else would stop a job that snoozes for nothing.
-const MIN_SNOOZE: Duration = Duration::from_millis(100);
 /// Pauses before an output that the blob store did not take is sent again.
 const KEEP_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 /// Characters kept of an error's line.
@@ -184,11 +182,11 @@ impl Attempt<'_> {
             Ending::Returned(Outcome::Snooze(delay)) => self.snooze(delay),
             Ending::Ignored => Ended::Released,
             Ending::Returned(Outcome::Retry { .. }) if stopped => Ended::Released,
-            Ending::Returned(Outcome::Retry { error, after }) => self.retry(error, after),
+            Ending::Returned(Outcome::Retry { error, after }) => self.retry(&error, after),
             Ending::TimedOut(said) => {
                 let message = format!("ran longer than the {} it may", format_duration(self.job.run_timeout));
                 let error = HandlerError::new(message).with_code(FailureCode::RunTimeout).with_detail(said);
-                self.retry(error, None)
+                self.retry(&error, None)
             }
         }
     }
@@ -216,48 +214,27 @@ impl Attempt<'_> {
                 Ok(blob) => return written(payload.content_type, blob),
                 Err(error) => match pauses.next() {
                     Some(pause) => sleep(*pause).await,
-                    None => return self.retry(not_kept(&error), None),
+                    None => return self.retry(&not_kept(&error), None),
                 },
             }
         }
     }
 
-    fn retry(&self, mut error: HandlerError, after: Option<Duration>) -> Ended {
-        let (attempt, max_attempts) = (self.job.fence.attempt, self.job.max_attempts);
-        if attempt >= max_attempts {
-            if max_attempts > 1 {
-                error.code = FailureCode::AttemptsExhausted;
-            }
-            return Ended::Failed(self.failure(&error, true));
-        }
+    fn retry(&self, error: &HandlerError, after: Option<Duration>) -> Ended {
+        let attempt = self.job.fence.attempt;
         let delay = after.unwrap_or_else(|| self.entry.kind.retry.delay_after(attempt, IdSource.fraction()));
-        let delay = delay.min(MAX_DELAY);
-        if self.comes_too_late(delay) {
-            error.message.push_str(" (its deadline leaves no time for another attempt)");
-            return Ended::Failed(self.failure(&error, true));
-        }
-        Ended::Retry { error: self.failure(&error, true), delay }
+        self.bounds().retry(self.failure(error, true), delay)
     }
 
     fn snooze(&self, delay: Duration) -> Ended {
-        let delay = delay.clamp(MIN_SNOOZE, MAX_DELAY);
-        if self.comes_too_late(delay) {
-            let error = HandlerError::new(format!(
-                "asked to be called again after {}, past its deadline",
-                format_duration(delay)
-            ));
-            return Ended::Failed(self.failure(&error, true));
-        }
-        Ended::Snoozed(delay)
+        self.bounds().snooze(delay, |delay| {
+            let wish = format!("asked to be called again after {}, past its deadline", format_duration(delay));
+            self.failure(&HandlerError::new(wish), true)
+        })
     }
 
-    fn comes_too_late(&self, delay: Duration) -> bool {
-        self.job.deadline.is_some_and(|deadline| {
-            time::Duration::try_from(delay)
-                .ok()
-                .and_then(|d| self.time.now().checked_add(d))
-                .is_none_or(|t| t > deadline)
-        })
+    fn bounds(&self) -> AttemptBounds {
+        AttemptBounds { max_attempts: self.job.max_attempts, deadline: self.job.deadline, now: self.time.now() }
     }
 
     fn failure(&self, error: &HandlerError, retryable: bool) -> Failure {

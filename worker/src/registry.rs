@@ -97,7 +97,8 @@ impl Registry {
             }
         }
         let mut entries = BTreeMap::new();
-        for (name, kind) in kinds {
+        // Jobs of remote kinds are leased from the API.
+        for (name, kind) in kinds.iter().filter(|(_, kind)| !kind.is_remote()) {
             let served = queues.is_empty() || queues.contains(&kind.queue);
             let handler = match built_in(kind, scratch)? {
                 Some(handler) => handler,
@@ -139,7 +140,7 @@ fn built_in(kind: &Kind, scratch: &Arc<Scratch>) -> Result<Option<Arc<dyn Handle
         Run::Echo => Arc::new(Echo),
         Run::Sleep => Arc::new(Sleep),
         Run::Takeaway => Arc::new(Takeaway),
-        Run::Custom => return Ok(None),
+        Run::Custom | Run::Remote => return Ok(None),
     }))
 }
 

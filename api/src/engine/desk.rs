@@ -4,24 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raincheck_shared::blobs::Blobs;
-use raincheck_shared::broker::{Broker, Signal, Wakeups};
+use raincheck_shared::broker::{Broker, Wakeups};
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Body, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
 use raincheck_shared::lifecycle::{Clock, Nudge, Shutdown};
-use raincheck_shared::store::{Accepted, Canceled, Cursor, JobFilter, JobPage, LoggedLine, StoredResult};
+use raincheck_shared::store::{Accepted, Cursor, JobFilter, JobPage, LoggedLine, StoredResult};
 
 use super::acceptance::{Examined, are_late, examine, fresh_job};
 use super::admission::Admission;
+use super::attempt_ends::AttemptEnds;
 use super::backends::{Backends, Links};
 use super::door::Charge;
 use super::follower::{Followed, Follower, has_passed};
+use super::fresh_leases::Returns;
 use super::health::Health;
 use super::intake::Intake;
 use super::keyring::Keyring;
+use super::lease_board::LeaseBoard;
 use super::outlook::Outlook;
 use super::queues::QueueBoard;
 use super::quotas::SubmitQuotas;
 use super::reads::Reads;
+use super::remote_work::RemoteWork;
 use super::store_calls::StoreCalls;
 use super::tickets::Tickets;
 use super::waits::Waits;
@@ -37,17 +41,6 @@ pub(crate) struct Submitted {
     pub(crate) replayed: bool,
     /// Where its tenant stands with its quota of submits, if it has one.
     pub(crate) level: Option<Level>,
-}
-
-/// What became of a request to cancel, and the job as it is now.
-#[derive(Debug)]
-pub(crate) enum CancelAnswer {
-    /// It is canceled, now or already.
-    Canceled(Arc<Job>),
-    /// Its running handler is told.
-    Asked(Arc<Job>),
-    /// It has ended otherwise.
-    TooLate(Arc<Job>),
 }
 
 /// Why a submission came to nothing.
@@ -83,6 +76,7 @@ pub(crate) struct Desk {
     pub(super) tickets: Tickets,
     pub(super) health: Health,
     pub(super) board: QueueBoard,
+    pub(super) remote: RemoteWork,
     pub(super) webhooks: Webhooks,
     pub(super) ticks: Nudge,
     pub(super) shutdown: Shutdown,
@@ -110,6 +104,11 @@ impl Desk {
         let Backends { store, blobs, broker: Broker { publisher, wakeups, .. } } = backends;
         let keyring = Keyring::start(&store.keys, settings.auth.required, Arc::clone(&clock), shutdown);
         let (jobs, schema, survey) = (Arc::clone(&store.jobs), Arc::clone(&store.schema), Arc::clone(&store.survey));
+        let remote = RemoteWork {
+            ends: AttemptEnds::start(&settings.store, store.clone(), Arc::clone(&wakeups), shutdown),
+            board: LeaseBoard::start(Arc::clone(&store.remote_leases), &*wakeups, shutdown),
+            returns: Returns::start(store.clone(), Arc::clone(&wakeups), shutdown),
+        };
         let calls = StoreCalls::start(store, 8, shutdown);
         Self {
             intake: Intake::start(
@@ -131,6 +130,7 @@ impl Desk {
             calls,
             admission,
             board: QueueBoard::default(),
+            remote,
             submit_quotas: SubmitQuotas::default(),
             webhooks,
             ticks: links.ticks,
@@ -346,35 +346,6 @@ impl Desk {
     /// Lists jobs, newest first.
     pub(crate) async fn list(&self, filter: JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, Refusal> {
         self.calls.ask(move |store| async move { store.jobs.list_jobs(&filter, after, limit).await }).await
-    }
-
-    /// Cancels a tenant's job, or has its running handler told.
-    pub(crate) async fn cancel(
-        &self,
-        tenant: &TenantName,
-        id: JobId,
-        reason: Option<String>,
-    ) -> Result<CancelAnswer, Refusal> {
-        let (grace, whose) = (self.settings.jobs.cancel_grace, tenant.clone());
-        let answer = self
-            .calls
-            .ask(move |store| async move { store.jobs.cancel_job(&whose, id, reason.as_deref(), grace).await })
-            .await?;
-        match answer {
-            Canceled::Now(change) => {
-                self.wakeups.announce(Signal::Changed(vec![change]));
-                Ok(CancelAnswer::Canceled(self.job(tenant, id).await?))
-            }
-            Canceled::Already => Ok(CancelAnswer::Canceled(self.job(tenant, id).await?)),
-            Canceled::Asked(change) => {
-                self.wakeups.announce(Signal::CancelRequested(vec![id]));
-                self.wakeups.announce(Signal::TimerSet(grace));
-                self.wakeups.announce(Signal::Changed(vec![change]));
-                Ok(CancelAnswer::Asked(self.job(tenant, id).await?))
-            }
-            Canceled::TooLate => Ok(CancelAnswer::TooLate(self.job(tenant, id).await?)),
-            Canceled::Unknown => Err(self.missing(id)),
-        }
     }
 }
 

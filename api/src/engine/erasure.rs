@@ -7,7 +7,8 @@ use raincheck_shared::broker::Signal;
 use raincheck_shared::domain::{Job, JobId, Status, TenantName};
 use raincheck_shared::store::Erased;
 
-use super::desk::{CancelAnswer, Desk};
+use super::cancel::CancelAnswer;
+use super::desk::Desk;
 use super::{Followed, Refusal};
 
 /// What became of a request to erase.

@@ -9,6 +9,9 @@
 //! - `schedules`: jobs that are made by a clock; `schedule_job`: what each of them asks for
 //! - `uploads`: large inputs on their way to the blob store
 //! - `intake`: keeps jobs, batched
+//! - `cancel`: asks that a job stop
+//! - `remote_work`: what remote workers ask, `lease_board`: where they wait, `fresh_leases`: what did not reach them
+//! - `attempt_ends`: ends running attempts for whoever shows their fence
 //! - `queues`: how queues stand, and pausing them
 //! - `reads`: reads jobs, batched
 //! - `waits`: wakes those who wait for a job to move
@@ -26,18 +29,23 @@
 
 mod acceptance;
 mod admission;
+mod attempt_ends;
 mod backends;
 mod batches;
 mod caller;
+mod cancel;
 mod deliveries;
 mod desk;
 mod door;
 mod erasure;
 mod fingerprint;
 mod follower;
+mod fresh_leases;
 mod health;
 mod intake;
 mod keyring;
+mod lease_board;
+mod lease_token;
 mod nesting;
 mod outlook;
 mod queues;
@@ -45,6 +53,7 @@ mod quotas;
 mod reads;
 mod refusal;
 mod rejection;
+mod remote_work;
 mod retry;
 mod schedule_job;
 mod schedules;
@@ -57,15 +66,18 @@ mod webhook_wishes;
 
 pub(crate) use acceptance::{Examined, examine};
 pub(crate) use admission::Admission;
+pub(crate) use attempt_ends::record_ends;
 pub(crate) use backends::Backends;
 pub use backends::Links;
 pub(crate) use batches::{BatchAnswer, ItemAnswer};
 pub(crate) use caller::Caller;
-pub(crate) use desk::{CancelAnswer, Desk, SubmitError, Submitted};
+pub(crate) use cancel::CancelAnswer;
+pub(crate) use desk::{Desk, SubmitError, Submitted};
 pub(crate) use erasure::Erasure;
 pub(crate) use follower::{Followed, Follower};
 pub(crate) use health::Readiness;
 pub(crate) use keyring::Denied;
+pub(crate) use lease_token::LeaseToken;
 #[cfg(test)]
 pub(crate) use outlook::{Estimate, job_for_tests};
 pub(crate) use outlook::{Forecast, RunTimes};
@@ -73,9 +85,12 @@ pub(crate) use queues::QueueState;
 pub(crate) use quotas::Level;
 pub(crate) use refusal::Refusal;
 pub(crate) use rejection::{Fault, FaultKind, Rejection};
+pub(crate) use remote_work::{LeaseEnd, LeaseWish, UNKNOWN_KIND};
 pub(crate) use retry::Retry;
 pub(crate) use schedule_job::{lasting, submission_of};
 pub(crate) use schedules::{LARGEST_INPUT, check_configured};
 pub(crate) use submission::{Field, JobOptions, ScheduleMark, Submission, WebhookOptions};
 // What HTTP needs of the store's words, so that it need not know the store.
-pub(crate) use raincheck_shared::store::{Cursor, JobFilter, LoggedLine, StoredResult};
+pub(crate) use raincheck_shared::store::{
+    Change, Cursor, JobFilter, LeasedJob, LoggedLine, RenewedLease, StoredResult,
+};

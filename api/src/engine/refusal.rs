@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{BatchId, DeliveryId, JobId, QueueName, ScheduleName};
+use raincheck_shared::domain::{BatchId, DeliveryId, JobId, QueueName, ScheduleName, Status};
 use raincheck_shared::lifecycle::Overloaded;
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
@@ -104,6 +104,12 @@ pub(crate) enum Refusal {
         /// How many may be.
         most: u32,
     },
+    /// The job does not run under this lease, or no longer.
+    #[error("this lease is not held: it has run out or was ended, or its job took longer than it may")]
+    LeaseLost,
+    /// The lease was ended before, and not as it is said to end now.
+    #[error("this lease was ended before, and otherwise: its job is {0}")]
+    LeaseEnded(Status),
     /// There is no such job, as far as anybody can tell.
     #[error("there is no job {0}")]
     UnknownJob(JobId),

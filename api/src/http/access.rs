@@ -42,6 +42,7 @@ impl Need {
             }
             // It makes something, but nothing that its maker could not read already.
             ["v1", "jobs", _, "tickets"] => Self::Scope(Scope::JobsRead),
+            ["v1", "leases", ..] => Self::Scope(Scope::JobsWork),
             ["v1", "jobs" | "kinds" | "batches" | "deliveries" | "schedules", ..] => by_method,
             _ => Self::Scope(Scope::Admin),
         }
@@ -119,6 +120,7 @@ fn forbidden(scope: Scope, has_ticket: bool) -> Problem {
     let challenge = match scope {
         Scope::JobsWrite => r#"Bearer realm="raincheck", error="insufficient_scope", scope="jobs:write""#,
         Scope::JobsRead => r#"Bearer realm="raincheck", error="insufficient_scope", scope="jobs:read""#,
+        Scope::JobsWork => r#"Bearer realm="raincheck", error="insufficient_scope", scope="jobs:work""#,
         Scope::Admin => r#"Bearer realm="raincheck", error="insufficient_scope", scope="admin""#,
     };
     Problem::new(Code::Forbidden, detail).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))

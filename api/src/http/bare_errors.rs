@@ -40,6 +40,11 @@ impl<Io> Connection<Io> {
     pub(crate) fn new(io: Io) -> Self {
         Self { io, first: First::Awaited }
     }
+
+    /// What it is around.
+    pub(crate) fn inner(&self) -> &Io {
+        &self.io
+    }
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {

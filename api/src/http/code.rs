@@ -69,6 +69,7 @@ codes! {
     ScheduleConfigured = CONFLICT, "schedule-configured", "The schedule is one of the configuration", retryable: false;
     IdempotencyInFlight = CONFLICT, "idempotency-in-flight", "The first request with this key is not decided yet",
         retryable: true;
+    LeaseLost = CONFLICT, "lease-lost", "The lease is not held any more", retryable: false;
     JobExpired = GONE, "job-expired", "The job is past its retention", retryable: false;
     BatchExpired = GONE, "batch-expired", "The batch is past its retention", retryable: false;
     InputExpired = GONE, "input-expired", "The job's input is gone", retryable: false;

@@ -111,7 +111,12 @@ async fn answer(
 
 /// The bytes of a span, from memory or as they are read from the blob store. Those are read when the client has taken what
 /// came before.
-async fn sent(request: &HttpRequest, front: &Front, body: Body, span: Span<u64>) -> Result<BoxBody, Problem> {
+pub(super) async fn sent(
+    request: &HttpRequest,
+    front: &Front,
+    body: Body,
+    span: Span<u64>,
+) -> Result<BoxBody, Problem> {
     Ok(match body {
         Body::Inline(bytes) => {
             let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());

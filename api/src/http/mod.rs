@@ -8,7 +8,7 @@
 //! - `openapi`: what all of it takes and answers, for programs
 //! - `access`: lets requests through to their endpoints; `caller` tells those who asks
 //! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one
-//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on; `unread_body`: who
+//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on; `hang_ups`: who hung up; `unread_body`: who
 //!   is answered before all was read
 
 mod access;
@@ -19,6 +19,7 @@ mod batches;
 mod caller;
 mod cancel_job;
 mod code;
+mod complete_lease;
 mod cross_origin;
 mod docs_page;
 mod erase_job;
@@ -32,12 +33,15 @@ mod get_job_events;
 mod get_job_logs;
 mod get_openapi;
 mod get_result;
+mod hang_ups;
+mod held_lease;
 mod index;
 mod issue_ticket;
 mod jwks;
 mod kinds;
 #[cfg(feature = "laws")]
 pub mod laws;
+mod lease_jobs;
 mod list_deliveries;
 mod list_jobs;
 mod livez;

@@ -23,6 +23,11 @@ impl<Io> PatientWrites<Io> {
     pub(crate) fn new(io: Io, patience: Duration) -> Self {
         Self { io, patience, stalled: None }
     }
+
+    /// What it is around.
+    pub(crate) fn inner(&self) -> &Io {
+        &self.io
+    }
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for PatientWrites<Io> {

@@ -40,6 +40,7 @@ impl From<Refusal> for Problem {
             Refusal::ConfiguredSchedule(_) => Self::new(Code::ScheduleConfigured, told),
             Refusal::TooManySchedules { .. } => Self::new(Code::QuotaExceeded, told).retry_after(60),
             Refusal::UnknownDelivery(_) => Self::new(Code::DeliveryNotFound, told),
+            Refusal::LeaseLost | Refusal::LeaseEnded(_) => Self::new(Code::LeaseLost, told),
             Refusal::UnknownJob(id) => Self::new(Code::JobNotFound, told).about(id),
             Refusal::ExpiredJob(id) => Self::new(Code::JobExpired, told).about(id),
         }

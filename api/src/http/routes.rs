@@ -7,9 +7,10 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    batches, cancel_job, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs, get_openapi,
-    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, put_schedule,
-    queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job, submit_raw,
+    batches, cancel_job, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs,
+    get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries, list_jobs,
+    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job,
+    submit_raw,
 };
 
 /// Adds them all.
@@ -59,6 +60,14 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/schedules/{schedule}/pause", "POST").route(web::post().to(schedules::pause_schedule)))
         .service(at("/v1/schedules/{schedule}/resume", "POST").route(web::post().to(schedules::resume_schedule)))
         .service(at("/v1/schedules/{schedule}/trigger", "POST").route(web::post().to(schedules::trigger_schedule)))
+        .service(at("/v1/leases", "POST").route(web::post().to(lease_jobs::lease_jobs)))
+        .service(at("/v1/leases/{lease}/heartbeat", "POST").route(web::post().to(held_lease::heartbeat)))
+        .service(at("/v1/leases/{lease}/progress", "POST").route(web::post().to(held_lease::progress)))
+        .service(at("/v1/leases/{lease}/logs", "POST").route(web::post().to(held_lease::logs)))
+        .service(at("/v1/leases/{lease}/complete", "POST").route(web::post().to(complete_lease::complete)))
+        .service(at("/v1/leases/{lease}/fail", "POST").route(web::post().to(held_lease::fail)))
+        .service(at("/v1/leases/{lease}/release", "POST").route(web::post().to(held_lease::release)))
+        .service(at("/v1/leases/{lease}/input", "GET, HEAD").route(read().to(complete_lease::input)))
         .service(at("/metrics", "GET, HEAD").route(read().to(metrics::get_metrics)))
         .service(at("/v1/jobs/{id}/tickets", "POST").route(web::post().to(issue_ticket::issue_ticket)))
         .service(at("/v1/jobs/{id}/deliveries", "GET, HEAD").route(read().to(list_deliveries::list_deliveries)))

@@ -18,6 +18,7 @@ use super::Front;
 use super::access::access;
 use super::bare_errors::Connection;
 use super::every_request::every_request;
+use super::hang_ups::{HangUps, HungUp};
 use super::patient_writes::PatientWrites;
 use super::routes::routes;
 
@@ -32,6 +33,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a client may take nothing of what is written for it.
 const STALL: Duration = Duration::from_mins(1);
+
+/// A client's connection, in all that is around it.
+type Socket = Connection<PatientWrites<HangUps<TcpStream>>>;
 
 /// Binds the socket. The server begins to accept when it is first polled; its threads are its own.
 ///
@@ -52,6 +56,9 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
         let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         let draining = draining.clone();
         let http = HttpService::build()
+            .on_connect_ext(|socket: &Socket, extensions| {
+                extensions.insert::<HungUp>(socket.inner().inner().hung_up().clone());
+            })
             .graceful_shutdown_signal(move || {
                 let draining = draining.clone();
                 async move { draining.notified().await }
@@ -65,7 +72,11 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
             // Answers are written whole: waiting for more of them would only delay them.
             let _ = io.set_nodelay(true);
             let peer = io.peer_addr().ok();
-            Ok::<_, DispatchError>((Connection::new(PatientWrites::new(io, STALL)), Protocol::Http1, peer))
+            Ok::<_, DispatchError>((
+                Connection::new(PatientWrites::new(HangUps::new(io), STALL)),
+                Protocol::Http1,
+                peer,
+            ))
         })
         .and_then(http)
     })?;

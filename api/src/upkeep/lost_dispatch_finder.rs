@@ -34,7 +34,7 @@ async fn find(
     counted: Arc<watch::Sender<Depths>>,
     starts_empty: Arc<AtomicBool>,
 ) -> Result<Next, StoreError> {
-    let depths = parts.store.outbox.depths().await?;
+    let depths = parts.store.outbox.depths(&parts.remote_kinds).await?;
     counted.send_replace(Arc::new(Waiting::of(&depths)));
 
     let all = starts_empty.load(Ordering::Relaxed);
@@ -62,7 +62,7 @@ async fn publish_lost(parts: &Parts, depth: &QueueDepth, all: bool) -> Result<()
     let limit = u32::try_from(missing).unwrap_or(u32::MAX);
     let lost = match limit {
         0 => Vec::new(),
-        limit => parts.store.outbox.take_lost(&depth.queue, depth.band, age, limit).await?,
+        limit => parts.store.outbox.take_lost(&depth.queue, depth.band, age, limit, &parts.remote_kinds).await?,
     };
     if lost.is_empty() {
         return Ok(());

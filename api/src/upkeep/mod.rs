@@ -6,6 +6,7 @@ mod blob_sweeper;
 mod depths;
 mod due_jobs;
 mod lost_dispatch_finder;
+mod overdue_runs;
 mod relay;
 mod retention;
 mod tick_runner;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Signal};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::Dispatch;
+use raincheck_shared::domain::{Dispatch, KindName};
 use raincheck_shared::lifecycle::{Clock, Nudge, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Moved, Store};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -49,6 +50,8 @@ struct Parts {
     broker: Broker,
     clock: Arc<dyn Clock>,
     relay: mpsc::Sender<Vec<Dispatch>>,
+    /// Whose jobs are leased, and not sent over the broker.
+    remote_kinds: Arc<[KindName]>,
 }
 
 impl Parts {
@@ -81,11 +84,12 @@ pub fn start(
         broker: broker.clone(),
         clock: Arc::clone(clock),
         relay: relay.clone(),
+        remote_kinds: settings.remote_kinds().into(),
     };
     let timers = Nudge::default();
     let ticks = Nudge::default();
     let (counted, depths) = watch::channel(Depths::default());
-    let health = vec![
+    let mut health = vec![
         relay::start(&parts, offered, shutdown),
         due_jobs::start(&parts, timers.clone(), shutdown),
         tick_runner::start(&parts, depths.clone(), ticks.clone(), shutdown),
@@ -94,6 +98,9 @@ pub fn start(
         retention::start(&parts, shutdown),
         blob_sweeper::start(&parts, shutdown),
     ];
+    if !settings.remote_kinds().is_empty() {
+        health.push(overdue_runs::start(&parts, shutdown));
+    }
     shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));
     Upkeep { relay, depths, ticks, health }
 }

@@ -2,13 +2,16 @@
 //!
 //! The only part of raincheck that publishes jobs. It runs in the API: workers may be scaled to zero, and the queue depth
 //! that wakes them must still come about. A dispatch may be published twice; the second message finds nothing to claim.
+//!
+//! What remote workers lease is not sent at all: those who wait for it are woken, and it counts as published.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use raincheck_shared::broker::Link;
-use raincheck_shared::domain::{Dispatch, DispatchId};
+use raincheck_shared::broker::{Link, Signal};
+use raincheck_shared::domain::{Dispatch, DispatchId, KindName};
 use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
@@ -54,12 +57,15 @@ async fn publish_offered(
                 if taken == 0 {
                     return;
                 }
+                let mut batch: Vec<Dispatch> = lists.drain(..).flatten().collect();
+                let woken = wake_remote_workers(&parts, &mut batch);
+                if !woken.is_empty() {
+                    let _ = confirmed.send(woken);
+                }
                 // While the broker is away, what is offered stays in the store until it is back.
                 if *parts.broker.publisher.link().borrow() == Link::Down {
-                    lists.clear();
                     continue;
                 }
-                let mut batch: Vec<Dispatch> = lists.drain(..).flatten().collect();
                 while !batch.is_empty() {
                     let rest = batch.split_off(batch.len().min(BATCH));
                     under_way.push(publish(&parts, std::mem::replace(&mut batch, rest)));
@@ -70,6 +76,19 @@ async fn publish_offered(
             }
         }
     }
+}
+
+/// Takes out of a batch what remote workers lease, and wakes those who wait for it.
+fn wake_remote_workers(parts: &Parts, batch: &mut Vec<Dispatch>) -> Vec<DispatchId> {
+    if parts.remote_kinds.is_empty() {
+        return Vec::new();
+    }
+    let leased: Vec<Dispatch> = batch.extract_if(.., |it| parts.remote_kinds.contains(&it.kind)).collect();
+    let kinds: BTreeSet<KindName> = leased.iter().map(|dispatch| dispatch.kind.clone()).collect();
+    if !kinds.is_empty() {
+        parts.broker.wakeups.announce(Signal::Leasable(kinds.into_iter().collect()));
+    }
+    leased.into_iter().map(|dispatch| dispatch.id).collect()
 }
 
 /// Publishes a batch; answers what the broker confirmed.
@@ -112,12 +131,13 @@ async fn publish_forgotten(parts: Parts) -> Result<Next, StoreError> {
         return Ok(Next::Idle);
     }
     let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
-    let batch = parts.store.outbox.take_unpublished(limit, HOLD).await?;
+    let mut batch = parts.store.outbox.take_unpublished(limit, HOLD).await?;
     if batch.is_empty() {
         return Ok(Next::Idle);
     }
     let full = batch.len() >= BATCH;
-    let confirmed = publish(&parts, batch).await;
+    let mut confirmed = wake_remote_workers(&parts, &mut batch);
+    confirmed.extend(publish(&parts, batch).await);
     parts.store.outbox.mark_published(&confirmed).await?;
     // If the broker takes nothing there is no hurry.
     Ok(if full && !confirmed.is_empty() { Next::Again } else { Next::Idle })

@@ -1,7 +1,8 @@
 //! Finds dead workers and gives their jobs back: within two seconds of a crash, within the lease after a power loss.
 //!
 //! After an outage of the *store* every heartbeat looks old and every session lock is free. So it counts from when the
-//! store came back: only a worker that has missed a whole lease since then is dead.
+//! store came back: only a worker that has missed a whole lease since then is dead. Remote workers show their life to the
+//! API only, so for them it also counts from when this replica began to listen.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -27,11 +28,12 @@ pub(super) fn start(parts: &Parts, shutdown: &Shutdown) -> ReconcilerHealth {
     let parts = parts.clone();
     let period = parts.settings.upkeep.workers;
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let listening_since = parts.clock.monotonic();
     Reconciler { name: "worker-reaper", period, nudge: Nudge::default() }
-        .start(shutdown, move || rescue(parts.clone(), Arc::clone(&seen)))
+        .start(shutdown, move || rescue(parts.clone(), Arc::clone(&seen), listening_since))
 }
 
-async fn rescue(parts: Parts, seen: Arc<Mutex<Seen>>) -> Result<Next, StoreError> {
+async fn rescue(parts: Parts, seen: Arc<Mutex<Seen>>, listening_since: Instant) -> Result<Next, StoreError> {
     let set = |now: Seen| *seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
     let before = *seen.lock().unwrap_or_else(PoisonError::into_inner);
     let now = parts.clock.monotonic();
@@ -41,7 +43,8 @@ async fn rescue(parts: Parts, seen: Arc<Mutex<Seen>>) -> Result<Next, StoreError
         Seen::Since(at) => Some(at),
     };
     let up_for = since.map(|at| now.saturating_duration_since(at));
-    let rescued = parts.store.upkeep.rescue_dead_worker(parts.settings.jobs.max_crashes, up_for).await;
+    let listening_for = now.saturating_duration_since(listening_since);
+    let rescued = parts.store.upkeep.rescue_dead_worker(parts.settings.jobs.max_crashes, up_for, listening_for).await;
     match rescued {
         Ok(rescued) => {
             set(since.map_or(Seen::Always, Seen::Since));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::domain::JobId;
+use crate::domain::{JobId, KindName};
 use crate::store::Change;
 
 /// How many hints a subscriber may be behind before it lags.
@@ -17,6 +17,8 @@ pub enum Signal {
     Changed(Vec<Change>),
     /// Running handlers of these jobs are to be canceled: whichever worker has one tells it.
     CancelRequested(Vec<JobId>),
+    /// Jobs of these kinds wait for whoever leases them.
+    Leasable(Vec<KindName>),
     /// A timer was set that is due this soon: whoever sleeps until the earliest looks again.
     TimerSet(Duration),
     /// Hints were missed (a reconnect, an overflow): whoever waits reads again.

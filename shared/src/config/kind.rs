@@ -38,9 +38,15 @@ pub struct Kind {
 
 impl Kind {
     /// How many ids may share a dispatch: one where slots are few, since a worker claims a message whole and holds what
-    /// its slots cannot take yet; more where they are many, since what costs the broker is the message, not the id.
+    /// its slots cannot take yet; more where they are many, since what costs the broker is the message, not the id. One
+    /// where jobs are leased, each alone.
     pub fn dispatch_width(&self) -> usize {
-        (self.concurrency / 8).clamp(1, 64)
+        if self.is_remote() { 1 } else { (self.concurrency / 8).clamp(1, 64) }
+    }
+
+    /// Whether its jobs are leased over HTTP: no worker of ours takes them, and they are never sent over the broker.
+    pub fn is_remote(&self) -> bool {
+        self.run == Run::Remote
     }
 
     /// Whether an input of this media type is taken.
@@ -67,6 +73,8 @@ pub enum Run {
     Sleep,
     /// Built in: a kitchen that cooks for a few seconds and reports progress
     Takeaway,
+    /// `remote = true`: whoever leases its jobs over HTTP
+    Remote,
     /// `handler = true`: a handler in Rust that the worker's program brings
     Custom,
 }

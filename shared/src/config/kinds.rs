@@ -37,6 +37,9 @@ fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Re
     let retention = s.optional("retention", duration(Duration::from_secs(1), 3_650 * DAY));
     let description = s.optional("description", line(1_000));
 
+    if s.has("concurrency") && s.has("remote") {
+        s.problem("concurrency", "means nothing with `remote`: each remote worker leases as many as it can run");
+    }
     let jobs = jobs.ok_or(Noted)?;
     let timeout = timeout?.unwrap_or(Duration::from_mins(10).min(jobs.max_run_timeout));
     let retention = retention?.unwrap_or(jobs.retention);
@@ -51,7 +54,7 @@ fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Re
     let run = run?;
     let default_concurrency = match run {
         Run::Echo | Run::Sleep | Run::Takeaway => 256,
-        Run::Command(_) | Run::Http(_) | Run::Custom => 16,
+        Run::Command(_) | Run::Http(_) | Run::Custom | Run::Remote => 16,
     };
     Ok(Kind {
         name: name?,

@@ -1,4 +1,4 @@
-//! What runs a kind: `command`, `http`, `builtin` or `handler`, and the keys that go with each.
+//! What runs a kind: `command`, `http`, `builtin`, `handler` or `remote`, and the keys that go with each.
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
@@ -12,7 +12,7 @@ use super::value::{Parsed, boolean, list, path, size, text, texts, whole};
 use super::{Secret, url};
 
 /// What selects the runner of a kind; each has exactly one.
-const RUNNERS: [&str; 4] = ["command", "http", "builtin", "handler"];
+const RUNNERS: [&str; 5] = ["command", "http", "builtin", "handler", "remote"];
 /// Less memory than this is not enough for a process to start in; more than this is no limit.
 const MEMORY: (u64, u64) = (16 << 20, 1 << 50);
 
@@ -28,10 +28,12 @@ pub(super) fn runner(s: &mut Section) -> Read<Run> {
     let headers = s.optional("headers", headers);
     let statuses = s.optional("statuses", status_rules);
     let builtin = s.optional("builtin", builtin);
-    let handler = s.optional("handler", |value| {
+    let only_true = |value: &Value| {
         let only_true = || "can only be true; without it, name a `command`, `http` or `builtin`".to_owned();
         boolean(value)?.then_some(()).ok_or_else(only_true)
-    });
+    };
+    let handler = s.optional("handler", only_true);
+    let remote = s.optional("remote", only_true);
     for (key, needed) in [
         ("env", "command"),
         ("directory", "command"),
@@ -63,10 +65,11 @@ pub(super) fn runner(s: &mut Section) -> Read<Run> {
         let (headers, statuses) = (headers.unwrap_or_default(), statuses.unwrap_or_default());
         return Ok(Run::Http(Upstream { url, headers, statuses }));
     }
-    match (builtin?, handler?) {
-        (Some(run), _) => Ok(run),
-        (None, Some(())) => Ok(Run::Custom),
-        (None, None) => Err(Noted),
+    match (builtin?, handler?, remote?) {
+        (Some(run), ..) => Ok(run),
+        (None, Some(()), _) => Ok(Run::Custom),
+        (None, None, Some(())) => Ok(Run::Remote),
+        (None, None, None) => Err(Noted),
     }
 }
 
@@ -79,7 +82,7 @@ fn exactly_one(s: &mut Section, given: &[&str]) -> Read<()> {
                 "command",
                 format!(
                     "nothing runs this kind. Give it exactly one of: `{dotted} = [\"PROGRAM\", \"ARGUMENT\"]`, \
-                     `http = \"http://…\"`, `handler = true`, `builtin = \"echo\"`"
+                     `http = \"http://…\"`, `handler = true`, `remote = true`, `builtin = \"echo\"`"
                 ),
             ))
         }
@@ -87,7 +90,7 @@ fn exactly_one(s: &mut Section, given: &[&str]) -> Read<()> {
             let names = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
             Err(s.clash(
                 several,
-                format!("a kind is run by exactly one of command, http, builtin and handler, not by {names}"),
+                format!("a kind is run by exactly one of command, http, builtin, handler and remote, not by {names}"),
             ))
         }
     }

@@ -62,6 +62,11 @@ impl Settings {
         queues.dedup();
         queues
     }
+
+    /// Every kind whose jobs are leased over HTTP, in order.
+    pub fn remote_kinds(&self) -> Vec<KindName> {
+        self.kinds.values().filter(|kind| kind.is_remote()).map(|kind| kind.name.clone()).collect()
+    }
 }
 
 /// `[http]`: where and how the API listens.

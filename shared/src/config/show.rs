@@ -257,6 +257,7 @@ fn show_kind(page: &mut Page, kind: &Kind) {
         Run::Echo => page.text("builtin", "echo"),
         Run::Sleep => page.text("builtin", "sleep"),
         Run::Takeaway => page.text("builtin", "takeaway"),
+        Run::Remote => page.plain("remote", true),
         Run::Custom => page.plain("handler", true),
     }
     page.text("queue", kind.queue.as_str());

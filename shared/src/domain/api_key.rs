@@ -20,19 +20,22 @@ pub enum Scope {
     JobsWrite,
     /// Read jobs, results, lists and kinds.
     JobsRead,
+    /// Lease jobs, and say how they ended: for remote workers.
+    JobsWork,
     /// What belongs to no tenant: metrics, and whatever acts on whole queues.
     Admin,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::JobsWrite, Self::JobsRead, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::JobsWrite, Self::JobsRead, Self::JobsWork, Self::Admin];
 
     /// The name on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::JobsWrite => "jobs:write",
             Self::JobsRead => "jobs:read",
+            Self::JobsWork => "jobs:work",
             Self::Admin => "admin",
         }
     }
@@ -46,7 +49,7 @@ impl fmt::Display for Scope {
 
 /// A text that names no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a scope: jobs:write, jobs:read or admin")]
+#[error("{0:?} is not a scope: jobs:write, jobs:read, jobs:work or admin")]
 pub struct UnknownScope(pub String);
 
 impl FromStr for Scope {

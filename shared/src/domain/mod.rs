@@ -42,7 +42,7 @@ pub use ids::{BatchId, Fence, JobId, LeaseId, Timestamp, Version, WorkerId};
 pub use job::{Cancel, Job, JobResult, Progress};
 pub use names::{InvalidName, KindName, QueueName, ScheduleName, TenantName};
 pub use new_job::{Idempotency, NewJob};
-pub use outcome::{Ended, Output};
+pub use outcome::{AttemptBounds, Ended, Output};
 pub use payload::Payload;
 pub use retry_policy::RetryPolicy;
 pub use schedule::{Schedule, ScheduleDefinition, ScheduleOptions, ScheduleSource};

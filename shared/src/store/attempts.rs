@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::{Change, StoreError};
 use crate::domain::{
-    Content, Dispatch, DispatchId, Ended, Fence, JobId, KindName, LeaseId, Progress, QueueName, TenantName, Timestamp,
-    WorkerId,
+    Content, Dispatch, DispatchId, Ended, Fence, JobId, KindName, LeaseId, Progress, QueueName, Status, TenantName,
+    Timestamp, WorkerId,
 };
 
 /// What a worker wants to take: messages it received, or (without any) what waits in the store.
@@ -72,6 +73,27 @@ pub enum Finished {
     Fenced,
 }
 
+/// The attempt that a token stands for: running, or ended and not yet followed by another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundAttempt {
+    /// What ends it.
+    pub fence: Fence,
+    /// The incarnation that runs it, or ran it.
+    pub worker: WorkerId,
+    /// Whose job it is.
+    pub tenant: TenantName,
+    /// What sort of work.
+    pub kind: KindName,
+    /// What has become of it.
+    pub status: Status,
+    /// Attempts that may count.
+    pub max_attempts: i32,
+    /// No further attempt starts after this.
+    pub deadline: Option<Timestamp>,
+    /// SHA-256 of the result, once it has one.
+    pub result_digest: Option<[u8; 32]>,
+}
+
 /// How far a running job is.
 #[derive(Debug, Clone)]
 pub struct ProgressReport {
@@ -107,6 +129,10 @@ pub trait Attempts: Send + Sync {
     /// On [`StoreError::Unavailable`] nothing is known: send the same batch again; what was recorded the first time
     /// answers [`Finished::Recorded`] again, since a recorded end keeps its token.
     async fn finish(&self, batch: &[Finish]) -> Result<Vec<Result<Finished, StoreError>>, StoreError>;
+
+    /// Finds the attempt at a job that runs under this token, or that ended under it and was followed by no other. Without
+    /// the right token there is none.
+    async fn find_attempt(&self, job: JobId, token: Uuid) -> Result<Option<FoundAttempt>, StoreError>;
 
     /// Records progress. Fenced reports are left out of the answer. Waits for the disk: each report raises a version.
     async fn report_progress(&self, batch: &[ProgressReport]) -> Result<Vec<Change>, StoreError>;

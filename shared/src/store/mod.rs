@@ -15,6 +15,7 @@ mod logs;
 mod outbox;
 pub mod postgres;
 mod queues;
+mod remote_leases;
 mod schedules;
 mod schema;
 pub mod sqlite;
@@ -25,7 +26,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
-pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, ProgressReport};
+pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, FoundAttempt, ProgressReport};
 pub use batches::{AcceptedWhole, Batches, CanceledWhole};
 pub use deliveries::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room};
 pub use erasures::{Erased, Erasures};
@@ -38,6 +39,7 @@ pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
 pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
 pub use outbox::{Outbox, QueueDepth};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
+pub use remote_leases::{LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, lease_of};
 pub use schedules::{NewSchedule, PutSchedule, ScheduleOwner, Schedules};
 pub use schema::{Schema, SchemaVersion};
 pub use store_clock::StoreClock;
@@ -69,6 +71,8 @@ pub struct Store {
     pub attempts: Arc<dyn Attempts>,
     /// How a worker shows that it lives.
     pub leases: Arc<dyn Leases>,
+    /// What is asked for workers that lease jobs over HTTP.
+    pub remote_leases: Arc<dyn RemoteLeases>,
     /// What the relay asks.
     pub outbox: Arc<dyn Outbox>,
     /// What operators ask about queues.

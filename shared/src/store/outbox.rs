@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{Band, Dispatch, DispatchId, QueueName, TenantName};
+use crate::domain::{Band, Dispatch, DispatchId, KindName, QueueName, TenantName};
 
 /// How much waits in one queue and band.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,15 +60,18 @@ pub trait Outbox: Send + Sync {
 
     /// Takes up to `limit` of the oldest dispatches of one queue and band that were published longer than `age` ago
     /// (doubled for each time they were published again), to publish them once more. For all that the caller knows
-    /// the broker has lost them; if it has not, the second message finds nothing to claim.
+    /// the broker has lost them; if it has not, the second message finds nothing to claim. Dispatches of the kinds
+    /// `never_sent` are left out.
     async fn take_lost(
         &self,
         queue: &QueueName,
         band: Band,
         age: Duration,
         limit: u32,
+        never_sent: &[KindName],
     ) -> Result<Vec<Dispatch>, StoreError>;
 
-    /// How much waits, for each queue and band with anything in it.
-    async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError>;
+    /// How much waits, for each queue and band with anything in it. Dispatches of the kinds `never_sent` do not count as
+    /// published: who runs those takes them from the store.
+    async fn depths(&self, never_sent: &[KindName]) -> Result<Vec<QueueDepth>, StoreError>;
 }

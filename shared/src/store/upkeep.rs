@@ -34,11 +34,14 @@ pub trait Upkeep: Send + Sync {
     /// Dead is whose session lock is free and whose heartbeat is older than one should be, or whose lease has run out.
     /// After the store itself was away neither means anything: only a worker that missed a whole lease *while the store
     /// was up* is dead then. `store_up_for`: for how long the caller has seen it answer without a break; `None`: since
-    /// the caller started. The store adds what it knows of its own start.
+    /// the caller started. The store adds what it knows of its own start. `listening_for`: for how long the caller has
+    /// taken the signs of life of remote workers, who show them to nobody else; only one that missed a whole lease
+    /// meanwhile is dead.
     async fn rescue_dead_worker(
         &self,
         max_crashes: i32,
         store_up_for: Option<Duration>,
+        listening_for: Duration,
     ) -> Result<Option<Moved>, StoreError>;
 
     /// Removes what has outlived its retention, a bounded amount a call. True: there is more.

@@ -23,10 +23,10 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
                 format!("kinds.{}: this program brings no handler for it", kind.name),
                 "right if a worker of your own runs it; `raincheck worker` needs other `worker.queues` then",
             ),
-            Run::Http(_) | Run::Echo | Run::Sleep | Run::Takeaway => {}
+            Run::Http(_) | Run::Echo | Run::Sleep | Run::Takeaway | Run::Remote => {}
         }
         let queues = &settings.worker.queues;
-        if !queues.is_empty() && !queues.contains(&kind.queue) {
+        if !kind.is_remote() && !queues.is_empty() && !queues.contains(&kind.queue) {
             findings.doubt(
                 format!("kinds.{}: waits in queue {}, which `worker.queues` leaves out", kind.name, kind.queue),
                 "right if another worker takes that queue",

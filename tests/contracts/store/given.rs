@@ -178,7 +178,7 @@ pub(super) async fn fire(on: &StoreFixture) -> raincheck_shared::store::Moved {
 /// Rescues everybody who is dead, as the loop does.
 pub(super) async fn rescue_all(on: &StoreFixture, max_crashes: i32) -> Vec<raincheck_shared::store::Moved> {
     let mut rescued = Vec::new();
-    while let Some(moved) = on.store.upkeep.rescue_dead_worker(max_crashes, Some(HOUR)).await.expect("rescue") {
+    while let Some(moved) = on.store.upkeep.rescue_dead_worker(max_crashes, Some(HOUR), HOUR).await.expect("rescue") {
         rescued.push(moved);
         assert!(rescued.len() < 1000, "the same worker is rescued again and again");
     }

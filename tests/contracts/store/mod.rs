@@ -22,6 +22,7 @@ mod one_server;
 mod outbox;
 mod queues;
 mod read;
+mod remote_leases;
 mod rescue;
 mod schedules;
 mod schema;

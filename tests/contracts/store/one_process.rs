@@ -3,7 +3,7 @@
 use raincheck_shared::lifecycle::SystemClock;
 use raincheck_shared::store::{StoreError, sqlite};
 
-use super::given::{job, running};
+use super::given::{HOUR, job, running};
 use crate::harness::store::StoreFixture;
 use crate::harness::temp::TempFolder;
 
@@ -38,8 +38,8 @@ async fn what_an_earlier_process_ran_is_rescued_at_once_after_a_restart() {
     fixture.store.schema.close().await;
 
     let store = sqlite::open(&path, SystemClock::shared()).await.expect("open again");
-    let moved = store.upkeep.rescue_dead_worker(5, None).await.expect("rescue").expect("somebody is dead");
+    let moved = store.upkeep.rescue_dead_worker(5, None, HOUR).await.expect("rescue").expect("somebody is dead");
     assert_eq!(moved.changes.iter().map(|c| c.id).collect::<Vec<_>>(), [held.id]);
     assert_eq!(moved.dispatches.len(), 1);
-    assert_eq!(store.upkeep.rescue_dead_worker(5, None).await.expect("rescue"), None);
+    assert_eq!(store.upkeep.rescue_dead_worker(5, None, HOUR).await.expect("rescue"), None);
 }

@@ -109,7 +109,7 @@ async fn a_worker_whose_session_is_gone_is_dead_before_its_lease_ends() {
     drop(life);
     // The server sees the end of the session in its own time, and must itself have been up for a lease.
     let moved = eventually("a rescue", async || {
-        let moved = on.store.upkeep.rescue_dead_worker(5, Some(HOUR)).await.expect("rescue");
+        let moved = on.store.upkeep.rescue_dead_worker(5, Some(HOUR), HOUR).await.expect("rescue");
         on.age(Duration::from_millis(1)).await;
         moved
     })

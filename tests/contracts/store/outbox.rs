@@ -75,8 +75,9 @@ async fn takers_at_the_same_time_share_nothing(on: &StoreFixture) {
 
 async fn a_lost_dispatch_is_taken_again_at_growing_distances(on: &StoreFixture) {
     const AGE: Duration = Duration::from_secs(20);
-    let lost =
-        async |limit| on.store.outbox.take_lost(&queue("default"), Band::Normal, AGE, limit).await.expect("take lost");
+    let lost = async |limit| {
+        on.store.outbox.take_lost(&queue("default"), Band::Normal, AGE, limit, &[]).await.expect("take lost")
+    };
     let dispatches = published(on, vec![job(), job()]).await;
     accepted(on, vec![job()]).await; // Never published, so it cannot be lost.
     assert_eq!(lost(10).await, []);
@@ -105,13 +106,13 @@ async fn only_the_asked_queue_and_band_are_lost(on: &StoreFixture) {
     let jobs = jobs.into_iter().zip(ids).map(|(job, id)| NewJob { id, ..job }).collect();
     published(on, jobs).await;
     on.age(HOUR).await;
-    let lost = on.store.outbox.take_lost(&queue("here"), Band::High, HOLD, 10).await.expect("take lost");
+    let lost = on.store.outbox.take_lost(&queue("here"), Band::High, HOLD, 10, &[]).await.expect("take lost");
     assert_eq!(lost.len(), 1);
     assert_eq!(lost[0].jobs, [here.id]);
 }
 
 async fn depths_count_what_waits(on: &StoreFixture) {
-    assert_eq!(on.store.outbox.depths().await.expect("depths"), []);
+    assert_eq!(on.store.outbox.depths(&[]).await.expect("depths"), []);
     let wide = || NewJob { dispatch_width: 3, ..job() };
     published(on, (0..5).map(|_| wide()).collect()).await;
     on.age(HOUR).await;
@@ -121,7 +122,7 @@ async fn depths_count_what_waits(on: &StoreFixture) {
     let other = published(on, vec![NewJob { queue: queue("other"), ..wide() }]).await;
     claim(on, worker, other).await;
 
-    let mut depths = on.store.outbox.depths().await.expect("depths");
+    let mut depths = on.store.outbox.depths(&[]).await.expect("depths");
     depths.sort_by_key(|d| d.band);
     assert_eq!(depths.len(), 2, "a queue in which nothing waits has no depth: {depths:?}");
     let (normal, high) = (&depths[0], &depths[1]);

@@ -30,7 +30,7 @@ async fn the_jobs_of_a_worker_whose_lease_ran_out_wait_again(on: &StoreFixture) 
         leases.push(claim(on, dead, vec![dispatch]).await);
     }
     assert_eq!(on.count("leases").await, 2);
-    assert_eq!(on.store.upkeep.rescue_dead_worker(5, Some(HOUR)).await.expect("rescue"), None, "it lives");
+    assert_eq!(on.store.upkeep.rescue_dead_worker(5, Some(HOUR), HOUR).await.expect("rescue"), None, "it lives");
 
     on.age(HOUR).await;
     let moved = rescue_all(on, 5).await;
@@ -104,9 +104,9 @@ async fn only_a_lease_missed_while_the_store_was_up_counts(on: &StoreFixture) {
     let held = running(on, job()).await;
     on.age(HOUR).await;
     let just_up = Some(Duration::from_millis(1));
-    assert_eq!(on.store.upkeep.rescue_dead_worker(5, just_up).await.expect("rescue"), None);
+    assert_eq!(on.store.upkeep.rescue_dead_worker(5, just_up, HOUR).await.expect("rescue"), None);
     assert_eq!(find(on, held.id).await.status, Status::InProgress);
-    assert!(on.store.upkeep.rescue_dead_worker(5, Some(HOUR)).await.expect("rescue").is_some());
+    assert!(on.store.upkeep.rescue_dead_worker(5, Some(HOUR), HOUR).await.expect("rescue").is_some());
     assert_eq!(find(on, held.id).await.status, Status::Queued);
 }
 
@@ -148,7 +148,7 @@ async fn rescuers_at_the_same_time_count_one_crash(on: &StoreFixture) {
     on.age(HOUR).await;
     let mut changes = Vec::new();
     for _ in 0..5 {
-        let rescues = (0..4).map(|_| on.store.upkeep.rescue_dead_worker(5, Some(HOUR)));
+        let rescues = (0..4).map(|_| on.store.upkeep.rescue_dead_worker(5, Some(HOUR), HOUR));
         for moved in futures_util::future::join_all(rescues).await {
             changes.extend(moved.expect("rescue").into_iter().flat_map(|m| m.changes));
         }

@@ -133,7 +133,7 @@ async fn no_dispatch_holds_jobs_of_two_tenants(on: &StoreFixture) {
 async fn depths_tell_whose_jobs_wait(on: &StoreFixture) {
     let other = |name| of(name, NewJob { queue: queue("other"), ..job() });
     accepted(on, vec![job(), job(), of("a", job()), other("a"), other("b"), other("b")]).await;
-    let mut depths = on.store.outbox.depths().await.expect("depths");
+    let mut depths = on.store.outbox.depths(&[]).await.expect("depths");
     depths.sort_by(|a, b| a.queue.cmp(&b.queue));
     let told: Vec<_> = depths
         .into_iter()
@@ -171,6 +171,6 @@ async fn jobs_of_the_express_band_wait_in_it_whenever_they_wait(on: &StoreFixtur
 
     let third = super::given::running_again(on, new.id, fired).await;
     assert_eq!(finished(on, &third, Ended::Released).await.status, Status::Queued);
-    let depths = on.store.outbox.depths().await.expect("depths");
+    let depths = on.store.outbox.depths(&[]).await.expect("depths");
     assert_eq!(depths.iter().map(|d| (d.band, d.jobs)).collect::<Vec<_>>(), [(Band::Express, 1)]);
 }

@@ -161,7 +161,7 @@ async fn a_retry_waits_as_the_handler_says_or_else_as_the_kind_backs_off() {
     assert_eq!(delay, Duration::from_secs(77));
     assert_eq!(why, failure(FailureCode::UpstreamStatus, "the oven is cold", true, 1));
     assert!(to_retry(after(None).ended().await).1 <= Duration::from_secs(1));
-    assert_eq!(to_retry(after(Some(Duration::MAX)).ended().await).1, MAX_DELAY);
+    assert_eq!(to_retry(after(Some(Duration::MAX)).ended().await).1, AttemptBounds::MAX_DELAY);
 }
 
 #[tokio::test]
@@ -202,9 +202,11 @@ async fn a_failure_for_good_keeps_what_the_handler_said() {
 
 #[tokio::test]
 async fn a_snooze_is_neither_nothing_nor_forever() {
-    for (asked, given) in
-        [(Duration::from_secs(5), Duration::from_secs(5)), (Duration::ZERO, MIN_SNOOZE), (Duration::MAX, MAX_DELAY)]
-    {
+    for (asked, given) in [
+        (Duration::from_secs(5), Duration::from_secs(5)),
+        (Duration::ZERO, AttemptBounds::MIN_SNOOZE),
+        (Duration::MAX, AttemptBounds::MAX_DELAY),
+    ] {
         assert_eq!(Trial::returning(Outcome::Snooze(asked)).ended().await, Ended::Snoozed(given));
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn document(settings: &Settings) -> Value {
             { "name": "kinds", "description": "What can be asked for." },
             { "name": "queues", "description": "How queues stand, and pausing them." },
             { "name": "schedules", "description": "Jobs that are made by a clock." },
+            { "name": "leases", "description": "For remote workers: jobs to run, and what came of them." },
             { "name": "webhooks", "description": "What became of what was to be told." },
             { "name": "installation", "description": "The service itself." },
         ],

@@ -2,9 +2,10 @@
 
 use super::Operation;
 use crate::http::{
-    batches, cancel_job, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs, get_openapi,
-    get_result, index, issue_ticket, jwks, kinds, list_deliveries, list_jobs, livez, metrics, put_job, put_schedule,
-    queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job, submit_raw,
+    batches, cancel_job, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs,
+    get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries, list_jobs,
+    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job,
+    submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -43,6 +44,14 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/schedules/{schedule}/pause", "post", schedules::pause_operation()),
         ("/v1/schedules/{schedule}/resume", "post", schedules::resume_operation()),
         ("/v1/schedules/{schedule}/trigger", "post", schedules::trigger_operation()),
+        ("/v1/leases", "post", lease_jobs::operation()),
+        ("/v1/leases/{lease}/heartbeat", "post", held_lease::heartbeat_operation()),
+        ("/v1/leases/{lease}/progress", "post", held_lease::progress_operation()),
+        ("/v1/leases/{lease}/logs", "post", held_lease::logs_operation()),
+        ("/v1/leases/{lease}/complete", "post", complete_lease::operation()),
+        ("/v1/leases/{lease}/fail", "post", held_lease::fail_operation()),
+        ("/v1/leases/{lease}/release", "post", held_lease::release_operation()),
+        ("/v1/leases/{lease}/input", "get", complete_lease::input_operation()),
         ("/metrics", "get", metrics::operation()),
         ("/", "get", index::operation()),
         ("/livez", "get", livez::operation()),

@@ -1,12 +1,13 @@
 //! The Job, exactly as the contract shows it. What does not exist yet is `null`, so that clients can rely on the shape.
 
 use raincheck_shared::domain::{
-    DeliverySummary, FailedAttempt, Failure, IdempotencyKey, Job, JobResult, Payload, Progress, Timestamp,
+    DeliverySummary, FailedAttempt, Failure, IdempotencyKey, Job, JobResult, Progress, Timestamp,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::serde::rfc3339;
 
+use super::inline_value::InlineValue;
 use super::links::{JobLinks, LinkBase};
 use super::{digest_field, poll_after};
 use crate::engine::Forecast;
@@ -111,21 +112,6 @@ struct ResultView<'a> {
     url: Option<String>,
 }
 
-#[derive(Debug)]
-enum InlineValue<'a> {
-    Json(&'a RawValue),
-    Text(&'a str),
-}
-
-impl Serialize for InlineValue<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Json(value) => value.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
 impl<'a> JobView<'a> {
     /// A job as it stands at `now`. `random` in `0.0..1.0` spreads the polls.
     pub(crate) fn new(job: &'a Job, forecast: &'a Forecast, links: &LinkBase, now: Timestamp, random: f64) -> Self {
@@ -177,16 +163,7 @@ impl<'a> JobView<'a> {
 
 impl<'a> ResultView<'a> {
     fn new(result: &'a JobResult, url: String) -> Self {
-        let value = result.inline.as_ref().and_then(|bytes| {
-            if Payload::is_json_type(&result.content_type) {
-                // A handler may call anything JSON; only what is JSON can stand inside of it.
-                serde_json::from_slice(bytes).ok().map(InlineValue::Json)
-            } else if Payload::is_text_type(&result.content_type) {
-                std::str::from_utf8(bytes).ok().map(InlineValue::Text)
-            } else {
-                None
-            }
-        });
+        let value = result.inline.as_ref().and_then(|bytes| InlineValue::of(&result.content_type, bytes));
         Self {
             content_type: &result.content_type,
             size: result.size,

@@ -4,8 +4,10 @@ mod batch;
 mod cursor;
 mod delivery;
 mod digest;
+mod inline_value;
 mod job;
 mod kind;
+mod lease;
 mod links;
 mod object;
 mod options;
@@ -22,6 +24,10 @@ pub(crate) use delivery::DeliveryView;
 pub(crate) use digest::{digest_field, hex, read_digest_field};
 pub(crate) use job::{JobSummary, JobView};
 pub(crate) use kind::{KindView, RunTimeView};
+pub(crate) use lease::{
+    EndedView, LONGEST_MESSAGE, LONGEST_NAME, LeasesView, MOST_LEASES, MOST_LINES, RenewedView, read_fail,
+    read_lease_wish, read_lines, read_progress, read_release,
+};
 pub(crate) use links::LinkBase;
 pub(crate) use object::{Fields, pointer_token};
 pub(crate) use options::read_options;

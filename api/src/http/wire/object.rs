@@ -86,6 +86,11 @@ impl<'a> Fields<'a> {
         self.findings.push(Finding::new(format!("{}/{}", self.pointer, pointer_token(name)), detail));
     }
 
+    /// The same of a part of a field, by its pointer from here.
+    pub(crate) fn fault_at(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.findings.push(Finding::new(format!("{}/{pointer}", self.pointer), detail));
+    }
+
     /// A field as it stands in the text; `None` when it is absent. Its `null` is a value.
     pub(crate) fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.left.iter().position(|(known, _)| known == name)?;
@@ -132,9 +137,25 @@ impl<'a> Fields<'a> {
         Some(number)
     }
 
+    /// A number from `min` to `max`.
+    pub(crate) fn float(&mut self, name: &str, min: f64, max: f64) -> Option<f64> {
+        let what = format!("a number from {min} to {max}");
+        let number: f64 = self.typed(name, &what)?;
+        if !(min..=max).contains(&number) {
+            self.fault(name, format!("must be {what}"));
+            return None;
+        }
+        Some(number)
+    }
+
+    /// `true` or `false`; `None` when it is absent.
+    pub(crate) fn choice(&mut self, name: &str) -> Option<bool> {
+        self.typed(name, "true or false")
+    }
+
     /// `true` or `false`; `false` when it is absent.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
-        self.typed(name, "true or false").unwrap_or(false)
+        self.choice(name).unwrap_or(false)
     }
 
     /// A duration such as `"30s"`.

@@ -1,18 +1,18 @@
 //! Wake-ups on the wire: all hints that piled up, in one compact JSON message.
 //!
 //! ```json
-//! {"v":1,"from":"<uuid>","n":7,"changed":[["<id>",3,"succeeded"]],"cancel":["<id>"],"timer_ms":250}
+//! {"v":1,"from":"<uuid>","n":7,"changed":[["<id>",3,"succeeded"]],"cancel":["<id>"],"leasable":["<kind>"],"timer_ms":250}
 //! ```
 //! `n` rises by one from message to message of one sender, so that a hearer notices what it missed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::broker::Signal;
-use crate::domain::{JobId, Status, Version};
+use crate::domain::{JobId, KindName, Status, Version};
 use crate::store::Change;
 
 const VERSION: u32 = 1;
@@ -28,6 +28,8 @@ struct Wire {
     changed: Vec<(Uuid, Version, String)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cancel: Vec<Uuid>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    leasable: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timer_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -39,6 +41,7 @@ struct Wire {
 pub(super) struct Pile {
     changed: HashMap<JobId, Change>,
     cancel: Vec<JobId>,
+    leasable: BTreeSet<KindName>,
     timer: Option<Duration>,
     missed: bool,
 }
@@ -56,6 +59,7 @@ impl Pile {
                 }
             }
             Signal::CancelRequested(jobs) => self.cancel.extend(jobs),
+            Signal::Leasable(kinds) => self.leasable.extend(kinds),
             Signal::TimerSet(due) => self.timer = Some(self.timer.map_or(due, |nearest| nearest.min(due))),
             Signal::Missed => self.missed = true,
         }
@@ -78,6 +82,7 @@ impl Pile {
                 .map(|change| (change.id.as_uuid(), change.version, change.status.as_str().to_owned()))
                 .collect(),
             cancel: self.cancel.into_iter().map(JobId::as_uuid).collect(),
+            leasable: self.leasable.iter().map(ToString::to_string).collect(),
             timer_ms: self.timer.map(|timer| u64::try_from(timer.as_millis()).unwrap_or(u64::MAX)),
             missed: self.missed,
         })
@@ -125,6 +130,10 @@ impl Ear {
         if !wire.cancel.is_empty() {
             signals.push(Signal::CancelRequested(wire.cancel.into_iter().map(JobId::new).collect()));
         }
+        let leasable: Vec<KindName> = wire.leasable.iter().filter_map(|name| name.parse().ok()).collect();
+        if !leasable.is_empty() {
+            signals.push(Signal::Leasable(leasable));
+        }
         signals.extend(wire.timer_ms.map(|millis| Signal::TimerSet(Duration::from_millis(millis))));
         if missed {
             signals.push(Signal::Missed);
@@ -152,7 +161,7 @@ pub(super) fn law(body: &[u8]) {
     let sorted = |body: &[u8]| {
         let mut wire: Wire = serde_json::from_slice(body).unwrap_or_default();
         wire.changed.sort();
-        (wire.changed, wire.cancel, wire.timer_ms, wire.missed)
+        (wire.changed, wire.cancel, wire.leasable, wire.timer_ms, wire.missed)
     };
     assert_eq!(sorted(&print(again)), sorted(&printed));
 }
@@ -181,6 +190,7 @@ mod tests {
         let changes = |status| Signal::Changed(vec![Change { id: job(7), version: 3, status }]);
         let mut hints: Vec<Signal> = Status::ALL.into_iter().map(changes).collect();
         hints.push(Signal::CancelRequested(vec![job(8), job(9)]));
+        hints.push(Signal::Leasable(vec!["eins".parse().unwrap(), "zwei".parse().unwrap()]));
         hints.push(Signal::TimerSet(Duration::from_millis(250)));
         hints.push(Signal::Missed);
         for hint in hints {

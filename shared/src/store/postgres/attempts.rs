@@ -14,7 +14,7 @@ use super::refusal::{may_be_one_row, refusal};
 use super::rows::{Cells, change, id_range, millis};
 use crate::domain::{Content, Ended, Failure, Fence, JobId, KindName, LeaseId, QueueName, Status, WorkerId};
 use crate::store::attempts::{dispatch_ids, job_ids};
-use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
+use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, FoundAttempt, ProgressReport, StoreError};
 
 /// Rows of a failed batch that are tried at the same time.
 const ALONE_AT_ONCE: usize = 4;
@@ -219,6 +219,24 @@ impl Attempts for Database {
             }
             Err(error) => Err(refusal(error)),
         }
+    }
+
+    async fn find_attempt(&self, job: JobId, token: Uuid) -> Result<Option<FoundAttempt>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_attempt.sql")).bind(job.as_uuid()).bind(token);
+        let rows = self.fetch(Lane::Relaxed, query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (cells, job) = Cells::of_job(row)?;
+        let has_result = cells.get::<Option<&[u8]>>("result_digest")?.is_some();
+        Ok(Some(FoundAttempt {
+            fence: Fence { job, attempt: cells.get("attempt")?, token },
+            worker: WorkerId::new(cells.get("worker")?),
+            tenant: cells.tenant()?,
+            kind: cells.parse("kind")?,
+            status: cells.parse("status")?,
+            max_attempts: cells.get("max_attempts")?,
+            deadline: cells.get("deadline")?,
+            result_digest: has_result.then(|| cells.digest("result_digest")).transpose()?,
+        }))
     }
 
     async fn report_progress(&self, batch: &[ProgressReport]) -> Result<Vec<Change>, StoreError> {

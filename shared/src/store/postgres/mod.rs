@@ -22,6 +22,7 @@ mod outbox;
 mod partitions;
 mod queues;
 mod refusal;
+mod remote_leases;
 mod rows;
 mod schedules;
 mod schema;
@@ -47,6 +48,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         batches: Arc::clone(&database) as _,
         attempts: Arc::clone(&database) as _,
         leases: Arc::new(Arc::clone(&database)),
+        remote_leases: Arc::clone(&database) as _,
         outbox: Arc::clone(&database) as _,
         queues: Arc::clone(&database) as _,
         schedules: Arc::clone(&database) as _,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::database::{Database, Lane};
 use super::rows::{Cells, dispatch};
-use crate::domain::{Band, Dispatch, DispatchId, QueueName};
+use crate::domain::{Band, Dispatch, DispatchId, KindName, QueueName};
 use crate::store::{Outbox, QueueDepth, StoreError};
 
 #[async_trait]
@@ -33,17 +33,21 @@ impl Outbox for Database {
         band: Band,
         age: Duration,
         limit: u32,
+        never_sent: &[KindName],
     ) -> Result<Vec<Dispatch>, StoreError> {
         let query = sqlx::query(include_str!("sql/take_lost_dispatches.sql"))
             .bind(queue.as_str())
             .bind(band.as_i16())
             .bind(age.as_secs_f64())
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(never_sent.iter().map(KindName::as_str).collect::<Vec<_>>());
         self.fetch(Lane::Relaxed, query).await?.iter().map(dispatch).collect()
     }
 
-    async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
-        let rows = self.fetch(Lane::Relaxed, sqlx::query(include_str!("sql/find_depths.sql"))).await?;
+    async fn depths(&self, never_sent: &[KindName]) -> Result<Vec<QueueDepth>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_depths.sql"))
+            .bind(never_sent.iter().map(KindName::as_str).collect::<Vec<_>>());
+        let rows = self.fetch(Lane::Relaxed, query).await?;
         let depth = |row| {
             let cells = Cells::of("dispatches", row);
             let oldest: Option<i64> = cells.get("oldest_microseconds")?;

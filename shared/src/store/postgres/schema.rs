@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (
         1,
         "create jobs and what waits",
@@ -42,6 +42,11 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
         7,
         "tell of batches that ended",
         include_str!("../../../../migrations/postgres/0007_tell_of_batches_that_ended.sql"),
+    ),
+    (
+        9,
+        "add leases of remote workers",
+        include_str!("../../../../migrations/postgres/0009_add_leases_of_remote_workers.sql"),
     ),
     (10, "make jobs by a clock", include_str!("../../../../migrations/postgres/0010_make_jobs_by_a_clock.sql")),
 ];

@@ -49,9 +49,12 @@ impl Upkeep for Database {
         &self,
         max_crashes: i32,
         store_up_for: Option<Duration>,
+        listening_for: Duration,
     ) -> Result<Option<Moved>, StoreError> {
-        let query =
-            sqlx::query(include_str!("sql/rescue_dead_worker.sql")).bind(max_crashes).bind(store_up_for.map(millis));
+        let query = sqlx::query(include_str!("sql/rescue_dead_worker.sql"))
+            .bind(max_crashes)
+            .bind(store_up_for.map(millis))
+            .bind(millis(listening_for));
         match self.fetch_until(self.deadline(), Lane::Durable, query).await {
             Ok(rows) if rows.is_empty() => Ok(None),
             Ok(rows) => Ok(Some(Moved { more: true, ..moved(&rows)?.0 })),

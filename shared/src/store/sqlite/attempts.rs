@@ -11,8 +11,8 @@ use super::dispatches::Waiting;
 use super::file::{failed, failed_or_rejected};
 use super::moves::{Along, drop_timers, lock_jobs, move_job};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Fence, KindName, LeaseId, QueueName, Status, WorkerId, apply};
-use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, ProgressReport, StoreError};
+use crate::domain::{Command, Fence, JobId, KindName, LeaseId, QueueName, Status, WorkerId, apply};
+use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, FoundAttempt, ProgressReport, StoreError};
 
 #[async_trait]
 impl Attempts for Sqlite {
@@ -32,6 +32,24 @@ impl Attempts for Sqlite {
 
     async fn finish(&self, batch: &[Finish]) -> Result<Vec<Result<Finished, StoreError>>, StoreError> {
         self.finish_batch(batch).await
+    }
+
+    async fn find_attempt(&self, job: JobId, token: Uuid) -> Result<Option<FoundAttempt>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_attempt.sql")).bind(job.as_uuid()).bind(token).bind(self.now());
+        let found = query.fetch_optional(&mut *self.file.reader().await?).await.map_err(failed)?;
+        let Some(row) = found else { return Ok(None) };
+        let row = Cell::of_job(&row, job);
+        let has_result = row.get::<Option<&[u8]>>("result_digest")?.is_some();
+        Ok(Some(FoundAttempt {
+            fence: Fence { job, attempt: row.number("attempt")?, token },
+            worker: WorkerId::new(row.get("worker")?),
+            tenant: rows::tenant(&row)?,
+            kind: row.parse("kind")?,
+            status: row.parse("status")?,
+            max_attempts: row.number("max_attempts")?,
+            deadline: row.instant("deadline")?,
+            result_digest: has_result.then(|| row.digest("result_digest")).transpose()?,
+        }))
     }
 
     async fn report_progress(&self, batch: &[ProgressReport]) -> Result<Vec<Change>, StoreError> {

@@ -82,7 +82,7 @@ impl Sqlite {
     }
 
     /// The guard is in the statement: a job that does not wait is left out.
-    async fn claim_job(
+    pub(super) async fn claim_job(
         &self,
         connection: &mut SqliteConnection,
         claim: &Claim,

@@ -20,6 +20,7 @@ mod logs;
 mod moves;
 mod outbox;
 mod queues;
+mod remote_leases;
 mod rows;
 mod schedules;
 mod schema;
@@ -68,6 +69,7 @@ fn on_file(file: SqliteFile, clock: Arc<dyn Clock>) -> Store {
         batches: Arc::<Sqlite>::clone(&store),
         attempts: Arc::<Sqlite>::clone(&store),
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
+        remote_leases: Arc::<Sqlite>::clone(&store),
         outbox: Arc::<Sqlite>::clone(&store),
         queues: Arc::<Sqlite>::clone(&store),
         schedules: Arc::<Sqlite>::clone(&store),

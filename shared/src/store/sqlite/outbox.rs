@@ -9,7 +9,7 @@ use super::Sqlite;
 use super::dispatches::PUBLISH_WITHIN;
 use super::file::failed;
 use super::rows::{self, Cell};
-use crate::domain::{Band, Dispatch, DispatchId, QueueName};
+use crate::domain::{Band, Dispatch, DispatchId, KindName, QueueName};
 use crate::store::{Outbox, QueueDepth, StoreError};
 
 /// A dispatch is published again after no longer than this (or than the age asked for, if that is longer), however
@@ -48,6 +48,7 @@ impl Outbox for Sqlite {
         band: Band,
         age: Duration,
         limit: u32,
+        never_sent: &[KindName],
     ) -> Result<Vec<Dispatch>, StoreError> {
         let now = self.now();
         let query = sqlx::query(include_str!("sql/take_lost_dispatches.sql"))
@@ -57,13 +58,15 @@ impl Outbox for Sqlite {
             .bind(rows::span(age))
             .bind(rows::span(age.max(LONGEST_DISTANCE)))
             .bind(i64::from(limit))
-            .bind(rows::later(now, PUBLISH_WITHIN));
+            .bind(rows::later(now, PUBLISH_WITHIN))
+            .bind(rows::text_list(never_sent.iter().map(KindName::as_str)));
         self.take_dispatches(query).await
     }
 
-    async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
+    async fn depths(&self, never_sent: &[KindName]) -> Result<Vec<QueueDepth>, StoreError> {
         let now = self.now();
-        let query = sqlx::query(include_str!("sql/find_depths.sql"));
+        let query = sqlx::query(include_str!("sql/find_depths.sql"))
+            .bind(rows::text_list(never_sent.iter().map(KindName::as_str)));
         let depths = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
         Ok(QueueDepth::of_queues(depths.iter().map(|row| depth(row, now)).collect::<Result<_, _>>()?))
     }

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (
         1,
         "create jobs and what waits",
@@ -33,6 +33,11 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
         7,
         "tell of batches that ended",
         include_str!("../../../../migrations/sqlite/0007_tell_of_batches_that_ended.sql"),
+    ),
+    (
+        9,
+        "add leases of remote workers",
+        include_str!("../../../../migrations/sqlite/0009_add_leases_of_remote_workers.sql"),
     ),
     (10, "make jobs by a clock", include_str!("../../../../migrations/sqlite/0010_make_jobs_by_a_clock.sql")),
 ];

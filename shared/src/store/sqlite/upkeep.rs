@@ -60,11 +60,13 @@ impl Upkeep for Sqlite {
         &self,
         max_crashes: i32,
         store_up_for: Option<Duration>,
+        listening_for: Duration,
     ) -> Result<Option<Moved>, StoreError> {
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
         let now = self.clock.now();
-        let Some(dead) = self.find_dead(&mut write, rows::micros(now), store_up_for).await? else { return Ok(None) };
+        let dead = self.find_dead(&mut write, rows::micros(now), store_up_for, listening_for).await?;
+        let Some(dead) = dead else { return Ok(None) };
 
         let query = sqlx::query(include_str!("sql/list_leases.sql")).bind(dead.as_uuid());
         let leases = query.fetch_all(&mut *write).await.map_err(failed)?;
@@ -131,12 +133,13 @@ impl Upkeep for Sqlite {
 
 impl Sqlite {
     /// The first that is dead: on record, yet not living in this process, the only one there is; or silent for a whole
-    /// lease, while the store was up.
+    /// lease, while the store was up. A remote one lives elsewhere, and is silent also while nobody listens.
     async fn find_dead(
         &self,
         write: &mut Write<'_>,
         now: i64,
         store_up_for: Option<Duration>,
+        listening_for: Duration,
     ) -> Result<Option<WorkerId>, StoreError> {
         let query = sqlx::query(include_str!("sql/list_workers.sql"));
         for row in query.fetch_all(&mut **write).await.map_err(failed)? {
@@ -145,7 +148,13 @@ impl Sqlite {
             let ttl = Duration::from_millis(row.number("ttl_ms")?);
             let missed_its_lease = rows::later(row.get("heartbeat_at")?, ttl) <= now;
             let store_was_up = store_up_for.is_none_or(|up_for| up_for >= ttl);
-            if !self.living.contains(worker) || (missed_its_lease && store_was_up) {
+            let missed_it = missed_its_lease && store_was_up;
+            let is_dead = if row.get("is_remote")? {
+                missed_it && listening_for >= ttl
+            } else {
+                missed_it || !self.living.contains(worker)
+            };
+            if is_dead {
                 return Ok(Some(worker));
             }
         }

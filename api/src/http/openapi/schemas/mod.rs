@@ -8,6 +8,7 @@ mod batches;
 mod installation;
 mod jobs;
 mod kinds;
+mod leases;
 mod queues;
 mod schedules;
 mod shapes;
@@ -27,6 +28,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         kinds::schemas(),
         queues::schemas(),
         schedules::schemas(settings),
+        leases::schemas(),
         installation::schemas(),
         webhooks::schemas(),
     ];

@@ -3,8 +3,9 @@ SELECT
     band,
     tenant,
     sum(jobs)::bigint AS jobs,
-    count(published_at) AS published,
-    (extract(epoch FROM clock_timestamp() - min(published_at)) * 1000000)::bigint AS oldest_microseconds
+    count(published_at) FILTER (WHERE kind <> ALL($1)) AS published,
+    (extract(epoch FROM clock_timestamp() - min(published_at) FILTER (WHERE kind <> ALL($1))) * 1000000)::bigint
+        AS oldest_microseconds
 -- OFFSET keeps the planner from reading the table in the order of an index.
-FROM (SELECT queue, band, tenant, cardinality(jobs) AS jobs, published_at FROM dispatches OFFSET 0) d
+FROM (SELECT queue, band, kind, tenant, cardinality(jobs) AS jobs, published_at FROM dispatches OFFSET 0) d
 GROUP BY queue, band, tenant

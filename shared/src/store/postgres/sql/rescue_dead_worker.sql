@@ -1,5 +1,8 @@
 -- Finds one dead worker, buries it, and gives its jobs back.
 --
+-- A remote worker shows its life through the API, so while that was away it could not either: one is only judged by whoever
+-- has listened for a whole lease ($3).
+--
 -- While the server itself was away nobody could renew: a worker is only judged once the server has been up for a whole
 -- lease. The checkpointer starts anew after a crash that the postmaster survives (who may not see it sees no row).
 WITH up AS MATERIALIZED (
@@ -12,6 +15,7 @@ WITH up AS MATERIALIZED (
 dead AS MATERIALIZED (
     SELECT w.id FROM workers w
     WHERE w.ttl <= (SELECT since FROM up)
+        AND (w.run_until IS NULL OR w.ttl <= $3::bigint * interval '1 millisecond')
         AND (
             w.heartbeat_at < now() - w.ttl
             -- A free lock alone could be a worker that is just taking it again after a break in its connection, which

@@ -1,8 +1,8 @@
 -- Takes dispatches that the broker seems to have lost: published longer ago than $3 seconds, doubled for each time they
--- were published again, up to five minutes. They count as unpublished from now on, held for the caller for a while.
+-- were published again, up to five minutes. Those of the kinds $5 were never there. They count as unpublished from now on, held for the caller for a while.
 WITH lost AS MATERIALIZED (
     SELECT id FROM dispatches
-    WHERE queue = $1 AND band = $2
+    WHERE queue = $1 AND band = $2 AND kind <> ALL($5)
         AND published_at < now() - make_interval(secs => LEAST(
             $3 * power(2, LEAST(GREATEST(publishes - 1, 0), 30)), GREATEST($3, 300)))
     ORDER BY id

@@ -1,0 +1,305 @@
+//! Work for those who lease it over HTTP: what waits, signs of life, and how attempts ended.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use raincheck_shared::blobs::BlobWriter;
+use raincheck_shared::broker::Signal;
+use raincheck_shared::domain::{
+    AttemptBounds, BlobName, BlobPart, Body, Content, Ended, Failure, FailureCode, KindName, Output, Progress,
+    QueueName, RetryPolicy, Status, TenantName, WorkerId,
+};
+use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::store::{
+    Change, Finish, Finished, FoundAttempt, LeaseOrder, LeasedJob, LogBatch, LogEntry, ProgressReport, RenewedLease,
+    StoreError, lease_of,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::attempt_ends::AttemptEnds;
+use super::desk::Desk;
+use super::fresh_leases::{FreshLeases, Returns};
+use super::lease_board::{LeaseBoard, Wanted};
+use super::{LeaseToken, Refusal};
+
+/// Digests of more bytes than this are worked out off the threads that everything else runs on.
+const LARGE: usize = 1 << 20;
+/// How often lines are written once more that another request's lines came between.
+const LOG_TRIES: usize = 5;
+/// What a kind that is gone from the configuration is retried by.
+pub(crate) const UNKNOWN_KIND: RetryPolicy =
+    RetryPolicy { max_attempts: 3, base: Duration::from_secs(2), cap: Duration::from_mins(5) };
+
+/// The parts that only remote workers need.
+#[derive(Debug, Clone)]
+pub(super) struct RemoteWork {
+    pub(super) ends: AttemptEnds,
+    pub(super) board: LeaseBoard,
+    pub(super) returns: Returns,
+}
+
+/// What a remote worker asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct LeaseWish {
+    /// Its name for people.
+    pub(crate) name: String,
+    /// Kinds, all of them remote ones.
+    pub(crate) kinds: Vec<KindName>,
+    /// Queues.
+    pub(crate) queues: Vec<QueueName>,
+    /// Jobs at most.
+    pub(crate) max: usize,
+    /// How long a lease lasts from each sign of life.
+    pub(crate) ttl: Duration,
+}
+
+/// How a remote worker says that its attempt ended.
+#[derive(Debug)]
+pub(crate) enum LeaseEnd {
+    /// It made this.
+    Complete(Content),
+    /// It failed.
+    Fail {
+        /// One line for a person.
+        message: String,
+        /// What else there is to say.
+        detail: String,
+        /// Whether another attempt could mend it.
+        retryable: bool,
+        /// How long until then; as the kind says without it.
+        retry_after: Option<Duration>,
+    },
+    /// It gives the job back; no attempt is counted. With a delay: to be leased no sooner than that.
+    Release(Option<Duration>),
+}
+
+impl LeaseEnd {
+    /// Whether what is recorded can be this end, rather than another that was recorded before.
+    fn can_be(&self, status: Status) -> bool {
+        // Once a cancel was asked for, the end of the attempt is the cancel.
+        status == Status::Canceled
+            || match self {
+                Self::Complete(_) => status == Status::Succeeded,
+                Self::Release(None) => status == Status::Queued,
+                Self::Fail { .. } | Self::Release(Some(_)) => matches!(status, Status::Failed | Status::Retrying),
+            }
+    }
+}
+
+impl Desk {
+    /// The queues that there are.
+    pub(crate) fn known_queues(&self) -> Vec<QueueName> {
+        let mut known = self.settings.queues();
+        known.extend(self.settings.worker.queues.iter().cloned());
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+
+    /// Leases jobs of a tenant, at least one unless none comes within `patience`, or this server drains. Once whoever asks is
+    /// `gone`, it gets nothing: what was found goes back.
+    pub(crate) async fn lease(
+        &self,
+        tenant: &TenantName,
+        wish: &LeaseWish,
+        patience: Duration,
+        gone: &CancellationToken,
+    ) -> Result<Vec<LeasedJob>, Refusal> {
+        if self.shutdown.has_begun() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let (kinds, queues) = (wish.kinds.clone(), wish.queues.clone());
+        // First the interest, then the look: what comes in between is heard of.
+        let poller = self.remote.board.poller(Wanted { tenant: tenant.clone(), kinds, queues });
+        let mut over = std::pin::pin!(tokio::time::sleep(patience));
+        while !gone.is_cancelled() {
+            let fresh = self.lease_now(tenant, wish).await?;
+            if gone.is_cancelled() {
+                break;
+            }
+            let leased = fresh.arrived();
+            if !leased.is_empty() {
+                poller.wake_next();
+                return Ok(leased);
+            }
+            tokio::select! {
+                () = poller.woken() => {}
+                () = gone.cancelled() => {}
+                () = &mut over => return Ok(Vec::new()),
+                () = self.shutdown.begun() => return Ok(Vec::new()),
+            }
+        }
+        // It may have been woken for something that another one can take.
+        poller.wake_next();
+        Ok(Vec::new())
+    }
+
+    async fn lease_now(&self, tenant: &TenantName, wish: &LeaseWish) -> Result<FreshLeases, Refusal> {
+        let incarnations: Vec<WorkerId> = (0..wish.max).map(|_| IdSource.worker()).collect();
+        let fresh = FreshLeases::expected(incarnations.clone(), self.remote.returns.clone());
+        let order = LeaseOrder {
+            tenant: tenant.clone(),
+            name: wish.name.clone(),
+            queues: wish.queues.clone(),
+            kinds: wish.kinds.clone(),
+            incarnations,
+            ttl: wish.ttl,
+            inline_limit: self.settings.jobs.inline_result,
+        };
+        self.calls.ask(move |store| async move { Ok(fresh.are(store.remote_leases.lease_waiting(order).await?)) }).await
+    }
+
+    /// Notes a sign of life; answers until when the lease lasts now, and whether the job is to stop.
+    pub(crate) async fn renew_lease(&self, tenant: &TenantName, lease: LeaseToken) -> Result<RenewedLease, Refusal> {
+        let (tenant, LeaseToken { job, token }) = (tenant.clone(), lease);
+        let renewed = self
+            .calls
+            .ask(move |store| async move { store.remote_leases.renew_lease(&tenant, job, token).await })
+            .await?;
+        renewed.ok_or(Refusal::LeaseLost)
+    }
+
+    /// Notes how far the job is, which is a sign of life as well.
+    pub(crate) async fn report_progress(
+        &self,
+        tenant: &TenantName,
+        lease: LeaseToken,
+        progress: Progress,
+    ) -> Result<RenewedLease, Refusal> {
+        let renewed = self.renew_lease(tenant, lease).await?;
+        let report = [ProgressReport { fence: renewed.fence, progress }];
+        let changes = self.calls.ask(move |store| async move { store.attempts.report_progress(&report).await }).await?;
+        if !changes.is_empty() {
+            self.wakeups.announce(Signal::Changed(changes));
+        }
+        Ok(renewed)
+    }
+
+    /// Adds lines to the job's log, which is a sign of life as well.
+    pub(crate) async fn append_lines(
+        &self,
+        tenant: &TenantName,
+        lease: LeaseToken,
+        lines: Vec<String>,
+    ) -> Result<RenewedLease, Refusal> {
+        let renewed = self.renew_lease(tenant, lease).await?;
+        if lines.is_empty() {
+            return Ok(renewed);
+        }
+        let at = self.clock.now();
+        let at = at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at);
+        let entries = lines.into_iter().map(|line| LogEntry { at, line }).collect();
+        let (batch, limit) = ([LogBatch { fence: renewed.fence, entries }], self.settings.jobs.max_log);
+        let append = move |store: raincheck_shared::store::Store| async move {
+            for _ in 1..LOG_TRIES {
+                match store.logs.append_logs(&batch, limit).await {
+                    // Another request's lines took the same place: these come behind them.
+                    Err(StoreError::Rejected(_)) => {}
+                    settled => return settled,
+                }
+            }
+            store.logs.append_logs(&batch, limit).await
+        };
+        self.calls.ask(append).await?;
+        Ok(renewed)
+    }
+
+    /// The input of a leased job, whole.
+    pub(crate) async fn leased_input(&self, tenant: &TenantName, lease: LeaseToken) -> Result<Content, Refusal> {
+        let found = self.attempt(tenant, lease).await?;
+        if found.status != Status::InProgress {
+            return Err(Refusal::LeaseLost);
+        }
+        let job = lease.job;
+        let input = self.calls.ask(move |store| async move { store.jobs.find_input(job).await }).await?;
+        input.ok_or(Refusal::InputGone(job))
+    }
+
+    /// The attempt that a lease is for, if it is a tenant's.
+    pub(crate) async fn attempt(&self, tenant: &TenantName, lease: LeaseToken) -> Result<FoundAttempt, Refusal> {
+        let LeaseToken { job, token } = lease;
+        let found = self.calls.ask(move |store| async move { store.attempts.find_attempt(job, token).await }).await?;
+        found.filter(|found| found.tenant == *tenant).ok_or(Refusal::LeaseLost)
+    }
+
+    /// Begins to take a large result. It has the name that any large result of the attempt has: once its lease is lost, it is
+    /// nobody's, and removed.
+    pub(crate) async fn begin_result(&self, lease: LeaseToken) -> Result<BlobWriter, Refusal> {
+        let name = BlobName { job: lease.job, part: BlobPart::Output, token: lease.token };
+        Ok(self.blobs.write(name).await?)
+    }
+
+    /// The largest result that is kept at all, and in the database, in bytes.
+    pub(crate) fn output_limits(&self) -> (u64, u64) {
+        let largest = self.settings.jobs.max_output;
+        (largest, largest.min(self.blobs.in_database()))
+    }
+
+    /// Ends the attempt of a lease. The same end sent twice is answered alike.
+    pub(crate) async fn end_lease(
+        &self,
+        tenant: &TenantName,
+        lease: LeaseToken,
+        end: LeaseEnd,
+    ) -> Result<Change, Refusal> {
+        let found = self.attempt(tenant, lease).await?;
+        let ended = self.ended(&found, &end).await;
+        if let (Ended::Succeeded(output), Some(kept)) = (&ended, found.result_digest)
+            && output.digest != kept
+        {
+            return Err(Refusal::LeaseEnded(found.status));
+        }
+        let finish =
+            Finish { fence: found.fence, worker: found.worker, ended, lease_done: Some(lease_of(found.worker)) };
+        match self.remote.ends.end(finish).await? {
+            Finished::Recorded(change) if end.can_be(change.status) => {
+                if change.status == Status::Queued {
+                    self.wakeups.announce(Signal::Leasable(vec![found.kind]));
+                }
+                Ok(change)
+            }
+            Finished::Recorded(change) => Err(Refusal::LeaseEnded(change.status)),
+            Finished::Fenced => Err(Refusal::LeaseLost),
+        }
+    }
+
+    /// What the store is told.
+    async fn ended(&self, found: &FoundAttempt, end: &LeaseEnd) -> Ended {
+        let attempt = found.fence.attempt;
+        let bounds =
+            AttemptBounds { max_attempts: found.max_attempts, deadline: found.deadline, now: self.clock.now() };
+        match end {
+            LeaseEnd::Complete(content) => Ended::Succeeded(match &content.body {
+                Body::Inline(bytes) => digested(content.content_type.clone(), bytes.clone()).await,
+                Body::Blob(blob) => Output { content: content.clone(), digest: blob.digest },
+            }),
+            LeaseEnd::Fail { message, detail, retryable, retry_after } => {
+                let error = Failure::new(FailureCode::HandlerError, message.as_str(), *retryable, attempt);
+                let error = error.with_detail(detail.as_bytes());
+                if !retryable {
+                    return Ended::Failed(error);
+                }
+                let policy = self.settings.kinds.get(&found.kind).map_or(UNKNOWN_KIND, |kind| kind.retry);
+                bounds.retry(error, retry_after.unwrap_or_else(|| policy.delay_after(attempt, IdSource.fraction())))
+            }
+            LeaseEnd::Release(None) => Ended::Released,
+            LeaseEnd::Release(Some(delay)) => bounds.snooze(*delay, |_| {
+                let message = "asked to be called again past its deadline";
+                Failure::new(FailureCode::HandlerError, message, true, attempt)
+            }),
+        }
+    }
+}
+
+async fn digested(content_type: String, bytes: Bytes) -> Output {
+    if bytes.len() <= LARGE {
+        return Output::of(content_type, bytes);
+    }
+    let shared = (content_type.clone(), bytes.clone());
+    match tokio::task::spawn_blocking(move || Output::of(shared.0, shared.1)).await {
+        Ok(output) => output,
+        // The runtime is ending and takes no more work of that sort.
+        Err(_) => Output::of(content_type, bytes),
+    }
+}

@@ -1,0 +1,1 @@
+UPDATE dispatches SET jobs = ?2 WHERE id = ?1
