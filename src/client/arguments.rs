@@ -153,6 +153,10 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "N")]
     pub(crate) max_attempts: Option<u64>,
 
+    /// Jobs of the kind with the same key share its limits for each key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) concurrency_key: Option<String>,
+
     /// The same key means the same job; else one is made for this run
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,

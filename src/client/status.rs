@@ -72,6 +72,7 @@ fn page(job: &Value, caller: &Caller<'_>, terminal: &Terminal) -> String {
         "metadata",
         pairs.map(|(name, value)| format!("{}={}", plain(name), cell(value))).collect::<Vec<_>>().join(" "),
     );
+    row("concurrency key", job["concurrency_key"].as_str().map(plain).unwrap_or_default());
     row("retry of", job["retry_of"].as_str().map(plain).unwrap_or_default());
     row("result", result(&job["result"]));
     row("error", job["error"]["code"].as_str().map(plain).unwrap_or_default());

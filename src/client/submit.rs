@@ -130,6 +130,7 @@ fn options(arguments: &SubmitArgs) -> Value {
     set("run_at", arguments.run_at.as_ref().map(|text| json!(text)));
     set("deadline", arguments.deadline.as_ref().map(|text| json!(text)));
     set("max_attempts", arguments.max_attempts.map(|n| json!(n)));
+    set("concurrency_key", arguments.concurrency_key.as_ref().map(|key| json!(key)));
     set("retention", arguments.retention.as_ref().map(|text| json!({ "result": text })));
     let timeouts: Map<String, Value> = [("run", &arguments.timeout), ("start", &arguments.start_timeout)]
         .into_iter()
@@ -164,6 +165,7 @@ fn query(arguments: &SubmitArgs) -> String {
     set("start_timeout", arguments.start_timeout.as_deref());
     set("result_retention", arguments.retention.as_deref());
     set("max_attempts", number(arguments.max_attempts).as_deref());
+    set("concurrency_key", arguments.concurrency_key.as_deref());
     arguments.tags.iter().for_each(|tag| set("tags", Some(tag)));
     set("validate_only", arguments.validate_only.then_some("true"));
     query

@@ -120,7 +120,8 @@ impl Served {
             Worker::start(parts, &shutdown).await.unwrap();
         }
         let upkeep = upkeep::start(&settings, &store, &blobs, &broker, &clock, &shutdown);
-        let links = Links { relay: upkeep.relay, depths: upkeep.depths, ticks: upkeep.ticks, loops: upkeep.health };
+        let upkeep::Upkeep { relay, parked, depths, ticks, health } = upkeep;
+        let links = Links { relay, parked, depths, ticks, loops: health };
         let api =
             Api::build(settings, store.clone(), blobs.clone(), broker.clone(), clock, shutdown.clone(), links).unwrap();
         let address = api.addr();

@@ -87,8 +87,10 @@ impl StoreFixture {
 
     /// Lets everything that is stored be older by so much, as if the time had passed.
     pub(crate) async fn age(&self, by: Duration) {
-        const TIMES: [(&str, &[&str]); 7] = [
+        const TIMES: [(&str, &[&str]); 9] = [
             ("batches", &["finished_at", "expires_at"]),
+            ("parked_jobs", &["parked_at"]),
+            ("permits", &["given_at"]),
             ("erasures", &["look_at"]),
             ("timers", &["due_at"]),
             ("dispatches", &["created_at", "publish_after", "published_at"]),

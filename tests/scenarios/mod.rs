@@ -7,6 +7,8 @@ mod blobs_full;
 mod crowd;
 mod embedded_killed;
 mod events_followed;
+mod limits;
+mod nobody_starved;
 mod large_bodies;
 mod postgres_away;
 mod program_contained;

@@ -13,6 +13,7 @@ use raincheck_shared::lifecycle::IdSource;
 use time::format_description::well_known::Rfc3339;
 
 use super::fingerprint::fingerprint;
+use super::labels::check_labels;
 use super::nesting::depth;
 use super::rejection::{Fault, FaultKind, Rejection};
 use super::schedule_job::MARKS;
@@ -78,11 +79,13 @@ fn find_kind<'a>(name: &str, settings: &'a Settings) -> Result<&'a Arc<Kind>, Re
     settings.kinds.get(&name).ok_or_else(unknown)
 }
 
+/// What is wrong so far.
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, field: Field, detail: impl Into<String>) {
+    /// Notes what is invalid.
+    pub(super) fn add(&mut self, field: Field, detail: impl Into<String>) {
         self.0.push(Fault { field, kind: FaultKind::Invalid, detail: detail.into() });
     }
 }
@@ -130,8 +133,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     if options.input_retention.is_some_and(|retention| retention > settings.jobs.max_retention) {
         faults.add(Field::InputRetention, at_most(settings.jobs.max_retention));
     }
-    check_metadata(options, settings, faults);
-    check_tags(options, settings, faults);
+    check_labels(options, settings, faults);
     let wish = options.webhook.as_ref();
     let webhook = wish.and_then(|wish| webhook_of_job(wish, &submission.tenant, settings, &mut faults.0));
     let metadata = match &options.schedule {
@@ -139,12 +141,14 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         None => (!options.metadata.is_empty()).then(|| serde_json::json!(options.metadata).to_string()),
     };
 
+    let queue = queue(options, kind, settings, faults);
     NewJob {
         // A blob bears the name of its job.
         id: submission.input.body.blob().map(|blob| blob.name.job).or(submission.id).unwrap_or_else(|| IdSource.job()),
         tenant: submission.tenant.clone(),
         kind: kind.name.clone(),
-        queue: queue(options, kind, settings, faults),
+        line: settings.flow.line_of(&submission.tenant, &kind.name, &queue, options.concurrency_key.as_deref()),
+        queue,
         priority: options.priority.unwrap_or(DEFAULT_PRIORITY),
         express: false,
         input: submission.input.clone(),
@@ -157,6 +161,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         input_retention: options.input_retention,
         metadata,
         tags: options.tags.clone(),
+        concurrency_key: options.concurrency_key.clone(),
         idempotency: submission.key.clone().map(|key| Idempotency { key, fingerprint: fingerprint(submission) }),
         traceparent: submission.traceparent.clone(),
         retry_of: submission.retry_of,
@@ -259,44 +264,6 @@ fn at_most(limit: Duration) -> String {
     format!("must be at most {}", raincheck_shared::config::format_duration(limit))
 }
 
-/// Text that both stores can keep, of 1 (or 0) to `max` characters.
-fn text_problem(text: &str, min: usize, max: usize) -> Option<String> {
-    if text.contains('\0') {
-        return Some("must not contain NUL".to_owned());
-    }
-    let length = text.chars().take(max + 1).count();
-    (!(min..=max).contains(&length)).then(|| format!("must have {min} to {max} characters"))
-}
-
-fn check_metadata(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
-    if options.metadata.len() > settings.jobs.max_metadata {
-        faults.add(Field::Metadata, format!("must have at most {} pairs", settings.jobs.max_metadata));
-        return;
-    }
-    for (name, value) in &options.metadata {
-        if let Some(problem) = text_problem(name, 1, 64) {
-            faults.add(Field::MetadataPair(name.clone()), format!("its name {problem}"));
-        }
-        if let Some(problem) = text_problem(value, 0, 512) {
-            faults.add(Field::MetadataPair(name.clone()), problem);
-        }
-    }
-}
-
-fn check_tags(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
-    if options.tags.len() > settings.jobs.max_tags {
-        faults.add(Field::Tags, format!("must be at most {}", settings.jobs.max_tags));
-        return;
-    }
-    for (n, tag) in options.tags.iter().enumerate() {
-        if let Some(problem) = text_problem(tag, 1, 128) {
-            faults.add(Field::Tag(n), problem);
-        } else if options.tags[..n].contains(tag) {
-            faults.add(Field::Tag(n), "is given twice");
-        }
-    }
-}
-
 /// The job as the store has just kept it, without reading it back.
 pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
     Job {
@@ -327,6 +294,7 @@ pub(super) fn fresh_job(new: &NewJob, status: Status) -> Job {
         attempts: Vec::new(),
         metadata: new.metadata.clone(),
         tags: new.tags.clone(),
+        concurrency_key: new.concurrency_key.clone(),
         idempotency_key: new.idempotency.as_ref().map(|i| i.key.as_str().to_owned()),
         traceparent: new.traceparent.clone(),
         retry_of: new.retry_of,

@@ -22,6 +22,8 @@ pub struct Links {
     /// Takes what was accepted, to be published straight away. When it is full (or nobody listens) the dispatches are
     /// found in the store a second or two later.
     pub relay: mpsc::Sender<Vec<Dispatch>>,
+    /// Has those looked at that wait for permits.
+    pub parked: Nudge,
     /// How much waits in each queue, as last counted.
     pub depths: watch::Receiver<Depths>,
     /// Wakes the loop that makes the jobs of schedules, when one was made that may be due soon.

@@ -116,7 +116,7 @@ impl Desk {
                 Arc::clone(&jobs),
                 Arc::clone(&wakeups),
                 admission.clone(),
-                links.relay,
+                (links.relay, links.parked),
                 Arc::clone(&clock),
                 shutdown,
             ),

@@ -22,6 +22,7 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
         max_attempts,
         metadata,
         tags,
+        concurrency_key,
         webhook,
         schedule,
         validate_only: _,
@@ -49,6 +50,7 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
         ("input_retention", input_retention.map(|d| d.as_millis().to_string())),
         ("result_retention", result_retention.map(|d| d.as_millis().to_string())),
         ("max_attempts", max_attempts.map(|n| n.to_string())),
+        ("concurrency_key", concurrency_key.clone()),
     ];
     for (name, value) in options {
         if let Some(value) = value {
@@ -117,6 +119,7 @@ mod tests {
             fingerprint(&Submission { input: Payload::json("2").into(), ..submission() }),
             with(JobOptions { delay: Some(Duration::from_secs(1)), ..JobOptions::default() }),
             with(JobOptions { run_timeout: Some(Duration::from_secs(1)), ..JobOptions::default() }),
+            with(JobOptions { concurrency_key: Some("k".to_owned()), ..JobOptions::default() }),
             with(JobOptions { webhook: Some(WebhookOptions::default()), ..JobOptions::default() }),
             with(JobOptions { tags: vec!["ab".to_owned(), "c".to_owned()], ..JobOptions::default() }),
             with(JobOptions { tags: vec!["a".to_owned(), "bc".to_owned()], ..JobOptions::default() }),

@@ -7,7 +7,7 @@ use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::config::StoreSettings;
 use raincheck_shared::domain::{Band, Dispatch, NewJob, QueueName, Status, TenantName, Timestamp};
 use raincheck_shared::lifecycle::failpoint::{self, Step};
-use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Shutdown};
+use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Nudge, Shutdown};
 use raincheck_shared::store::{Accepted, Jobs, StoreError};
 use tokio::sync::mpsc;
 
@@ -32,6 +32,7 @@ struct Intaker {
     wakeups: Arc<dyn Wakeups>,
     admission: Admission,
     relay: mpsc::Sender<Vec<Dispatch>>,
+    parked: Nudge,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,7 +43,7 @@ impl Intake {
         jobs: Arc<dyn Jobs>,
         wakeups: Arc<dyn Wakeups>,
         admission: Admission,
-        relay: mpsc::Sender<Vec<Dispatch>>,
+        (relay, parked): (mpsc::Sender<Vec<Dispatch>>, Nudge),
         clock: Arc<dyn Clock>,
         shutdown: &Shutdown,
     ) -> Self {
@@ -51,7 +52,7 @@ impl Intake {
             StoreSettings::Sqlite { .. } => 1,
         };
         let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000, patience: PATIENCE };
-        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, clock });
+        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, parked, clock });
         let accepting = Arc::clone(&intaker);
         let batcher = Batcher::start(limits, shutdown, move |batch| {
             let intaker = Arc::clone(&accepting);
@@ -111,13 +112,18 @@ impl Intaker {
             tracing::debug!("the relay is busy, it will find these dispatches in the store");
         }
         let mut first_due: Option<Timestamp> = None;
+        let mut any_parked = false;
         for (answer, fact) in answers.iter().zip(facts) {
             if let Ok(Accepted::New { status, .. }) = answer {
                 if *status == Status::Queued {
                     self.admission.accepted(&fact.queue, &fact.tenant, fact.band);
+                    any_parked |= fact.needs_permits;
                 }
                 first_due = [first_due, fact.timer].into_iter().flatten().min();
             }
+        }
+        if any_parked {
+            self.parked.nudge();
         }
         if let Some(due) = first_due {
             let within = Duration::try_from(due - self.clock.now()).unwrap_or_default();
@@ -131,13 +137,14 @@ struct Fact {
     queue: QueueName,
     tenant: TenantName,
     band: Band,
+    needs_permits: bool,
     timer: Option<Timestamp>,
 }
 
 impl Fact {
     fn of(job: &NewJob) -> Self {
         let (queue, tenant) = (job.queue.clone(), job.tenant.clone());
-        Self { queue, tenant, band: job.band(), timer: first_timer(job) }
+        Self { queue, tenant, band: job.band(), needs_permits: job.line.is_some(), timer: first_timer(job) }
     }
 }
 

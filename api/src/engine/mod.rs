@@ -44,6 +44,7 @@ mod fresh_leases;
 mod health;
 mod intake;
 mod keyring;
+mod labels;
 mod lease_board;
 mod lease_token;
 mod nesting;

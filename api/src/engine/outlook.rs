@@ -289,6 +289,7 @@ pub(crate) fn job_for_tests(id: JobId) -> Job {
         attempts: Vec::new(),
         metadata: None,
         tags: Vec::new(),
+        concurrency_key: None,
         idempotency_key: None,
         traceparent: None,
         retry_of: None,

@@ -53,6 +53,7 @@ impl Desk {
             result_retention: given.result_retention.or(Some(old.retention)),
             max_attempts: given.max_attempts.or(Some(old.max_attempts)),
             metadata: if given.metadata.is_empty() { metadata(&old) } else { given.metadata },
+            concurrency_key: given.concurrency_key.or_else(|| old.concurrency_key.clone()),
             webhook: given.webhook.or_else(|| webhook(&old)),
             tags: if given.tags.is_empty() { old.tags.clone() } else { given.tags },
             ..given

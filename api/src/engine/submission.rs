@@ -44,6 +44,8 @@ pub(crate) struct JobOptions {
     pub(crate) max_attempts: Option<i32>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) tags: Vec<String>,
+    /// Jobs of a kind with the same one share the kind's limits for each key.
+    pub(crate) concurrency_key: Option<String>,
     pub(crate) webhook: Option<WebhookOptions>,
     /// The schedule that asks. No client can say so.
     pub(crate) schedule: Option<ScheduleMark>,
@@ -85,6 +87,7 @@ pub(crate) enum Field {
     /// One pair of the metadata.
     MetadataPair(String),
     Tags,
+    ConcurrencyKey,
     /// One tag, from 0.
     Tag(usize),
     WebhookUrl,
@@ -108,6 +111,7 @@ impl fmt::Display for Field {
             Self::Metadata => f.write_str("metadata"),
             Self::MetadataPair(name) => write!(f, "metadata.{name}"),
             Self::Tags => f.write_str("tags"),
+            Self::ConcurrencyKey => f.write_str("concurrency_key"),
             Self::Tag(n) => write!(f, "tags.{n}"),
             Self::WebhookUrl => f.write_str("webhook_url"),
             Self::WebhookEvent(n) => write!(f, "webhook_events.{n}"),

@@ -73,6 +73,7 @@ impl Carrier {
             Field::Metadata => "/metadata".to_owned(),
             Field::MetadataPair(name) => format!("/metadata/{}", super::wire::pointer_token(name)),
             Field::Tags => "/tags".to_owned(),
+            Field::ConcurrencyKey => "/concurrency_key".to_owned(),
             Field::Tag(n) => format!("/tags/{n}"),
             Field::WebhookUrl => if json { "/webhook/url" } else { "/webhook_url" }.to_owned(),
             Field::WebhookEvent(n) if json => format!("/webhook/events/{n}"),

@@ -119,7 +119,7 @@ pub(crate) fn operation(id: &'static str) -> Operation {
         .says("The body is the input as it is, whatever it is: `curl -T photo.jpg …`. Options are query parameters.")
         .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "Content-Digest", "traceparent"])
         .takes(&["queue", "priority", "run_at", "delay", "start_timeout", "run_timeout", "deadline"])
-        .takes(&["input_retention", "result_retention", "max_attempts", "tags", "validate_only"])
+        .takes(&["input_retention", "result_retention", "max_attempts", "concurrency_key", "tags", "validate_only"])
         .takes(&["webhook_url", "webhook_events"])
         .calls("jobWebhook", "{$request.query.webhook_url}")
         .body(json!({ "required": false, "content": { "*/*": { "schema": {} } } }));

@@ -7,6 +7,7 @@ mod depths;
 mod due_jobs;
 mod lost_dispatch_finder;
 mod overdue_runs;
+mod parked_releaser;
 mod relay;
 mod retention;
 mod tick_runner;
@@ -33,6 +34,8 @@ pub struct Upkeep {
     /// Where dispatches go straight after their commit. Full or closed, it may be ignored: the relay finds them in the
     /// store a little later.
     pub relay: mpsc::Sender<Vec<Dispatch>>,
+    /// Has those looked at that wait for permits.
+    pub parked: Nudge,
     /// How much waits, counted every few seconds.
     pub depths: watch::Receiver<Depths>,
     /// Wakes the loop that makes the jobs of schedules.
@@ -86,13 +89,13 @@ pub fn start(
         relay: relay.clone(),
         remote_kinds: settings.remote_kinds().into(),
     };
-    let timers = Nudge::default();
-    let ticks = Nudge::default();
+    let (timers, ticks, parked) = (Nudge::default(), Nudge::default(), Nudge::default());
     let (counted, depths) = watch::channel(Depths::default());
     let mut health = vec![
         relay::start(&parts, offered, shutdown),
         due_jobs::start(&parts, timers.clone(), shutdown),
         tick_runner::start(&parts, depths.clone(), ticks.clone(), shutdown),
+        parked_releaser::start(&parts, parked.clone(), shutdown),
         worker_reaper::start(&parts, shutdown),
         lost_dispatch_finder::start(&parts, counted, shutdown),
         retention::start(&parts, shutdown),
@@ -102,7 +105,7 @@ pub fn start(
         health.push(overdue_runs::start(&parts, shutdown));
     }
     shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));
-    Upkeep { relay, depths, ticks, health }
+    Upkeep { relay, parked, depths, ticks, health }
 }
 
 /// A timer that is due sooner than the loop would look wakes it now, and again when it is due.

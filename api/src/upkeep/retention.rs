@@ -17,6 +17,7 @@ pub(super) fn start(parts: &Parts, shutdown: &Shutdown) -> ReconcilerHealth {
 async fn tidy(parts: Parts) -> Result<Next, StoreError> {
     parts.store.upkeep.prepare_partitions().await?;
     let more = parts.store.upkeep.remove_expired().await?;
+    parts.store.permits.forget_permits().await?;
     let more = parts.store.erasures.erase_due_inputs(INPUTS_AT_ONCE).await? || more;
     Ok(if more { Next::Again } else { Next::Idle })
 }

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
-use super::bands::{PerBand, Turns};
 use super::wakeups::HEARD_AT_MOST;
 use super::{Broker, BrokerError, Consumers, Deliveries, Delivery, Link, Publisher, Receipt, Signal, Wakeups};
-use crate::domain::{Band, Dispatch, QueueName};
+use crate::domain::{Band, Dispatch, PerBand, QueueName, Turns};
 
 /// A broker inside this process.
 pub fn open() -> Broker {

@@ -4,7 +4,6 @@
 //! Two brokers implement the traits, [`rabbitmq`] and [`in_process`], and pass one contract suite
 //! (`tests/contracts/broker`).
 
-mod bands;
 mod consumer;
 mod envelope;
 mod error;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use config::Value;
 
+use super::kinds::MOST_PERMITS;
 use super::section::{Read, Section};
 use super::sections::DAY;
 use super::value::{Parsed, boolean, duration, whole};
@@ -38,7 +39,8 @@ pub(super) fn check_door(http: &mut Section, listen: SocketAddr) {
 pub(super) fn quotas(root: &mut Section) -> Read<QuotaSettings> {
     let each = root.section("quotas", |s| {
         let (submits, queued) = (s.required("submits_per_minute", submits), s.required("queued", queued));
-        Ok(Quotas { submits_per_minute: submits?, queued: queued? })
+        let concurrent_jobs = s.required("concurrent_jobs", concurrent_jobs);
+        Ok(Quotas { submits_per_minute: submits?, queued: queued?, concurrent_jobs: concurrent_jobs? })
     });
     if !root.has("tenants") {
         return Ok(QuotaSettings { each: each?, of_tenants: BTreeMap::new() });
@@ -54,9 +56,11 @@ fn tenants(s: &mut Section, defaults: Quotas) -> BTreeMap<TenantName, Quotas> {
         let name = key.parse::<TenantName>().map_err(|error| s.problem(&key, error.to_string()));
         let quotas = s.named_section(&key, |s| {
             let (submits, queued) = (s.optional("submits_per_minute", submits), s.optional("queued", queued));
+            let concurrent_jobs = s.optional("concurrent_jobs", concurrent_jobs);
             Ok(Quotas {
                 submits_per_minute: submits?.unwrap_or(defaults.submits_per_minute),
                 queued: queued?.unwrap_or(defaults.queued),
+                concurrent_jobs: concurrent_jobs?.unwrap_or(defaults.concurrent_jobs),
             })
         });
         if let (Ok(name), Ok(quotas)) = (name, quotas) {
@@ -72,4 +76,8 @@ fn submits(value: &Value) -> Parsed<Option<u32>> {
 
 fn queued(value: &Value) -> Parsed<Option<u64>> {
     Ok(Some(whole(0, MOST_QUEUED)(value)?).filter(|queued| *queued > 0))
+}
+
+fn concurrent_jobs(value: &Value) -> Parsed<Option<u32>> {
+    Ok(Some(whole(0, MOST_PERMITS)(value)?).filter(|jobs| *jobs > 0))
 }

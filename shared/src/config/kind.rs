@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StatusRules;
-use crate::domain::{KindName, QueueName, RetryPolicy};
+use crate::domain::{KindLimits, KindName, QueueName, RetryPolicy};
 
 /// `[kinds.NAME]`
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Kind {
     pub retry: RetryPolicy,
     /// `concurrency`: handlers of this kind at once in one worker
     pub concurrency: usize,
+    /// `concurrent_jobs`, `rate`, `concurrent_per_key`, `rate_per_key`: over all workers
+    pub limits: KindLimits,
     /// `content_types`: media types of inputs that are taken; empty: any. `text/*` means every text type
     pub content_types: Vec<String>,
     /// `output_type`: the media type of a `command`'s output

@@ -11,8 +11,11 @@ use super::runner::runner;
 use super::section::{Noted, Read, Section};
 use super::sections::{DAY, millis};
 use super::value::{Parsed, duration, json, line, list, parsed, path, text, whole};
-use super::{JobSettings, format_duration};
-use crate::domain::{KindName, QueueName, RetryPolicy};
+use super::{JobSettings, QuotaSettings, format_duration};
+use crate::domain::{FlowRules, KindLimits, KindName, QueueName, Rate, RetryPolicy};
+
+/// More jobs at once than any installation runs.
+pub(super) const MOST_PERMITS: u32 = 1_000_000;
 
 pub(super) fn kinds(s: &mut Section, jobs: Option<&JobSettings>) -> BTreeMap<KindName, Arc<Kind>> {
     let mut kinds = BTreeMap::new();
@@ -25,12 +28,23 @@ pub(super) fn kinds(s: &mut Section, jobs: Option<&JobSettings>) -> BTreeMap<Kin
     kinds
 }
 
+/// What is limited of kinds and of tenants.
+pub(super) fn flow_rules(kinds: &BTreeMap<KindName, Arc<Kind>>, quotas: &QuotaSettings) -> FlowRules {
+    let limited = kinds.values().filter(|kind| kind.limits != KindLimits::default());
+    FlowRules {
+        kinds: limited.map(|kind| (kind.name.clone(), kind.limits)).collect(),
+        each_tenant: quotas.each.concurrent_jobs,
+        tenants: quotas.of_tenants.iter().map(|(name, quotas)| (name.clone(), quotas.concurrent_jobs)).collect(),
+    }
+}
+
 fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Read<Kind> {
     let run = runner(s);
     let queue = s.optional("queue", parsed::<QueueName>);
     let timeout = s.optional("timeout", duration(millis(1), 365 * DAY));
     let retry = retry(s);
     let concurrency = s.optional("concurrency", whole(1, 10_000));
+    let limits = limits(s);
     let content_types = s.optional("content_types", list(media_range));
     let output_type = s.optional("output_type", media_type);
     let schema = schema(s);
@@ -66,6 +80,7 @@ fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Re
         timeout,
         retry: retry?,
         concurrency: concurrency?.unwrap_or(default_concurrency),
+        limits: limits?,
         content_types: content_types?.unwrap_or_default(),
         output_type: output_type?.unwrap_or_else(|| "text/plain; charset=utf-8".to_owned()),
         schema: schema?,
@@ -86,6 +101,19 @@ fn retry(s: &mut Section) -> Read<RetryPolicy> {
         return Err(s.clash(&["backoff", "max_backoff"], format!("{base} is more than `max_backoff` ({cap})")));
     }
     Ok(RetryPolicy { max_attempts: max_attempts?.unwrap_or(3), base, cap })
+}
+
+fn limits(s: &mut Section) -> Read<KindLimits> {
+    let concurrent_jobs = s.optional("concurrent_jobs", whole(1, MOST_PERMITS));
+    let rate = s.optional("rate", parsed::<Rate>);
+    let concurrent_per_key = s.optional("concurrent_per_key", whole(1, MOST_PERMITS));
+    let rate_per_key = s.optional("rate_per_key", parsed::<Rate>);
+    Ok(KindLimits {
+        concurrent_jobs: concurrent_jobs?,
+        rate: rate?,
+        concurrent_per_key: concurrent_per_key?,
+        rate_per_key: rate_per_key?,
+    })
 }
 
 fn media_type(value: &Value) -> Parsed<String> {

@@ -102,10 +102,12 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     if let (Ok(blobs), Ok(jobs)) = (&blobs, &jobs) {
         blob_section::check_inline(root, blobs, jobs);
     }
+    let (quotas, kinds) = (quotas?, kinds?);
     Ok(Settings {
+        flow: kinds::flow_rules(&kinds, &quotas),
         http: http?,
         auth: auth?,
-        quotas: quotas?,
+        quotas,
         store: store?,
         blobs: blobs?,
         broker: broker?,
@@ -114,7 +116,7 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
         webhooks: webhooks?,
         upkeep: upkeep?,
         log: log?,
-        kinds: kinds?,
+        kinds,
         schedules: schedules?,
     })
 }

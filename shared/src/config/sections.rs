@@ -208,6 +208,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
     let schedules = s.required("schedules", period());
     let workers = s.required("workers", period());
     let lost_dispatches = s.required("lost_dispatches", period());
+    let permits = s.required("permits", period());
     let deliveries = s.required("deliveries", period());
     let retention = s.required("retention", period());
     let blobs = s.required("blobs", period());
@@ -217,6 +218,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
         schedules: schedules?,
         workers: workers?,
         lost_dispatches: lost_dispatches?,
+        permits: permits?,
         deliveries: deliveries?,
         retention: retention?,
         blobs: blobs?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::kind::Kind;
 use super::secret::Secret;
 use super::webhooks::WebhookSettings;
-use crate::domain::{KindName, QueueName, ScheduleDefinition, ScheduleName, TenantName};
+use crate::domain::{FlowRules, KindName, QueueName, ScheduleDefinition, ScheduleName, TenantName};
 
 /// All of it. Total: nothing that uses it has to check it again.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Settings {
     pub kinds: BTreeMap<KindName, Arc<Kind>>,
     /// `[schedules.*]`
     pub schedules: Vec<ConfiguredSchedule>,
+    /// What kinds and quotas come to as limits on what runs at once and on what starts in a time
+    pub flow: FlowRules,
 }
 
 /// `[schedules.NAME]`: a schedule that is what the configuration says.
@@ -122,6 +124,8 @@ pub struct Quotas {
     pub submits_per_minute: Option<u32>,
     /// `queued`: jobs that wait at the same time, over all queues
     pub queued: Option<u64>,
+    /// `concurrent_jobs`: jobs that run at the same time, over all kinds and workers
+    pub concurrent_jobs: Option<u32>,
 }
 
 /// `[store]`: an enum, so that no setting of one store can be given to the other.
@@ -282,6 +286,8 @@ pub struct UpkeepSettings {
     pub workers: Duration,
     /// `lost_dispatches`: how long a published dispatch may wait while the broker shows nothing for it
     pub lost_dispatches: Duration,
+    /// `permits`: jobs that wait for a permit
+    pub permits: Duration,
     /// `deliveries`: webhooks that are due
     pub deliveries: Duration,
     /// `retention`

@@ -81,6 +81,7 @@ fn quoted(text: &str) -> String {
 fn show_quotas(page: &mut Page, quotas: Quotas) {
     page.plain("submits_per_minute", quotas.submits_per_minute.unwrap_or(0));
     page.plain("queued", quotas.queued.unwrap_or(0));
+    page.plain("concurrent_jobs", quotas.concurrent_jobs.unwrap_or(0));
 }
 
 fn sections(page: &mut Page, settings: &Settings) {
@@ -219,6 +220,7 @@ fn show_upkeep(page: &mut Page, upkeep: &UpkeepSettings) {
     page.duration("schedules", upkeep.schedules);
     page.duration("workers", upkeep.workers);
     page.duration("lost_dispatches", upkeep.lost_dispatches);
+    page.duration("permits", upkeep.permits);
     page.duration("deliveries", upkeep.deliveries);
     page.duration("retention", upkeep.retention);
     page.duration("blobs", upkeep.blobs);
@@ -266,6 +268,19 @@ fn show_kind(page: &mut Page, kind: &Kind) {
     page.duration("backoff", kind.retry.base);
     page.duration("max_backoff", kind.retry.cap);
     page.plain("concurrency", kind.concurrency);
+    let limits = &kind.limits;
+    for (key, jobs) in
+        [("concurrent_jobs", limits.concurrent_jobs), ("concurrent_per_key", limits.concurrent_per_key)]
+    {
+        if let Some(jobs) = jobs {
+            page.plain(key, jobs);
+        }
+    }
+    for (key, rate) in [("rate", limits.rate), ("rate_per_key", limits.rate_per_key)] {
+        if let Some(rate) = rate {
+            page.text(key, &rate.to_string());
+        }
+    }
     page.list("content_types", &kind.content_types, |range| quoted(range));
     if let Some(schema) = &kind.schema {
         // As JSON in a string: TOML could not say everything that a schema may hold, null for instance.

@@ -103,6 +103,8 @@ pub struct Job {
     pub tags: Vec<String>,
     /// The client's key.
     pub idempotency_key: Option<String>,
+    /// The client's key for limits: jobs of a kind with the same one share them.
+    pub concurrency_key: Option<String>,
     /// W3C trace context, as it came.
     pub traceparent: Option<String>,
     /// The job that this one repeats.

@@ -53,6 +53,10 @@ pub struct NewJob {
     pub metadata: Option<String>,
     /// The client's tags.
     pub tags: Vec<String>,
+    /// The client's key for limits: jobs of a kind with the same one share them.
+    pub concurrency_key: Option<String>,
+    /// It needs permits to start, and this is the line in which it waits for them; `None`: it needs none.
+    pub line: Option<String>,
     /// Present when the client sent a key.
     pub idempotency: Option<Idempotency>,
     /// W3C trace context, as it came.

@@ -113,7 +113,7 @@ pub trait Attempts: Send + Sync {
     /// A worker that was declared dead gets [`StoreError::Rejected`]: it must take a new incarnation.
     async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError>;
 
-    /// The database fallback: takes what waits longest in `queues` (higher bands first) for any of `kinds`,
+    /// The database fallback: takes what waits longest in `queues` for any of `kinds`, bands by their shares,
     /// dispatches of about `limit` jobs in all, without a broker. `claim.dispatches` is empty.
     async fn claim_waiting(
         &self,

@@ -13,6 +13,7 @@ mod keys;
 mod leases;
 mod logs;
 mod outbox;
+mod permits;
 pub mod postgres;
 mod queues;
 mod remote_leases;
@@ -38,6 +39,7 @@ pub use keys::{FoundKeys, Keys};
 pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
 pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
 pub use outbox::{Outbox, QueueDepth};
+pub use permits::{LetGo, Look, Permits};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
 pub use remote_leases::{LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, lease_of};
 pub use schedules::{NewSchedule, PutSchedule, ScheduleOwner, Schedules};
@@ -75,6 +77,8 @@ pub struct Store {
     pub remote_leases: Arc<dyn RemoteLeases>,
     /// What the relay asks.
     pub outbox: Arc<dyn Outbox>,
+    /// What lets jobs through that wait for permits.
+    pub permits: Arc<dyn Permits>,
     /// What operators ask about queues.
     pub queues: Arc<dyn Queues>,
     /// What clients ask about schedules.

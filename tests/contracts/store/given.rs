@@ -50,6 +50,8 @@ pub(super) fn job() -> NewJob {
         input_retention: None,
         metadata: None,
         tags: Vec::new(),
+        concurrency_key: None,
+        line: None,
         idempotency: None,
         traceparent: None,
         retry_of: None,

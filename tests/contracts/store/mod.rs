@@ -20,6 +20,7 @@ mod logs;
 mod one_process;
 mod one_server;
 mod outbox;
+mod permits;
 mod queues;
 mod read;
 mod remote_leases;

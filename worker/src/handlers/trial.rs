@@ -38,6 +38,7 @@ pub(crate) fn kind(name: &str, queue: &str, run: Run) -> Arc<Kind> {
         queue: queue.parse().expect("a good name"),
         timeout: Duration::from_secs(10),
         retry: RetryPolicy { max_attempts: 3, base: Duration::from_secs(1), cap: day },
+        limits: raincheck_shared::domain::KindLimits::default(),
         concurrency: 1,
         content_types: Vec::new(),
         output_type: "text/plain".to_owned(),

@@ -357,6 +357,7 @@ impl Setup {
             queue: named("default"),
             timeout: self.timeout,
             retry: self.retry,
+            limits: raincheck_shared::domain::KindLimits::default(),
             concurrency: 1,
             content_types: Vec::new(),
             output_type: "application/octet-stream".to_owned(),

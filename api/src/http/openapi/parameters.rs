@@ -105,6 +105,12 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ),
         ("result_retention", QUERY, "How long the ended job is kept.", duration()),
         ("max_attempts", QUERY, "How often it is tried.", json!({ "type": "integer", "minimum": 1, "maximum": 1000 })),
+        (
+            "concurrency_key",
+            QUERY,
+            "Jobs of the kind with the same key share its limits for each key.",
+            schemas::concurrency_key(),
+        ),
         ("tags", QUERY, "Labels to find it by; may be repeated.", schemas::tags(settings)),
         ("validate_only", QUERY, "Only say whether it would be accepted.", json!({ "type": "boolean" })),
     ];

@@ -21,6 +21,7 @@ pub(crate) fn read_options(query: &mut Query) -> JobOptions {
         max_attempts: query.parsed("max_attempts", |text| read_number(text, 1, 1000)).and_then(|n| n.try_into().ok()),
         metadata: std::collections::BTreeMap::new(),
         tags,
+        concurrency_key: query.one("concurrency_key"),
         webhook: read_webhook(query),
         schedule: None,
         validate_only: query.parsed("validate_only", read_flag).unwrap_or(false),

@@ -27,6 +27,7 @@ pub(crate) struct PlanView<'a> {
     retry_of: Option<String>,
     metadata: Box<RawValue>,
     tags: &'a [String],
+    concurrency_key: Option<&'a str>,
     input: Input<'a>,
 }
 
@@ -63,6 +64,7 @@ impl<'a> PlanView<'a> {
             retry_of: job.retry_of.map(|id| id.to_string()),
             metadata: metadata(job.metadata.as_deref()),
             tags: &job.tags,
+            concurrency_key: job.concurrency_key.as_deref(),
             input: Input { content_type: &job.input.content_type, size: job.input.body.size() },
         }
     }

@@ -57,6 +57,7 @@ fn read_body_options(fields: &mut Fields<'_>) -> JobOptions {
         run_at: fields.instant("run_at"),
         delay: fields.duration("delay"),
         deadline: fields.instant("deadline"),
+        concurrency_key: fields.text("concurrency_key"),
         validate_only: fields.flag("validate_only"),
         ..options
     }

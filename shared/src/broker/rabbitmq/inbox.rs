@@ -8,8 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::receipt::Unsettled;
 use crate::broker::Link;
-use crate::broker::bands::{PerBand, Turns};
-use crate::domain::{Band, Dispatch};
+use crate::domain::{Band, Dispatch, PerBand, Turns};
 
 /// A message in the inbox.
 pub(super) struct Arrived {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::database::{Database, Lane, Statement};
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal};
 use super::rows::{Cells, millis, stored_tenant};
-use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Status, Webhook};
+use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Webhook};
 use crate::store::{Accepted, AcceptedBatch, StoreError};
 
 /// How long a submit waits for the first one with its key to be decided.
@@ -236,9 +236,10 @@ impl<'a> Acceptance<'a> {
         let mut new = HashSet::new();
         for row in &found {
             let cells = Cells::of("dispatches", row);
-            let read = || Ok::<_, StoreError>((cells.get::<Option<i64>>("id")?, cells.job_ids("jobs")?));
-            let (dispatch, ids) = read().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-            let status = if dispatch.is_some() { Status::Queued } else { Status::Scheduled };
+            let read = || {
+                Ok::<_, StoreError>((cells.get::<Option<i64>>("id")?, cells.job_ids("jobs")?, cells.parse("status")?))
+            };
+            let (dispatch, ids, status) = read().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
             for id in &ids {
                 if let Some(&i) = by_id.get(id) {
                     new.insert(i);
@@ -336,6 +337,8 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
         .bind(column(jobs, |job| job.webhook.as_ref().map(|webhook| webhook.url.as_str())))
         .bind(column(jobs, |job| job.webhook.as_ref().map(events)))
         .bind(column(jobs, |job| job.input.body.blob().map(ToString::to_string)))
+        .bind(column(jobs, |job| job.concurrency_key.as_deref()))
+        .bind(column(jobs, |job| job.line.as_deref()))
 }
 
 /// The events of a webhook, as Postgres writes an array of them.
@@ -355,7 +358,7 @@ fn chunks(jobs: &[&NewJob]) -> Vec<i32> {
     let mut chunks = Vec::with_capacity(jobs.len());
     for job in jobs {
         let width = job.dispatch_width.max(1);
-        let group = (&job.tenant, &job.queue, job.band(), &job.kind, job.run_at.is_some());
+        let group = (&job.tenant, &job.queue, job.band(), &job.kind, job.run_at.is_some() || job.line.is_some());
         let current = open.entry(group).or_insert(Open { chunk: -1, room: 0, used: 0 });
         if current.used >= current.room.min(width) {
             *current = Open { chunk: next, room: width, used: 0 };

@@ -20,6 +20,7 @@ mod leases;
 mod logs;
 mod outbox;
 mod partitions;
+mod permits;
 mod queues;
 mod refusal;
 mod remote_leases;
@@ -50,6 +51,7 @@ pub fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Store, 
         leases: Arc::new(Arc::clone(&database)),
         remote_leases: Arc::clone(&database) as _,
         outbox: Arc::clone(&database) as _,
+        permits: Arc::clone(&database) as _,
         queues: Arc::clone(&database) as _,
         schedules: Arc::clone(&database) as _,
         ticks: Arc::clone(&database) as _,

@@ -186,6 +186,7 @@ pub(super) fn job(row: &PgRow) -> Result<Job, StoreError> {
         metadata: cells.get("metadata")?,
         tags: cells.get("tags")?,
         idempotency_key: cells.get("idempotency_key")?,
+        concurrency_key: cells.get("concurrency_key")?,
         traceparent: cells.get("traceparent")?,
         retry_of: cells.get::<Option<Uuid>>("retry_of")?.map(JobId::new),
         batch: cells.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),

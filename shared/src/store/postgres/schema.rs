@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (
         1,
         "create jobs and what waits",
@@ -43,6 +43,7 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
         "tell of batches that ended",
         include_str!("../../../../migrations/postgres/0007_tell_of_batches_that_ended.sql"),
     ),
+    (8, "add flow control", include_str!("../../../../migrations/postgres/0008_add_flow_control.sql")),
     (
         9,
         "add leases of remote workers",

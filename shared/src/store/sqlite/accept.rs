@@ -72,7 +72,13 @@ pub(super) async fn accept_all(
 /// Keeps one. Whatever refuses it comes before the first row is written or is that row itself, so that nothing is left
 /// of it.
 async fn accept_job(connection: &mut SqliteConnection, new: &NewJob, now: i64) -> Result<Accepted, StoreError> {
-    let texts = new.tags.iter().chain(&new.metadata).chain(&new.traceparent).chain([&new.input.content_type]);
+    let texts = new
+        .tags
+        .iter()
+        .chain(&new.metadata)
+        .chain(&new.traceparent)
+        .chain(&new.concurrency_key)
+        .chain([&new.input.content_type]);
     check_texts(texts.map(String::as_str))?;
     if let Some(idempotency) = &new.idempotency
         && let Some(known) = find_key(connection, &idempotency.key, &new.tenant, now).await?
@@ -131,7 +137,9 @@ async fn insert_job(connection: &mut SqliteConnection, new: &NewJob, status: Sta
         .bind(new.express)
         .bind(new.webhook.as_ref().map(|webhook| webhook.url.as_str()))
         .bind(new.webhook.as_ref().map(|webhook| rows::text_list(webhook.events.iter().map(|event| event.as_str()))))
-        .bind(new.input.body.blob().map(ToString::to_string));
+        .bind(new.input.body.blob().map(ToString::to_string))
+        .bind(&new.concurrency_key)
+        .bind(&new.line);
     query.execute(connection).await.map(drop).map_err(failed_or_rejected)
 }
 

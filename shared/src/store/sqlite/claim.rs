@@ -42,7 +42,11 @@ impl Sqlite {
         let query = sqlx::query(include_str!("sql/find_waiting.sql"))
             .bind(rows::text_list(queues.iter().map(QueueName::as_str)))
             .bind(rows::text_list(kinds.iter().map(KindName::as_str)))
-            .bind(rows::whole(limit));
+            .bind(rows::whole(limit))
+            .bind(self.ids.fraction())
+            .bind(self.ids.fraction())
+            .bind(self.ids.fraction())
+            .bind(self.ids.fraction());
         let mut jobs = 0;
         for row in query.fetch_all(&mut *write).await.map_err(failed)? {
             if jobs >= limit {

@@ -20,12 +20,21 @@ pub(super) struct Place {
     pub(super) band: Band,
     pub(super) kind: KindName,
     pub(super) width: usize,
+    /// Where it waits for a permit before; none: it needs none.
+    pub(super) line: Option<String>,
 }
 
 impl Place {
     pub(super) fn of(new: &NewJob) -> Self {
         let (tenant, queue, kind) = (new.tenant.clone(), new.queue.clone(), new.kind.clone());
-        Self { tenant, queue, band: new.band(), kind, width: new.dispatch_width.max(1) }
+        Self { tenant, queue, band: new.band(), kind, width: new.dispatch_width.max(1), line: new.line.clone() }
+    }
+}
+
+impl Place {
+    /// The same for one that has its permits.
+    pub(super) fn let_through(self) -> Self {
+        Self { line: None, ..self }
     }
 }
 
@@ -41,7 +50,7 @@ impl Waiting {
         }
     }
 
-    /// Records their dispatches. Until `publish_after` whoever is handed them is the one to publish them.
+    /// Records their dispatches; those that need permits wait in line for them first. Until `publish_after` whoever is handed them is the one to publish them.
     pub(super) async fn dispatch(
         self,
         connection: &mut SqliteConnection,
@@ -50,6 +59,10 @@ impl Waiting {
     ) -> Result<Vec<Dispatch>, StoreError> {
         let mut dispatches = Vec::new();
         for (place, ids) in self.0 {
+            if let Some(line) = &place.line {
+                park(connection, line, &place, &ids, now).await?;
+                continue;
+            }
             for ids in ids.chunks(place.width) {
                 let query = sqlx::query(include_str!("sql/insert_dispatch.sql"))
                     .bind(place.queue.as_str())
@@ -66,4 +79,24 @@ impl Waiting {
         }
         Ok(dispatches)
     }
+}
+
+async fn park(
+    connection: &mut SqliteConnection,
+    line: &str,
+    place: &Place,
+    ids: &[JobId],
+    now: i64,
+) -> Result<(), StoreError> {
+    for id in ids {
+        let query = sqlx::query(include_str!("sql/park_job.sql"))
+            .bind(id.as_uuid())
+            .bind(line)
+            .bind(place.band.as_i16())
+            .bind(place.queue.as_str())
+            .bind(rows::stored_tenant(&place.tenant))
+            .bind(now);
+        query.execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(())
 }

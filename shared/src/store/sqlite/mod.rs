@@ -19,6 +19,7 @@ mod leases;
 mod logs;
 mod moves;
 mod outbox;
+mod permits;
 mod queues;
 mod remote_leases;
 mod rows;
@@ -71,6 +72,7 @@ fn on_file(file: SqliteFile, clock: Arc<dyn Clock>) -> Store {
         leases: Arc::new(leases::Registrar(Arc::clone(&store))),
         remote_leases: Arc::<Sqlite>::clone(&store),
         outbox: Arc::<Sqlite>::clone(&store),
+        permits: Arc::<Sqlite>::clone(&store),
         queues: Arc::<Sqlite>::clone(&store),
         schedules: Arc::<Sqlite>::clone(&store),
         ticks: Arc::<Sqlite>::clone(&store),

@@ -109,6 +109,7 @@ fn movable(row: &sqlx::sqlite::SqliteRow) -> Result<Movable, StoreError> {
             band: Band::of(row.number("priority")?, row.get("express")?),
             kind: row.parse("kind")?,
             width: row.number::<usize>("dispatch_width")?.max(1),
+            line: row.get("line")?,
         },
         webhook: rows::wish(&row)?,
         kept_seconds: if has_key { retention.max(KEY_RETENTION_SECONDS) } else { retention },

@@ -235,6 +235,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         metadata: row.get("metadata")?,
         tags: row.json("tags")?.unwrap_or_default(),
         idempotency_key: row.get("idempotency_key")?,
+        concurrency_key: row.get("concurrency_key")?,
         traceparent: row.get("traceparent")?,
         retry_of: row.get::<Option<Uuid>>("retry_of")?.map(JobId::new),
         batch: row.get::<Option<Uuid>>("batch_id")?.map(BatchId::new),

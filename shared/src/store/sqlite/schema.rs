@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (
         1,
         "create jobs and what waits",
@@ -34,6 +34,7 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
         "tell of batches that ended",
         include_str!("../../../../migrations/sqlite/0007_tell_of_batches_that_ended.sql"),
     ),
+    (8, "add flow control", include_str!("../../../../migrations/sqlite/0008_add_flow_control.sql")),
     (
         9,
         "add leases of remote workers",

@@ -34,6 +34,10 @@ pub(in super::super) fn tags(settings: &Settings) -> Value {
     json!({ "type": "array", "items": bounded_text(1, 128), "maxItems": settings.jobs.max_tags, "uniqueItems": true })
 }
 
+pub(in super::super) fn concurrency_key() -> Value {
+    bounded_text(1, 255)
+}
+
 fn submission(settings: &Settings) -> Value {
     let mut schema = options(settings);
     schema["properties"]["kind"] = name();
@@ -65,6 +69,7 @@ pub(super) fn options(settings: &Settings) -> Value {
             "propertyNames": bounded_text(1, 64), "additionalProperties": bounded_text(0, 512),
         },
         "tags": tags(settings),
+        "concurrency_key": described(&concurrency_key(), "Jobs of the kind with the same key share its limits for each key."),
         "webhook": described(&of("WebhookRequest"), "Whom events are told."),
         "validate_only": { "type": "boolean", "description": "Only say whether it would be accepted; nothing is kept." },
     }))
@@ -86,6 +91,7 @@ fn valid() -> Value {
         "retry_of": or_null(&job_id()),
         "metadata": { "type": "object", "additionalProperties": text() },
         "tags": { "type": "array", "items": text() },
+        "concurrency_key": or_null(&text()),
         "input": answer(&json!({ "content_type": text(), "size": count(0) })),
     }))
 }
@@ -108,6 +114,7 @@ fn job_summary() -> Value {
         "error": or_null(&of("Failure")),
         "expires_at": or_null(&described(&instant(), "When it will be forgotten, once it has ended.")),
         "idempotency_key": or_null(&text()),
+        "concurrency_key": or_null(&described(&text(), "Its client's key for limits.")),
         "retry_of": or_null(&described(&job_id(), "The job that this one repeats.")),
         "batch_id": or_null(&described(&job_id(), "The batch that it belongs to.")),
         "metadata": { "type": "object", "additionalProperties": text() },

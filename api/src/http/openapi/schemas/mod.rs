@@ -17,7 +17,7 @@ mod webhooks;
 use raincheck_shared::config::Settings;
 use serde_json::{Map, Value};
 
-pub(super) use jobs::tags;
+pub(super) use jobs::{concurrency_key, tags};
 pub(super) use shapes::{duration, instant, job_id, kept_text, name};
 
 /// Every schema by its name.

@@ -1,29 +1,37 @@
--- Takes what waits longest, most urgent first, without a broker: dispatches of about $5 jobs in all.
-WITH near AS MATERIALIZED (
-    SELECT d.id, d.band
-    FROM unnest($1::text[]) AS q (queue)
-    CROSS JOIN unnest($2::text[]) AS k (kind)
-    CROSS JOIN unnest('{3,2,1,0}'::smallint[]) AS b (band)
-    CROSS JOIN LATERAL (
-        SELECT id, band FROM dispatches
-        WHERE queue = q.queue AND kind = k.kind AND band = b.band
-        ORDER BY id
-        -- More than will be taken: others are taking from the same end.
-        LIMIT 8 * $5
-    ) d
-    ORDER BY d.band DESC, d.id
+-- Takes what waits longest, without a broker: dispatches of about $5 jobs in all. Bands share by their weights, as they do over
+-- the broker (domain::Turns). One claim knows nothing of the one before, so what a small one takes first is drawn by lot.
+WITH turn AS MATERIALIZED (
+    SELECT band::smallint, weight, random() AS luck FROM (VALUES (3, 10), (2, 6), (1, 3), (0, 1)) AS v (band, weight)
+),
+near AS MATERIALIZED (
+    SELECT id, (row_number() OVER (PARTITION BY band ORDER BY id) - luck) / weight AS place
+    FROM (
+        SELECT d.id, t.band, t.weight, t.luck
+        FROM unnest($1::text[]) AS q (queue)
+        CROSS JOIN unnest($2::text[]) AS k (kind)
+        CROSS JOIN turn t
+        CROSS JOIN LATERAL (
+            SELECT id FROM dispatches
+            WHERE queue = q.queue AND kind = k.kind AND band = t.band
+            ORDER BY id
+            -- More than will be taken: others are taking from the same end.
+            LIMIT 8 * $5
+        ) d
+    ) w
+    ORDER BY place
     LIMIT 8 * $5
 ),
 taken AS MATERIALIZED (
-    SELECT id, band, jobs FROM dispatches
-    WHERE id = ANY(ARRAY(SELECT id FROM near))
-    ORDER BY band DESC, id
+    SELECT d.id, d.jobs, near.place
+    FROM near
+    JOIN dispatches d ON d.id = ANY(ARRAY[near.id])
+    ORDER BY near.place
     LIMIT $5
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF d SKIP LOCKED
 ),
 chosen AS MATERIALIZED (
     SELECT id, jobs FROM (
-        SELECT id, jobs, sum(cardinality(jobs)) OVER (ORDER BY band DESC, id) - cardinality(jobs) AS jobs_before
+        SELECT id, jobs, sum(cardinality(jobs)) OVER (ORDER BY place, id) - cardinality(jobs) AS jobs_before
         FROM taken
     ) t
     WHERE jobs_before < $5

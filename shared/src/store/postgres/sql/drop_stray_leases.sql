@@ -28,7 +28,7 @@ moved AS (
         AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
         AND status = 'in_progress' AND worker = $1
     RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express, batch_id,
-        webhook_url, webhook_events
+        webhook_url, webhook_events, line
 ),
 untimed AS (
     DELETE FROM timers t
@@ -53,9 +53,13 @@ waiting AS (
         SELECT id, queue, lane_of(priority, express) AS band, kind, tenant, dispatch_width, (row_number() OVER (
             PARTITION BY queue, lane_of(priority, express), kind, tenant, dispatch_width ORDER BY id
         ) - 1) / dispatch_width AS chunk
-        FROM moved WHERE status = 'queued'
+        FROM moved WHERE status = 'queued' AND line IS NULL
     ) w
     GROUP BY queue, band, kind, tenant, dispatch_width, chunk
+),
+parked AS (
+    INSERT INTO parked_jobs (job_id, line, band, queue, tenant)
+    SELECT id, line, lane_of(priority, express), queue, tenant FROM moved WHERE status = 'queued' AND line IS NOT NULL
 )
 SELECT id, version, status,
     -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.

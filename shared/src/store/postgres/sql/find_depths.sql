@@ -7,5 +7,10 @@ SELECT
     (extract(epoch FROM clock_timestamp() - min(published_at) FILTER (WHERE kind <> ALL($1))) * 1000000)::bigint
         AS oldest_microseconds
 -- OFFSET keeps the planner from reading the table in the order of an index.
-FROM (SELECT queue, band, kind, tenant, cardinality(jobs) AS jobs, published_at FROM dispatches OFFSET 0) d
+FROM (
+    SELECT queue, band, kind, tenant, cardinality(jobs) AS jobs, published_at FROM dispatches
+    UNION ALL
+    SELECT queue, band, kind, tenant, 1, NULL FROM parked_jobs
+    OFFSET 0
+) d
 GROUP BY queue, band, tenant

@@ -10,7 +10,7 @@ SELECT
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE '%+json'
         OR btrim(lower(split_part(result_type, ';', 1))) LIKE 'text/%'
     ) THEN result END AS result,
-    error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id, tenant,
+    error, attempts, metadata, tags, idempotency_key, concurrency_key, traceparent, retry_of, batch_id, tenant,
     webhook_url, webhook_events, CASE WHEN webhook_url IS NOT NULL THEN (
         SELECT json_build_object(
             'state', (array_agg(d.state ORDER BY d.version DESC))[1],

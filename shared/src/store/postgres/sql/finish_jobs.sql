@@ -48,7 +48,7 @@ ended AS (
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express,
-        j.next_attempt_at, j.batch_id, j.webhook_url, j.webhook_events
+        j.next_attempt_at, j.batch_id, j.webhook_url, j.webhook_events, j.line
 ),
 timed AS (
     INSERT INTO timers (job_id, purpose, due_at)
@@ -68,9 +68,13 @@ waiting AS (
         SELECT id, queue, lane_of(priority, express) AS band, kind, tenant, dispatch_width, (row_number() OVER (
             PARTITION BY queue, lane_of(priority, express), kind, tenant, dispatch_width ORDER BY id
         ) - 1) / dispatch_width AS chunk
-        FROM ended WHERE status = 'queued'
+        FROM ended WHERE status = 'queued' AND line IS NULL
     ) w
     GROUP BY queue, band, kind, tenant, dispatch_width, chunk
+),
+parked AS (
+    INSERT INTO parked_jobs (job_id, line, band, queue, tenant)
+    SELECT id, line, lane_of(priority, express), queue, tenant FROM ended WHERE status = 'queued' AND line IS NOT NULL
 )
 SELECT id, version, status,
     -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.

@@ -80,7 +80,7 @@ moved AS (
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id,
-        j.webhook_url, j.webhook_events
+        j.webhook_url, j.webhook_events, j.line
 ),
 untimed AS (
     DELETE FROM timers t
@@ -105,10 +105,14 @@ waiting AS (
         SELECT id, queue, lane_of(priority, express) AS band, kind, tenant, dispatch_width, (row_number() OVER (
             PARTITION BY queue, lane_of(priority, express), kind, tenant, dispatch_width ORDER BY id
         ) - 1) / dispatch_width AS chunk
-        FROM moved WHERE status = 'queued'
+        FROM moved WHERE status = 'queued' AND line IS NULL
     ) w
     GROUP BY queue, band, kind, tenant, dispatch_width, chunk
     RETURNING id, queue, band, kind, jobs
+),
+parked AS (
+    INSERT INTO parked_jobs (job_id, line, band, queue, tenant)
+    SELECT id, line, lane_of(priority, express), queue, tenant FROM moved WHERE status = 'queued' AND line IS NOT NULL
 )
 SELECT id AS job, version, status, NULL::bigint AS dispatch, NULL::text AS queue, NULL::smallint AS band,
     NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken,

@@ -3,7 +3,7 @@ SELECT
     id, kind, queue, priority, status, version, attempt, max_attempts, worker, run_at, next_attempt_at, started_at,
     finished_at, expires_at, erased_at, deadline, run_timeout_ms, retention_seconds, cancel_requested_at, cancel_reason,
     cancel_acknowledged_at, progress, error, attempts, metadata, tags, idempotency_key, traceparent, retry_of, batch_id,
-    tenant, result_type, result_digest, result_blob, length(result) AS result_size,
+    tenant, concurrency_key, result_type, result_digest, result_blob, length(result) AS result_size,
     CASE WHEN length(result) <= ?2 THEN result END AS inline,
     webhook_url, webhook_events, CASE WHEN webhook_url IS NOT NULL THEN (
         SELECT json_object('state', state, 'attempts', attempts, 'last_status', last_status, 'changes', (

@@ -1,6 +1,6 @@
 //! Whose turn it is: the express band every other time, else urgent bands first, none starved.
 
-use crate::domain::Band;
+use super::dispatch::Band;
 
 /// Of ten messages six are of the high band, three of the normal, one of the low, while all of them have some. The
 /// express band takes turns with the three together.
@@ -19,7 +19,7 @@ const TURNS: [Band; 10] = [
 
 /// One value for each band.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PerBand<T> {
+pub struct PerBand<T> {
     express: T,
     high: T,
     normal: T,
@@ -27,7 +27,8 @@ pub(super) struct PerBand<T> {
 }
 
 impl<T> PerBand<T> {
-    pub(super) const fn get(&self, band: Band) -> &T {
+    /// That of one band.
+    pub const fn get(&self, band: Band) -> &T {
         match band {
             Band::Express => &self.express,
             Band::High => &self.high,
@@ -36,7 +37,8 @@ impl<T> PerBand<T> {
         }
     }
 
-    pub(super) const fn get_mut(&mut self, band: Band) -> &mut T {
+    /// That of one band, to change it.
+    pub const fn get_mut(&mut self, band: Band) -> &mut T {
         match band {
             Band::Express => &mut self.express,
             Band::High => &mut self.high,
@@ -48,7 +50,7 @@ impl<T> PerBand<T> {
 
 /// Goes round the bands by weight.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub struct Turns {
     /// Where in [`TURNS`].
     next: usize,
     /// Whether the last turn was the express band's.
@@ -58,7 +60,7 @@ pub(super) struct Turns {
 impl Turns {
     /// Asks `take` for something of the band whose turn it is, then of the others, most urgent first. A turn on which
     /// nothing was found is not used up.
-    pub(super) fn pick<T>(&mut self, mut take: impl FnMut(Band) -> Option<T>) -> Option<T> {
+    pub fn pick<T>(&mut self, mut take: impl FnMut(Band) -> Option<T>) -> Option<T> {
         if !self.was_express
             && let Some(picked) = take(Band::Express)
         {

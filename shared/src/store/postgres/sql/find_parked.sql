@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM parked_jobs) AS any_parked
