@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use raincheck_shared::config::parse_duration;
 use raincheck_shared::domain::{JobId, KindName, QueueName};
 
+use super::redrive::RedriveArgs;
 use super::schedule_arguments::SchedulesArgs;
 
 /// What can be asked of a running instance, over HTTP.
@@ -24,6 +25,8 @@ pub(crate) enum ClientCommand {
     Cancel(CancelArgs),
     /// Try a job that failed, was canceled or expired once more, as a new job
     Retry(RetryArgs),
+    /// Try failed jobs once more, many at a time
+    Redrive(RedriveArgs),
     /// List jobs, newest first
     List(ListArgs),
     /// Show how queues stand; pause and resume them
@@ -45,6 +48,7 @@ impl ClientCommand {
             Self::Result(arguments) => &arguments.reach,
             Self::Cancel(arguments) => &arguments.reach,
             Self::Retry(arguments) => &arguments.reach,
+            Self::Redrive(arguments) => &arguments.reach,
             Self::List(arguments) => &arguments.reach,
             Self::Queues(arguments) => &arguments.reach,
             Self::Schedules(arguments) => &arguments.reach,
@@ -257,6 +261,18 @@ pub(crate) struct RetryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
+    /// That failed with this code, such as `worker-lost`
+    #[arg(long, value_name = "CODE")]
+    pub(crate) error_code: Option<String>,
+
+    /// Created then or later
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// Created before then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+
     /// In this status; may be repeated, and means any of them
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Vec<String>,

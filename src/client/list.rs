@@ -87,8 +87,14 @@ fn filter(arguments: &ListArgs) -> String {
     arguments.status.iter().for_each(|status| set("status", status));
     arguments.tags.iter().for_each(|tag| set("tag", tag));
     arguments.metadata.iter().for_each(|(name, value)| set(&format!("metadata.{}", encode(name)), value));
-    let named =
-        [("kind", &arguments.kind), ("queue", &arguments.queue), ("idempotency_key", &arguments.idempotency_key)];
+    let named = [
+        ("kind", &arguments.kind),
+        ("queue", &arguments.queue),
+        ("idempotency_key", &arguments.idempotency_key),
+        ("error_code", &arguments.error_code),
+        ("since", &arguments.since),
+        ("until", &arguments.until),
+    ];
     for (name, value) in named {
         if let Some(value) = value {
             set(name, value);

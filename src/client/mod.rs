@@ -14,6 +14,7 @@ mod patience;
 mod place;
 mod profiles;
 mod queues;
+mod redrive;
 mod refusal;
 mod result;
 mod retry;
@@ -50,6 +51,7 @@ pub(crate) async fn run(command: &ClientCommand, terminal: &Terminal) -> Result<
         ClientCommand::Result(arguments) => result::run(arguments, &caller, terminal).await,
         ClientCommand::Cancel(arguments) => cancel::run(arguments, &caller, terminal).await,
         ClientCommand::Retry(arguments) => retry::run(arguments, &caller, terminal).await,
+        ClientCommand::Redrive(arguments) => redrive::run(arguments, &caller, terminal).await,
         ClientCommand::List(arguments) => list::run(arguments, &caller, terminal).await,
         ClientCommand::Queues(arguments) => queues::run(arguments.action.as_ref(), json, &caller, terminal).await,
         ClientCommand::Schedules(arguments) => schedules::run(arguments.action.as_ref(), json, &caller, terminal).await,

@@ -29,6 +29,7 @@ mod put;
 mod queues;
 mod quotas;
 mod read;
+mod redrive;
 mod result;
 mod retry;
 mod schedules;

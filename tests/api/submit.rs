@@ -74,6 +74,7 @@ async fn a_job_has_the_shape_of_the_contract() {
         "progress",
         "poll_after_ms",
         "cancel",
+        "concurrency_key",
         "result",
         "erased_at",
         "error",

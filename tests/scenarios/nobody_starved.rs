@@ -18,7 +18,8 @@ const SETTINGS: &str = "[worker]\nconcurrency = 1\n[http]\nworkers = 2\n[upkeep]
 async fn submit(api: &Client, key: Option<&str>, query: &str) -> String {
     let key = key.map(|key| ("authorization", key));
     let headers: Vec<_> = [("content-type", "application/json")].into_iter().chain(key).collect();
-    let answer = api.send(Method::POST, &format!("/v1/kinds/sleep/jobs?{query}"), &headers, r#"{"seconds":0.01}"#).await;
+    let answer =
+        api.send(Method::POST, &format!("/v1/kinds/sleep/jobs?{query}"), &headers, r#"{"seconds":0.01}"#).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     answer.job_id()
 }

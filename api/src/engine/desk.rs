@@ -230,6 +230,7 @@ impl Desk {
         match accepted? {
             Accepted::New { status, .. } => {
                 fresh.status = status;
+                self.note_retried(submission.retry_of, fresh.id).await;
                 let job = Arc::new(fresh);
                 let job = match follower {
                     Some(follower) => self.follow(follower, job, None, patience).await,

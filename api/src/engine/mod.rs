@@ -52,6 +52,7 @@ mod outlook;
 mod queues;
 mod quotas;
 mod reads;
+mod redrive;
 mod refusal;
 mod rejection;
 mod remote_work;

@@ -1,15 +1,16 @@
 //! `GET /v1/jobs`: a page of summaries, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use raincheck_shared::domain::{BatchId, KindName, QueueName, Status, TenantName};
+use raincheck_shared::domain::{BatchId, FailureCode, KindName, QueueName, Status, TenantName, Timestamp};
 use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
 
 use super::answer::json;
 use super::code::Code;
 use super::extract::{Query, encode};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
-use super::wire::{JobSummary, read_cursor, read_number, write_cursor};
+use super::wire::{JobSummary, read_cursor, read_instant, read_number, write_cursor};
 use super::{Caller, Front};
 use crate::engine::JobFilter;
 
@@ -78,7 +79,17 @@ fn read_filter(query: &mut Query, tenant: TenantName) -> JobFilter {
         tags: query.many("tag"),
         metadata: query.prefixed("metadata."),
         idempotency_key: query.one("idempotency_key"),
+        error_code: query.parsed("error_code", read_failure_code),
+        since: query.parsed("since", read_instant),
+        until: query.parsed("until", read_instant),
+        not_retried: false,
     }
+}
+
+/// The code of a failure by its name.
+pub(super) fn read_failure_code(text: &str) -> Result<FailureCode, String> {
+    let known = || FailureCode::ALL.map(FailureCode::as_str).join(", ");
+    text.parse().map_err(|_| format!("must be one of {}", known()))
 }
 
 fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
@@ -98,7 +109,12 @@ fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
     for (name, value) in &filter.metadata {
         add(&format!("metadata.{}", encode(name)), value);
     }
+    let instant = |at: Option<Timestamp>| at.and_then(|at| at.format(&Rfc3339).ok());
+    let (since, until) = (instant(filter.since), instant(filter.until));
     let named = [
+        ("error_code", filter.error_code.map(FailureCode::as_str)),
+        ("since", since.as_deref()),
+        ("until", until.as_deref()),
         ("kind", filter.kind.as_ref().map(KindName::as_str)),
         ("queue", filter.queue.as_ref().map(QueueName::as_str)),
         ("idempotency_key", filter.idempotency_key.as_deref()),
@@ -120,6 +136,7 @@ pub(crate) fn operation() -> Operation {
              be met.",
         )
         .takes(&["status", "query.kind", "query.queue", "query.batch", "query.tag", "idempotency_key", "cursor", "limit"])
+        .takes(&["error_code", "since", "until"])
         .answers(Answer::new(200, "The page.").json("JobPage", &["page"]).leads_to_job("$response.body#/jobs/0/id"))
         .reads()
         .fails(&[Code::InvalidCursor])

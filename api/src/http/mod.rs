@@ -54,6 +54,7 @@ mod put_schedule;
 mod queues;
 mod readyz;
 mod redeliver;
+mod redrive;
 mod refusals;
 mod retry_job;
 mod routes;

@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::{
     batches, cancel_job, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs,
     get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries, list_jobs,
-    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job,
-    submit_raw,
+    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, redrive, retry_job, schedules, submit_batch,
+    submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -29,6 +29,8 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         )
         .service(at("/v1/kinds", "GET, HEAD").route(read().to(kinds::list_kinds)))
         .service(at("/v1/kinds/{kind}", "GET, HEAD").route(read().to(kinds::get_kind)))
+        // Before the ids, none of which it is.
+        .service(at("/v1/jobs/redrive", "POST").route(web::post().to(redrive::redrive)))
         .service(
             at("/v1/jobs/{id}", "GET, HEAD, PUT, DELETE")
                 .route(read().to(get_job::get_job))

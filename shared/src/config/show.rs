@@ -269,8 +269,7 @@ fn show_kind(page: &mut Page, kind: &Kind) {
     page.duration("max_backoff", kind.retry.cap);
     page.plain("concurrency", kind.concurrency);
     let limits = &kind.limits;
-    for (key, jobs) in
-        [("concurrent_jobs", limits.concurrent_jobs), ("concurrent_per_key", limits.concurrent_per_key)]
+    for (key, jobs) in [("concurrent_jobs", limits.concurrent_jobs), ("concurrent_per_key", limits.concurrent_per_key)]
     {
         if let Some(jobs) = jobs {
             page.plain(key, jobs);

@@ -22,6 +22,43 @@ pub enum FailureCode {
     UpstreamStatus,
 }
 
+impl FailureCode {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::HandlerError,
+        Self::RunTimeout,
+        Self::WorkerLost,
+        Self::AttemptsExhausted,
+        Self::OutputTooLarge,
+        Self::UpstreamStatus,
+    ];
+
+    /// The code as it is kept and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HandlerError => "handler-error",
+            Self::RunTimeout => "run-timeout",
+            Self::WorkerLost => "worker-lost",
+            Self::AttemptsExhausted => "attempts-exhausted",
+            Self::OutputTooLarge => "output-too-large",
+            Self::UpstreamStatus => "upstream-status",
+        }
+    }
+}
+
+/// There is no such code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such failure")]
+pub struct UnknownFailureCode;
+
+impl std::str::FromStr for FailureCode {
+    type Err = UnknownFailureCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFailureCode> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownFailureCode)
+    }
+}
+
 /// What went wrong, in the words of whoever knew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -74,4 +111,17 @@ pub struct FailedAttempt {
     pub worker: Option<uuid::Uuid>,
     /// What went wrong.
     pub error: Failure,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_written_as_it_is_kept() {
+        for code in FailureCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert_eq!(code.as_str().parse(), Ok(code));
+        }
+    }
 }

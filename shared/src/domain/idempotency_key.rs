@@ -21,6 +21,12 @@ impl IdempotencyKey {
         Self(format!("\"{id}\""))
     }
 
+    /// The key of the one job that a redrive makes of a failed one, however often and by whomever it is asked for. No client
+    /// can send it either.
+    pub fn of_redrive(id: JobId) -> Self {
+        Self(format!("\"redrive {id}\""))
+    }
+
     /// A stored key as its client knows it; `None` for one that stands for the job's id.
     pub fn shown(stored: &str) -> Option<&str> {
         (!stored.starts_with('"')).then_some(stored)

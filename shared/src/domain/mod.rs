@@ -39,7 +39,7 @@ pub use delivery::{
     Delivery, DeliveryAttempt, DeliveryId, DeliveryState, DeliverySummary, InvalidDeliveryId, next_try,
 };
 pub use dispatch::{Band, Dispatch, DispatchId};
-pub use failure::{FailedAttempt, Failure, FailureCode};
+pub use failure::{FailedAttempt, Failure, FailureCode, UnknownFailureCode};
 pub use idempotency_key::{Fingerprint, IdempotencyKey, InvalidIdempotencyKey};
 pub use ids::{BatchId, Fence, JobId, LeaseId, Timestamp, Version, WorkerId};
 pub use job::{Cancel, Job, JobResult, Progress};

@@ -104,8 +104,7 @@ mod tests {
     use super::*;
 
     fn rules(most: u32, per_key: Option<u32>) -> FlowRules {
-        let limits =
-            KindLimits { concurrent_jobs: Some(most), concurrent_per_key: per_key, ..KindLimits::default() };
+        let limits = KindLimits { concurrent_jobs: Some(most), concurrent_per_key: per_key, ..KindLimits::default() };
         FlowRules { kinds: [("render".parse().unwrap(), limits)].into(), ..FlowRules::default() }
     }
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::{Batches, Change, StoreError};
 use crate::domain::{
-    BatchId, Body, Content, Dispatch, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Version,
+    BatchId, Body, Content, Dispatch, FailureCode, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status,
+    TenantName, Timestamp, Version,
 };
 
 /// What became of one submission.
@@ -85,6 +86,14 @@ pub struct JobFilter {
     pub batch: Option<BatchId>,
     /// Only the job that holds this key.
     pub idempotency_key: Option<String>,
+    /// Only those that failed with this code.
+    pub error_code: Option<FailureCode>,
+    /// Only those created then or later, to the millisecond.
+    pub since: Option<Timestamp>,
+    /// Only those created before then, to the millisecond.
+    pub until: Option<Timestamp>,
+    /// Only those that no other job is known to repeat; means nothing with a batch or a key.
+    pub not_retried: bool,
 }
 
 impl JobFilter {
@@ -97,6 +106,9 @@ impl JobFilter {
             && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
             && self.queue.as_ref().is_none_or(|queue| *queue == job.queue)
             && self.idempotency_key.as_deref().is_none_or(|key| job.idempotency_key.as_deref() == Some(key))
+            && self.error_code.is_none_or(|code| job.error.as_ref().is_some_and(|error| error.code == code))
+            && self.since.is_none_or(|since| job.id >= JobId::least_of(since))
+            && self.until.is_none_or(|until| job.id < JobId::least_of(until))
             && self.tags.iter().all(|tag| job.tags.contains(tag))
             && (self.metadata.is_empty() || {
                 let pairs: BTreeMap<String, String> = pairs();
@@ -180,6 +192,9 @@ pub trait Jobs: Send + Sync {
 
     /// Lists jobs, newest first, `limit` at most, starting after `after`.
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError>;
+
+    /// Notes that a job repeats another. May be lost in a crash: then the other looks as if nobody had.
+    async fn note_retried(&self, old: JobId, new: JobId) -> Result<(), StoreError>;
 
     /// Cancels a tenant's job that waits, or records that its running handler is to be asked. In the second case a timer
     /// revokes the lease after `grace`. Another tenant's job is [`Canceled::Unknown`].

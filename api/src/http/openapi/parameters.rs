@@ -1,7 +1,7 @@
 //! What requests carry in paths, queries and headers.
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Event, Status};
+use raincheck_shared::domain::{Event, FailureCode, Status};
 use serde_json::{Map, Value, json};
 
 use super::schemas;
@@ -66,30 +66,6 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
             "Comes back in the answer and in the log if it is 1 to 128 letters, digits and `-_.:`.",
             text(),
         ),
-        (
-            "status",
-            QUERY,
-            "Only jobs in one of these.",
-            json!({ "type": "array", "items": { "enum": Status::ALL.map(Status::as_str) } }),
-        ),
-        ("query.kind", QUERY, "Only jobs of this kind.", name()),
-        ("query.batch", QUERY, "Only jobs of this batch.", schemas::job_id()),
-        ("query.queue", QUERY, "Only jobs in this queue.", name()),
-        (
-            "query.tag",
-            QUERY,
-            "Only jobs with all of these tags.",
-            json!({ "type": "array", "items": schemas::kept_text() }),
-        ),
-        ("idempotency_key", QUERY, "Only the job of this key.", schemas::kept_text()),
-        ("cursor", QUERY, "`next_cursor` of the page before.", schemas::kept_text()),
-        (
-            "limit",
-            QUERY,
-            "How many jobs at most.",
-            json!({ "type": "integer", "minimum": 1, "maximum": settings.jobs.page.max(1),
-                    "default": crate::http::list_jobs::DEFAULT_LIMIT.min(settings.jobs.page.max(1)) }),
-        ),
         ("queue", QUERY, "Where it waits; the kind's own queue without it.", name()),
         ("priority", QUERY, "0 to 9, the higher the sooner.", json!({ "type": "integer", "minimum": 0, "maximum": 9 })),
         ("run_at", QUERY, "Not before then.", instant()),
@@ -115,6 +91,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
         ("validate_only", QUERY, "Only say whether it would be accepted.", json!({ "type": "boolean" })),
     ];
     all.into_iter()
+        .chain(of_lists(settings))
         .chain(of_parts())
         .chain(of_schedules())
         .chain(of_webhooks())
@@ -126,6 +103,45 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
             (key.to_owned(), parameter)
         })
         .collect()
+}
+
+/// Of lists of jobs.
+fn of_lists(settings: &Settings) -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    let (name, instant) = (schemas::name, schemas::instant);
+    vec![
+        (
+            "status",
+            QUERY,
+            "Only jobs in one of these.",
+            json!({ "type": "array", "items": { "enum": Status::ALL.map(Status::as_str) } }),
+        ),
+        ("query.kind", QUERY, "Only jobs of this kind.", name()),
+        ("query.batch", QUERY, "Only jobs of this batch.", schemas::job_id()),
+        ("query.queue", QUERY, "Only jobs in this queue.", name()),
+        (
+            "query.tag",
+            QUERY,
+            "Only jobs with all of these tags.",
+            json!({ "type": "array", "items": schemas::kept_text() }),
+        ),
+        ("idempotency_key", QUERY, "Only the job of this key.", schemas::kept_text()),
+        (
+            "error_code",
+            QUERY,
+            "Only jobs that failed with this code.",
+            json!({ "enum": FailureCode::ALL.map(FailureCode::as_str) }),
+        ),
+        ("since", QUERY, "Only jobs created then or later.", instant()),
+        ("until", QUERY, "Only jobs created before then.", instant()),
+        ("cursor", QUERY, "`next_cursor` of the page before.", schemas::kept_text()),
+        (
+            "limit",
+            QUERY,
+            "How many jobs at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": settings.jobs.page.max(1),
+                    "default": crate::http::list_jobs::DEFAULT_LIMIT.min(settings.jobs.page.max(1)) }),
+        ),
+    ]
 }
 
 /// Of what belongs to a job, such as its log and its events.

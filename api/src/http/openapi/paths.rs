@@ -4,8 +4,8 @@ use super::Operation;
 use crate::http::{
     batches, cancel_job, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs,
     get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries, list_jobs,
-    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, retry_job, schedules, submit_batch, submit_job,
-    submit_raw,
+    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, redrive, retry_job, schedules, submit_batch,
+    submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -22,6 +22,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/jobs/{id}/logs", "get", get_job_logs::operation()),
         ("/v1/jobs/{id}/cancel", "post", cancel_job::operation()),
         ("/v1/jobs/{id}/retry", "post", retry_job::operation()),
+        ("/v1/jobs/redrive", "post", redrive::operation()),
         ("/v1/jobs/{id}/tickets", "post", issue_ticket::operation()),
         ("/v1/jobs/{id}/deliveries", "get", list_deliveries::operation()),
         ("/v1/deliveries/{id}/redeliver", "post", redeliver::operation()),

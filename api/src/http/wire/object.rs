@@ -168,7 +168,8 @@ impl<'a> Fields<'a> {
         self.parsed(name, read_instant)
     }
 
-    fn parsed<T>(&mut self, name: &str, read: fn(&str) -> Result<T, String>) -> Option<T> {
+    /// A text with a meaning.
+    pub(crate) fn parsed<T>(&mut self, name: &str, read: fn(&str) -> Result<T, String>) -> Option<T> {
         match read(&self.text(name)?) {
             Ok(value) => Some(value),
             Err(detail) => {

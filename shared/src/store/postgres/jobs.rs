@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
-use crate::domain::{Content, Job, JobId, KindName, NewJob, QueueName, Status, TenantName};
+use crate::domain::{Content, FailureCode, Job, JobId, KindName, NewJob, QueueName, Status, TenantName};
 use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -48,9 +48,11 @@ impl Database {
         to_see: i64,
         wanted: i64,
     ) -> Result<Step, StoreError> {
+        let before = [after, filter.until.map(JobId::least_of)].into_iter().flatten().min();
+        let since = filter.since.map_or(Uuid::nil(), |since| JobId::least_of(since).as_uuid());
         let statuses: Vec<&str> = filter.statuses.iter().map(|status| status.as_str()).collect();
         let query = sqlx::query(include_str!("sql/list_job_ids.sql"))
-            .bind(after.map_or(Uuid::max(), JobId::as_uuid))
+            .bind(before.map_or(Uuid::max(), JobId::as_uuid))
             .bind(to_see)
             .bind(wanted)
             .bind(statuses)
@@ -58,7 +60,10 @@ impl Database {
             .bind(filter.queue.as_ref().map(QueueName::as_str))
             .bind(&filter.tags)
             .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)))
-            .bind(filter.tenant.as_str());
+            .bind(filter.tenant.as_str())
+            .bind(since)
+            .bind(filter.error_code.map(FailureCode::as_str))
+            .bind(filter.not_retried);
         let rows = self.fetch(Lane::Relaxed, query).await?;
         let Some(row) = rows.first() else { return Ok(Step::default()) };
         let cells = Cells::of("jobs", row);
@@ -148,6 +153,11 @@ impl Jobs for Database {
         let mut jobs = self.jobs_by_id(&ids, NO_RESULTS).await?;
         jobs.sort_unstable_by_key(|job| Reverse(job.id));
         Ok(JobPage { jobs, next })
+    }
+
+    async fn note_retried(&self, old: JobId, new: JobId) -> Result<(), StoreError> {
+        let query = sqlx::query(include_str!("sql/note_retried.sql")).bind(old.as_uuid()).bind(new.as_uuid());
+        self.fetch(Lane::Relaxed, query).await.map(drop)
     }
 
     async fn cancel_job(

@@ -11,7 +11,9 @@ use super::accept::check_texts;
 use super::file::failed;
 use super::moves::{Along, CancelRequest, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
-use crate::domain::{Command, Content, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Timestamp, apply};
+use crate::domain::{
+    Command, Content, FailureCode, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Timestamp, apply,
+};
 use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -75,6 +77,14 @@ impl Jobs for Sqlite {
         }
     }
 
+    async fn note_retried(&self, old: JobId, new: JobId) -> Result<(), StoreError> {
+        let mut writer = self.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let query = sqlx::query(include_str!("sql/note_retried.sql")).bind(old.as_uuid()).bind(new.as_uuid());
+        query.execute(&mut *write).await.map_err(failed)?;
+        write.commit().await
+    }
+
     async fn cancel_job(
         &self,
         tenant: &TenantName,
@@ -129,7 +139,9 @@ pub(super) async fn cancel(
 impl Sqlite {
     async fn list_page(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError> {
         let mut reader = self.file.reader().await?;
-        let before = after.map_or(Uuid::max(), JobId::as_uuid);
+        let until = filter.until.map(JobId::least_of);
+        let before = [after, until].into_iter().flatten().min().map_or(Uuid::max(), JobId::as_uuid);
+        let since = filter.since.map(|since| JobId::least_of(since).as_uuid());
         let only = match &filter.idempotency_key {
             Some(key) => {
                 let query = sqlx::query_scalar::<_, Uuid>(include_str!("sql/find_key_holder.sql"))
@@ -160,7 +172,10 @@ impl Sqlite {
             .bind(self.now())
             .bind(i64::from(limit) + 1)
             .bind((!filter.metadata.is_empty()).then(|| metadata_text(&filter.metadata)))
-            .bind(filter.tenant.as_str());
+            .bind(filter.tenant.as_str())
+            .bind(filter.error_code.map(FailureCode::as_str))
+            .bind(filter.not_retried)
+            .bind(since);
         let found = query.fetch_all(&mut *reader).await.map_err(failed)?;
         let mut jobs = found.iter().map(rows::job).collect::<Result<Vec<_>, _>>()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -168,7 +183,8 @@ impl Sqlite {
             jobs.truncate(limit);
             jobs.last().map(|job| job.id)
         } else {
-            floor.map(JobId::new)
+            // Nothing older than `since` is asked for.
+            floor.filter(|floor| since.is_none_or(|since| *floor > since)).map(JobId::new)
         };
         Ok(JobPage { jobs, next })
     }

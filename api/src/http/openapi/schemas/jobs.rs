@@ -1,18 +1,21 @@
 //! Jobs: what is submitted, and what is shown.
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Failure, Status};
+use raincheck_shared::domain::{Failure, FailureCode, Status};
 use serde_json::{Value, json};
 
 use super::shapes::{
     answer, bounded_text, count, described, duration, instant, job_id, links, name, of, or_null, page, request, text,
 };
+use crate::http::redrive::{DEFAULT, MOST};
 
 /// Their schemas by name.
 pub(super) fn schemas(settings: &Settings) -> Vec<(&'static str, Value)> {
     vec![
         ("Submission", submission(settings)),
         ("Retry", options(settings)),
+        ("Redrive", redrive()),
+        ("Redriven", redriven()),
         ("Valid", valid()),
         ("Job", job()),
         ("JobSummary", job_summary()),
@@ -72,6 +75,39 @@ pub(super) fn options(settings: &Settings) -> Value {
         "concurrency_key": described(&concurrency_key(), "Jobs of the kind with the same key share its limits for each key."),
         "webhook": described(&of("WebhookRequest"), "Whom events are told."),
         "validate_only": { "type": "boolean", "description": "Only say whether it would be accepted; nothing is kept." },
+    }))
+}
+
+/// Which failed jobs to try once more.
+fn redrive() -> Value {
+    request(&json!({
+        "filter": request(&json!({
+            "kind": name(),
+            "queue": name(),
+            "error_code": { "type": "string", "enum": FailureCode::ALL.map(FailureCode::as_str) },
+            "since": { "type": "string", "format": "date-time", "description": "Created then or later." },
+            "until": { "type": "string", "format": "date-time", "description": "Created before then." },
+            "tags": { "type": "array", "items": text(), "description": "With all of these tags." },
+        })),
+        "limit": { "type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT },
+        "dry_run": { "type": "boolean", "description": "Only say which; nothing is made." },
+        "cursor": described(&text(), "`next_cursor` of the answer before."),
+    }))
+}
+
+fn redriven() -> Value {
+    answer(&json!({
+        "dry_run": { "type": "boolean" },
+        "count": count(0),
+        "jobs": { "type": "array", "items": answer(&json!({
+            "id": described(&job_id(), "The job that had failed."),
+            "retried_by": or_null(&described(&job_id(), "The new one; `null` in a dry run.")),
+        })) },
+        "refused": { "type": "array", "items": answer(&json!({
+            "id": job_id(),
+            "problem": of("ItemProblem"),
+        })) },
+        "next_cursor": or_null(&described(&text(), "Where to go on; `null`: all were looked at.")),
     }))
 }
 

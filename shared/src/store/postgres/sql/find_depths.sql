@@ -10,7 +10,7 @@ SELECT
 FROM (
     SELECT queue, band, kind, tenant, cardinality(jobs) AS jobs, published_at FROM dispatches
     UNION ALL
-    SELECT queue, band, kind, tenant, 1, NULL FROM parked_jobs
+    SELECT queue, band, NULL, tenant, 1, NULL FROM parked_jobs
     OFFSET 0
 ) d
 GROUP BY queue, band, tenant

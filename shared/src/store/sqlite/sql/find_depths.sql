@@ -4,5 +4,5 @@ SELECT queue, band, tenant, sum(jobs) AS jobs,
 FROM (
     SELECT queue, band, kind, tenant, length(jobs) / 16 AS jobs, published_at FROM dispatches
     UNION ALL
-    SELECT queue, band, kind, tenant, 1, NULL FROM parked_jobs)
+    SELECT queue, band, NULL, tenant, 1, NULL FROM parked_jobs)
 GROUP BY queue, band, tenant

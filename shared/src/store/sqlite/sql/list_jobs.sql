@@ -25,5 +25,8 @@ WHERE id < ?1 AND id >= ?2
             WHERE had.key = wanted.key AND had.value = wanted.value)))
     AND (expires_at IS NULL OR expires_at > ?8)
     AND COALESCE(tenant, 'default') = ?11
+    AND (?12 IS NULL OR json_extract(error, '$.code') = ?12)
+    AND (NOT ?13 OR retried_by IS NULL)
+    AND (?14 IS NULL OR id >= ?14)
 ORDER BY id DESC
 LIMIT ?9
