@@ -188,8 +188,9 @@ pub(super) async fn interruptible<T>(
     work: impl Future<Output = Result<T, Failure>>,
     said: impl FnOnce() -> String,
 ) -> Result<T, Failure> {
-    match select(Box::pin(work), Box::pin(tokio::signal::ctrl_c())).await {
-        Either::Left((done, _)) => done,
-        Either::Right(_) => Err(Failure::asked(Exit::Interrupted, said())),
+    // Listened for first: `work` may say something at once, and whoever reads that may press Ctrl-C then.
+    match select(Box::pin(tokio::signal::ctrl_c()), Box::pin(work)).await {
+        Either::Right((done, _)) => done,
+        Either::Left(_) => Err(Failure::asked(Exit::Interrupted, said())),
     }
 }

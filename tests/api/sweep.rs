@@ -27,10 +27,14 @@ fn hours_ago(hours: u64) -> JobId {
 
 async fn plant(on: &Served, job: JobId, part: BlobPart, token: Uuid) -> BlobName {
     let name = BlobName { job, part, token };
-    let mut writer = on.blobs.write(name).await.unwrap();
-    writer.write(b"left behind").await.unwrap();
-    writer.finish().await.unwrap();
-    name
+    loop {
+        let mut writer = on.blobs.write(name).await.unwrap();
+        writer.write(b"left behind").await.unwrap();
+        // A sweep may take it, as old as it is, before it is whole.
+        if writer.finish().await.is_ok() {
+            return name;
+        }
+    }
 }
 
 async fn until_gone(on: &Served, name: BlobName) {

@@ -41,7 +41,7 @@ fn what_is_wrong_with_a_key_is_said_before_it_is_made() {
         (&["keys", "create"][..], "<NAME>"),
         (&["keys", "create", ""], "1 to 200 characters"),
         (&["keys", "create", "a", "--tenant", "a/b"], "is not a valid name"),
-        (&["keys", "create", "a", "--scope", "root"], "jobs:write, jobs:read or admin"),
+        (&["keys", "create", "a", "--scope", "root"], "jobs:write, jobs:read, jobs:work or admin"),
         (&["keys", "create", "a", "--expires-in", "soon"], "soon"),
         (&["keys", "revoke", "rk_nonsense"], "16 hexadecimal digits"),
     ] {

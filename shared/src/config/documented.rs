@@ -90,13 +90,15 @@ fn the_example_of_a_kind_is_valid_with_any_one_of_its_runners() {
         .filter(|line| !line.starts_with("schema_file"))
         .collect();
     for (runner, others) in [
-        ("command", &["http ", "headers", "statuses", "handler", "builtin"] as &[&str]),
+        ("command", &["http ", "headers", "statuses", "handler", "remote", "builtin"] as &[&str]),
         ("http", &["command", "env", "directory", "output", "memory", "retry_exit_codes"]),
     ] {
         let lines = example.iter().filter(|line| !others.iter().any(|other| line.starts_with(other)));
         let toml: Vec<&str> = lines
             .copied()
-            .filter(|line| runner == "command" || !["handler", "builtin"].iter().any(|other| line.starts_with(other)))
+            .filter(|line| {
+                runner == "command" || !["handler", "remote", "builtin"].iter().any(|other| line.starts_with(other))
+            })
             .collect();
         let toml = toml.join("\n").replace('…', "x");
         assert!(from_file("example", &toml).is_ok(), "{runner}: {:?}\n{toml}", from_file("example", &toml).err());
