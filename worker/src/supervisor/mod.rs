@@ -6,7 +6,7 @@
 //! worker says so, and when the worker is gone, for instance killed with SIGKILL.
 //!
 //! What the worker says are signals: SIGTERM is passed on to the program's process group, SIGINT kills everything. What
-//! the supervisor says is in a file, see [`Ended`].
+//! the supervisor says is in a file, see `Ended`.
 //!
 //! An executable that does not call [`enter`] runs programs all the same. Then only the program's process group is ended
 //! with it, and nobody does so once the worker was killed.
