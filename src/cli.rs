@@ -142,6 +142,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 
+    /// The API key, where one is asked for; else `RAINCHECK_API_KEY`, where other users of this machine do not see it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+
     #[command(flatten)]
     everywhere: Everywhere,
 }

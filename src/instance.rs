@@ -17,7 +17,7 @@ use raincheck_worker::registry::{CustomHandlers, Registry};
 use raincheck_worker::{Parts, Worker};
 use tokio::task::JoinHandle;
 
-use crate::client::{Client, base_url};
+use crate::client::{base_url, is_ready};
 use crate::failure::Failure;
 use crate::schema_gate;
 
@@ -197,9 +197,9 @@ impl Instance {
     /// Until a request would be accepted: who starts this next to something else need not guess.
     async fn wait_until_ready(&self) -> Result<(), Failure> {
         let Some(address) = self.address() else { return Ok(()) };
-        let client = Client::new(&base_url(address))?;
+        let base = base_url(address);
         while !self.shutdown.has_begun() {
-            if client.get("/readyz", &[], PROBE).await.is_ok_and(|answer| answer.status == 200) {
+            if is_ready(&base, PROBE).await {
                 return Ok(());
             }
             tokio::select! {

@@ -21,6 +21,8 @@ pub(crate) enum ClientCommand {
     Watch(WatchArgs),
     /// Fetch what a job made, byte for byte
     Result(ResultArgs),
+    /// Show what a job's handler wrote
+    Logs(LogsArgs),
     /// Cancel jobs
     Cancel(CancelArgs),
     /// Try a job that failed, was canceled or expired once more, as a new job
@@ -46,6 +48,7 @@ impl ClientCommand {
             Self::Status(arguments) => &arguments.reach,
             Self::Watch(arguments) => &arguments.reach,
             Self::Result(arguments) => &arguments.reach,
+            Self::Logs(arguments) => &arguments.reach,
             Self::Cancel(arguments) => &arguments.reach,
             Self::Retry(arguments) => &arguments.reach,
             Self::Redrive(arguments) => &arguments.reach,
@@ -69,6 +72,10 @@ pub(crate) struct Reach {
     /// The API key; else `RAINCHECK_API_KEY` or the profile, where other users of this machine do not see it
     #[arg(long, value_name = "KEY", global = true)]
     pub(crate) api_key: Option<String>,
+
+    /// For https: trust the authorities in this file (PEM) too; else `RAINCHECK_CA_FILE` or the profile
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
 
     /// A profile of `client.toml`; else `RAINCHECK_PROFILE`, or the file's `default`
     #[arg(long, value_name = "NAME", global = true)]
@@ -224,6 +231,27 @@ pub(crate) struct ResultArgs {
     /// With --wait: stop waiting after so long; the job goes on
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "wait")]
     pub(crate) at_most: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The job
+    pub(crate) id: JobId,
+
+    /// Go on with what comes, until the job ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    /// Only lines after this one; they are numbered from 1
+    #[arg(long, value_name = "N")]
+    pub(crate) after: Option<u64>,
+
+    /// Show when each line was written, and in which attempt
+    #[arg(long, short)]
+    pub(crate) times: bool,
 
     #[command(flatten)]
     pub(crate) reach: Reach,

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
+use super::refusal::last_words;
 use super::table::plain;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -121,9 +122,27 @@ fn text(status: &str, job: &Value) -> String {
 
 /// What a job's handler, or its end, says.
 pub(super) fn note(job: &Value) -> Option<String> {
-    let said = if job["done"] == true { &job["error"]["message"] } else { &job["progress"]["message"] };
-    let asked = (job["done"] == false && !job["cancel"].is_null()).then(|| "asked to stop".to_owned());
-    asked.or_else(|| said.as_str().map(plain))
+    if job["done"] == true {
+        return failed(&job["error"]);
+    }
+    if !job["cancel"].is_null() {
+        return Some("asked to stop".to_owned());
+    }
+    let said = job["progress"]["message"].as_str().map(plain);
+    // Between two attempts, why the last one failed is what there is to know.
+    let between = matches!(job["status"].as_str(), Some("retrying" | "queued"));
+    let last = job["attempts"].as_array().and_then(|attempts| attempts.last()).filter(|_| between);
+    said.or_else(|| {
+        let error = &last?["error"];
+        Some(format!("attempt {} failed: {}", error["attempt"], failed(error)?))
+    })
+}
+
+/// Why an attempt failed, and the last line of what its handler said.
+fn failed(error: &Value) -> Option<String> {
+    let message = error["message"].as_str().map(plain)?;
+    let line = last_words(error).pop().filter(|line| !message.contains(line.as_str()));
+    Some(line.map_or_else(|| message.clone(), |line| format!("{message}: {line}")))
 }
 
 fn line(terminal: &Terminal, id: &str, status: &str, job: &Value) -> String {

@@ -1,148 +1,32 @@
-//! One request and its answer. What is worth asking again is decided elsewhere.
+//! How an instance is reached: the client crate, set up for people at a terminal.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::header::HeaderValue;
-use reqwest::{Method, Response, Url, redirect};
-use serde_json::Value;
+use raincheck_client::{Client, ClientBuilder, Request};
 
 use crate::failure::Failure;
 
-/// The largest answer that is read into memory, in bytes. Results are not: they go where they are wanted piece by piece.
-const LARGEST_ANSWER: usize = 64 << 20;
-
-/// Talks to one instance.
-#[derive(Debug, Clone)]
-pub(crate) struct Client {
-    base: String,
-    http: reqwest::Client,
-    authorization: Option<HeaderValue>,
+/// A client in the making for what listens at this URL, such as `http://127.0.0.1:8080`. `authority`: a file of
+/// certificates in PEM, trusted besides those that browsers trust.
+pub(crate) fn connect(url: &str, key: Option<&str>, authority: Option<&Path>) -> Result<ClientBuilder, Failure> {
+    let mut builder = Client::builder(url).user_agent(concat!("raincheck/", env!("CARGO_PKG_VERSION")));
+    if let Some(key) = key {
+        builder = builder.api_key(key);
+    }
+    if let Some(file) = authority {
+        let pem = std::fs::read(file)
+            .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
+        builder = builder.authority(pem);
+    }
+    Ok(builder)
 }
 
-/// An answer with JSON in it, or with anything else.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Seconds.
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) etag: Option<String>,
-    /// Null when the body is no JSON.
-    pub(crate) json: Value,
-}
-
-impl Answer {
-    /// Reads the whole of it.
-    pub(crate) async fn read(mut response: Response) -> Result<Self, reqwest::Error> {
-        let text = |name: &str| header(&response, name).map(str::to_owned);
-        let retry_after = text("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        let (status, etag) = (response.status().as_u16(), text("etag"));
-        let mut body = Vec::new();
-        while let Some(part) = response.chunk().await? {
-            if body.len() + part.len() > LARGEST_ANSWER {
-                body.clear();
-                break;
-            }
-            body.extend_from_slice(&part);
-        }
-        let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Ok(Self { status, retry_after, etag, json })
-    }
-
-    /// What an error says, in one line.
-    pub(crate) fn problem(&self) -> String {
-        let detail = self.json["detail"].as_str().or(self.json["title"].as_str()).unwrap_or("no details");
-        format!("{}: {detail}", self.status)
-    }
-}
-
-/// A header of an answer, if it is text.
-pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-    response.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
-impl Client {
-    /// `base`: such as `http://127.0.0.1:8080`.
-    pub(crate) fn new(base: &str) -> Result<Self, Failure> {
-        let base = base.trim_end_matches('/').to_owned();
-        match Url::parse(&base).map(|url| url.scheme().to_owned()).as_deref() {
-            Ok("http") => {}
-            Ok("https") => {
-                let why =
-                    "https is not there yet: use http, from the machine itself or through a tunnel such as `ssh -L`";
-                return Err(Failure::Usage(why.to_owned()));
-            }
-            _ => return Err(Failure::Usage(format!("{base:?} is not a URL such as http://127.0.0.1:8080"))),
-        }
-        raincheck_shared::tls::install();
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(3))
-            // A key goes where it was meant to go, and nowhere else.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| Failure::because("the HTTP client could not be made", error))?;
-        Ok(Self { base, http, authorization: None })
-    }
-
-    /// Shows this key with each request.
-    pub(crate) fn with_key(mut self, key: &str) -> Result<Self, Failure> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| Failure::Usage("the API key has characters that no key has".to_owned()))?;
-        value.set_sensitive(true);
-        self.authorization = Some(value);
-        Ok(self)
-    }
-
-    /// Where it talks to.
-    pub(crate) fn base(&self) -> &str {
-        &self.base
-    }
-
-    /// Reads.
-    pub(crate) async fn get(
-        &self,
-        path: &str,
-        headers: &[(&'static str, &str)],
-        patience: Duration,
-    ) -> Result<Answer, reqwest::Error> {
-        Answer::read(self.open(Method::GET, path, headers, Bytes::new(), Some(patience)).await?).await
-    }
-
-    /// Sends JSON.
-    pub(crate) async fn post(
-        &self,
-        path: &str,
-        headers: &[(&'static str, &str)],
-        json: &Value,
-        patience: Duration,
-    ) -> Result<Answer, reqwest::Error> {
-        let headers = [headers, &[("content-type", "application/json")]].concat();
-        Answer::read(self.open(Method::POST, path, &headers, json.to_string().into(), Some(patience)).await?).await
-    }
-
-    /// Sends anything; the answer's body is yet to be read. `patience`: for all of it, its body included.
-    pub(crate) async fn open(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&'static str, &str)],
-        body: Bytes,
-        patience: Option<Duration>,
-    ) -> Result<Response, reqwest::Error> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(patience) = patience {
-            request = request.timeout(patience);
-        }
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        request.body(body).send().await
-    }
+/// Whether an instance at this URL says within `patience` that it is ready.
+pub(crate) async fn is_ready(url: &str, patience: Duration) -> bool {
+    let Ok(client) = Client::new(url) else { return false };
+    client.open(&Request::get("/readyz"), patience).await.is_ok_and(|answer| answer.status == 200)
 }
 
 /// How to reach what listens here: from this machine, when it listens on all addresses.
@@ -167,14 +51,6 @@ mod tests {
             ("10.0.0.1:8080", "http://10.0.0.1:8080"),
         ] {
             assert_eq!(base_url(listen.parse().unwrap()), url);
-        }
-    }
-
-    #[test]
-    fn only_http_urls_are_taken() {
-        assert!(Client::new("http://127.0.0.1:8080/").is_ok());
-        for bad in ["127.0.0.1:8080", "https://host", "ftp://host", ""] {
-            assert!(Client::new(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,16 +1,17 @@
 //! `raincheck kinds`: what can be asked for.
 
+use raincheck_client::Request;
 use serde_json::Value;
 
 use super::arguments::KindsArgs;
-use super::patience::{Ask, Caller};
+use super::caller::Caller;
 use super::table::{cell, joined, plain, table};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-pub(super) async fn run(arguments: &KindsArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &KindsArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     let path = arguments.kind.as_ref().map_or_else(|| "/v1/kinds".to_owned(), |kind| format!("/v1/kinds/{kind}"));
-    let answer = caller.ask(&Ask::get(path)).await?;
+    let answer = caller.ask(&Request::get(path)).await?;
     if arguments.reach.json {
         return terminal.say(&answer.json);
     }

@@ -2,19 +2,20 @@
 
 use std::fmt::Write;
 
+use raincheck_client::{Request, encode};
 use serde_json::Value;
 
 use super::arguments::ListArgs;
 use super::board::note;
-use super::patience::{Ask, Caller};
-use super::table::{age, cell, encode, table};
+use super::caller::Caller;
+use super::table::{age, cell, table};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 /// Jobs of a page, unless the server is asked for fewer.
 const PAGE: usize = 50;
 
-pub(super) async fn run(arguments: &ListArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &ListArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     let filter = filter(arguments);
     let mut left = if arguments.all { usize::MAX } else { arguments.limit };
     let mut cursor = arguments.cursor.clone();
@@ -24,7 +25,7 @@ pub(super) async fn run(arguments: &ListArgs, caller: &Caller<'_>, terminal: &Te
         // A server may allow fewer than its usual page, so it is asked for that without saying how many.
         let limit = if left < PAGE { format!("&limit={left}") } else { String::new() };
         let query = format!("{filter}{after}{limit}");
-        let answer = caller.ask(&Ask::get(format!("/v1/jobs?{}", query.trim_start_matches('&')))).await?;
+        let answer = caller.ask(&Request::get(format!("/v1/jobs?{}", query.trim_start_matches('&')))).await?;
         let jobs = answer.json["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
         let jobs = &jobs[..jobs.len().min(left)];
         if arguments.reach.json {
@@ -48,7 +49,7 @@ pub(super) async fn run(arguments: &ListArgs, caller: &Caller<'_>, terminal: &Te
 }
 
 /// A page of jobs as lines, below their heads if it is the first.
-pub(super) fn rows(jobs: &[Value], headed: bool, caller: &Caller<'_>, terminal: &Terminal) -> Vec<String> {
+pub(super) fn rows(jobs: &[Value], headed: bool, caller: &Caller, terminal: &Terminal) -> Vec<String> {
     let now = caller.clock().now();
     let head = headed.then(|| ["ID", "STATUS", "AGE", "KIND", "QUEUE", ""].map(str::to_owned).to_vec());
     let heads = usize::from(headed);

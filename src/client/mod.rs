@@ -3,14 +3,14 @@
 
 mod arguments;
 mod board;
+mod caller;
 mod cancel;
 mod connection;
-mod event_reader;
 mod follow;
 mod input;
 mod kinds;
 mod list;
-mod patience;
+mod logs;
 mod place;
 mod profiles;
 mod queues;
@@ -27,13 +27,14 @@ mod top;
 mod watch;
 
 pub(crate) use arguments::ClientCommand;
-pub(crate) use connection::{Answer, Client, base_url};
+pub(crate) use connection::{base_url, connect, is_ready};
+pub(crate) use refusal::failure;
 
 use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use patience::Caller;
+use caller::Caller;
 
 /// Runs a command that talks to an instance.
 pub(crate) async fn run(command: &ClientCommand, terminal: &Terminal) -> Result<(), Failure> {
@@ -42,12 +43,13 @@ pub(crate) async fn run(command: &ClientCommand, terminal: &Terminal) -> Result<
         ClientCommand::Top(_) => Duration::ZERO,
         _ => command.reach().patience,
     };
-    let caller = Caller::new(&place::find(command.reach())?, patience, terminal)?;
+    let caller = Caller::new(&place::find(command.reach())?, patience)?;
     let json = command.reach().json;
     match command {
         ClientCommand::Submit(arguments) => submit::run(arguments, &caller, terminal).await,
         ClientCommand::Status(arguments) => status::run(arguments, &caller, terminal).await,
         ClientCommand::Watch(arguments) => watch::run(arguments, &caller, terminal).await,
+        ClientCommand::Logs(arguments) => logs::run(arguments, &caller, terminal).await,
         ClientCommand::Result(arguments) => result::run(arguments, &caller, terminal).await,
         ClientCommand::Cancel(arguments) => cancel::run(arguments, &caller, terminal).await,
         ClientCommand::Retry(arguments) => retry::run(arguments, &caller, terminal).await,

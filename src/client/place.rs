@@ -1,5 +1,7 @@
 //! Which instance is meant, and with which key: flags, then the environment, then a profile of `client.toml`.
 
+use std::path::PathBuf;
+
 use super::arguments::Reach;
 use super::profiles::{self, ApiKey, Profiles};
 use crate::failure::Failure;
@@ -12,6 +14,8 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 pub(super) struct Place {
     pub(super) url: String,
     pub(super) key: Option<ApiKey>,
+    /// Certificates that are trusted for https.
+    pub(super) authority: Option<PathBuf>,
 }
 
 /// Finds it.
@@ -24,5 +28,10 @@ pub(super) fn find(reach: &Reach) -> Result<Place, Failure> {
     // A default profile's key is for that profile's instance; it is not sent to another that was named by its URL.
     let profile =
         if url.is_some() && name.is_none() { profiles::Profile::default() } else { profiles.named(name.as_deref())? };
-    Ok(Place { url: url.or(profile.url).unwrap_or_else(|| DEFAULT_URL.to_owned()), key: key.or(profile.api_key) })
+    let authority = reach.ca_file.clone().or_else(|| variable("RAINCHECK_CA_FILE").map(PathBuf::from));
+    Ok(Place {
+        url: url.or(profile.url).unwrap_or_else(|| DEFAULT_URL.to_owned()),
+        key: key.or(profile.api_key),
+        authority: authority.or(profile.ca_file),
+    })
 }

@@ -37,6 +37,7 @@ pub(super) struct Profiles {
 pub(super) struct Profile {
     pub(super) url: Option<String>,
     pub(super) api_key: Option<ApiKey>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// `$XDG_CONFIG_HOME/raincheck/client.toml`, or the same below `~/.config`. `None`: there is no home.

@@ -1,9 +1,10 @@
 //! `raincheck queues`: how queues stand, and pausing them.
 
+use raincheck_client::Request;
 use serde_json::Value;
 
 use super::arguments::QueueAction;
-use super::patience::{Ask, Caller};
+use super::caller::Caller;
 use super::table::{cell, seconds, table};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -11,16 +12,20 @@ use crate::terminal::Terminal;
 pub(super) async fn run(
     action: Option<&QueueAction>,
     json: bool,
-    caller: &Caller<'_>,
+    caller: &Caller,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let ask = match action {
-        None | Some(QueueAction::List { queue: None }) => Ask::get("/v1/queues"),
-        Some(QueueAction::List { queue: Some(queue) }) => Ask::get(format!("/v1/queues/{queue}")),
-        Some(QueueAction::Pause { queue }) => Ask::post(format!("/v1/queues/{queue}/pause"), "application/json", ""),
-        Some(QueueAction::Resume { queue }) => Ask::post(format!("/v1/queues/{queue}/resume"), "application/json", ""),
+    let request = match action {
+        None | Some(QueueAction::List { queue: None }) => Request::get("/v1/queues"),
+        Some(QueueAction::List { queue: Some(queue) }) => Request::get(format!("/v1/queues/{queue}")),
+        Some(QueueAction::Pause { queue }) => {
+            Request::post(format!("/v1/queues/{queue}/pause"), "application/json", "")
+        }
+        Some(QueueAction::Resume { queue }) => {
+            Request::post(format!("/v1/queues/{queue}/resume"), "application/json", "")
+        }
     };
-    let answer = caller.ask(&ask).await?;
+    let answer = caller.ask(&request).await?;
     if json {
         return terminal.say(&answer.json);
     }

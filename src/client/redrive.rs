@@ -1,10 +1,11 @@
 //! `raincheck redrive`: failed jobs once more, page by page.
 
 use clap::Args;
+use raincheck_client::Request;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Reach;
-use super::patience::{Ask, Caller};
+use super::caller::Caller;
 use super::table::cell;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -51,7 +52,7 @@ pub(crate) struct RedriveArgs {
     pub(crate) reach: Reach,
 }
 
-pub(super) async fn run(arguments: &RedriveArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &RedriveArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     let filter = filter(arguments);
     let (mut left, mut cursor) = (arguments.limit, Value::Null);
     let (mut made, mut refused) = (0, 0);
@@ -61,7 +62,7 @@ pub(super) async fn run(arguments: &RedriveArgs, caller: &Caller<'_>, terminal: 
         });
         // What was made by a request whose answer was lost is passed over when it is sent again.
         let body = wish.to_string();
-        let answer = caller.ask(&Ask::post("/v1/jobs/redrive", "application/json", body)).await?;
+        let answer = caller.ask(&Request::post("/v1/jobs/redrive", "application/json", body)).await?;
         let list = |name: &str| answer.json[name].as_array().cloned().unwrap_or_default();
         for job in list("jobs") {
             made += 1;

@@ -1,51 +1,76 @@
-//! What an answer that is no success means: its exit code, and all that its problem document says.
+//! What it means that something did not come to a good end: its exit code, and all that helps.
 
+use std::error::Error as _;
 use std::fmt::Write;
 
+use raincheck_client::{Error, ErrorKind, Finding, Problem};
 use serde_json::Value;
 
-use super::connection::Answer;
 use super::table::plain;
 use crate::failure::{Exit, Failure};
 
-/// Whether the very same request may succeed a little later.
-pub(super) fn is_passing(answer: &Answer) -> bool {
-    matches!(answer.status, 408 | 429 | 500..=599)
-        || answer.status == 409 && answer.json["retryable"] == true && answer.json["code"] == "idempotency-in-flight"
+/// Lines of what a handler said that are shown with its failure.
+const LAST_WORDS: usize = 5;
+
+/// The failure that an error is.
+pub(crate) fn failure(error: &Error, base: &str) -> Failure {
+    let what = explain(error, base);
+    match error.kind() {
+        ErrorKind::Api(problem) => Failure::asked(exit(problem), what),
+        ErrorKind::Unreachable { .. } | ErrorKind::Timeout { .. } => Failure::asked(Exit::OutOfTime, what),
+        ErrorKind::Redirected { .. } => Failure::asked(Exit::Refused, what),
+        ErrorKind::Invalid(_) => Failure::Usage(what),
+        _ => Failure::new(what),
+    }
 }
 
-/// The failure that an answer is.
-pub(super) fn refusal(answer: &Answer) -> Failure {
-    Failure::asked(exit(answer), explain(answer))
-}
-
-fn exit(answer: &Answer) -> Exit {
-    match answer.status {
+fn exit(problem: &Problem) -> Exit {
+    match problem.status {
         404 | 410 => Exit::NotFound,
-        _ if is_passing(answer) => Exit::OutOfTime,
+        408 | 429 | 500..=599 => Exit::OutOfTime,
+        // It is the job that takes longer, not the answer.
+        _ if problem.code == "job-not-finished" => Exit::Refused,
+        _ if problem.retryable => Exit::OutOfTime,
         _ => Exit::Refused,
     }
 }
 
-/// Detail, pointers and the request's id: what is needed to mend it, or to ask about it.
-pub(super) fn explain(answer: &Answer) -> String {
-    let problem = &answer.json;
-    let text = |name: &str| problem[name].as_str().map(plain);
-    let mut said = match text("detail").or_else(|| text("title")) {
-        Some(detail) => detail,
-        None => "not an answer of a raincheck".to_owned(),
-    };
-    // Writing to a String cannot fail.
-    let _ = match text("code") {
-        Some(code) => write!(said, " ({code}, {})", answer.status),
-        None => write!(said, " ({})", answer.status),
-    };
-    for finding in problem["errors"].as_array().into_iter().flatten() {
-        let part = |name: &str| finding[name].as_str().map(plain).unwrap_or_default();
-        let _ = write!(said, "\n  {}: {}", part("pointer"), part("detail"));
+/// What happened, for people.
+pub(super) fn explain(error: &Error, base: &str) -> String {
+    match error.kind() {
+        ErrorKind::Api(problem) => refusal(problem),
+        ErrorKind::Unreachable { what, source: None, .. } => format!("{base}: {}", plain(what)),
+        ErrorKind::Unreachable { what, source: Some(source), .. } => {
+            // What is below says why; what is above says where, which is known.
+            let mut cause: &dyn std::error::Error = &**source;
+            while let Some(below) = cause.source() {
+                cause = below;
+            }
+            let trusted = !what.contains("certificate");
+            format!(
+                "{base} {}: {cause}",
+                if trusted { "does not answer" } else { "cannot show that it is who it should be" }
+            )
+        }
+        kind => {
+            let below = error.source().map(|below| format!(": {below}")).unwrap_or_default();
+            plain(&format!("{kind}{below}"))
+        }
     }
-    if let Some(id) = text("request_id") {
-        let _ = write!(said, "\n  request {id}");
+}
+
+/// Detail, pointers and the request's id: what is needed to mend it, or to ask about it. Nothing is said twice.
+fn refusal(problem: &Problem) -> String {
+    let mut said = format!("{} ({}, {})", plain(&problem.detail), plain(&problem.code), problem.status);
+    for Finding { pointer, detail } in &problem.errors {
+        let finding = format!("{pointer}: {detail}");
+        if problem.detail != finding && problem.detail != *detail {
+            // Writing to a String cannot fail.
+            let _ = write!(said, "\n  {}", plain(&finding));
+        }
+    }
+    if let Some(id) = &problem.request_id {
+        let _ = write!(said, "\n  request {}", plain(id));
     }
     said
 }
@@ -68,9 +93,21 @@ pub(super) fn outcome(job: &Value) -> Result<(), Failure> {
             let message = error["message"].as_str().map_or_else(|| "no details".to_owned(), plain);
             let code = error["code"].as_str().map(|code| format!(" ({})", plain(code))).unwrap_or_default();
             let attempt = error["attempt"].as_u64().map(|n| format!(" in attempt {n}")).unwrap_or_default();
-            Err(Failure::asked(Exit::JobFailed, format!("job {id} failed{attempt}: {message}{code}")))
+            let mut said = format!("job {id} failed{attempt}: {message}{code}");
+            for line in last_words(error) {
+                said.push_str("\n  | ");
+                said.push_str(&line);
+            }
+            Err(Failure::asked(Exit::JobFailed, said))
         }
     }
+}
+
+/// The last lines of what a handler, or an upstream, said when it failed: its stderr, its body.
+pub(super) fn last_words(error: &Value) -> Vec<String> {
+    let lines: Vec<&str> = error["detail"].as_str().unwrap_or_default().lines().collect();
+    let first = lines.len().saturating_sub(LAST_WORDS);
+    lines[first..].iter().map(|line| plain(line.trim_end())).filter(|line| !line.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -79,17 +116,30 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, json: Value) -> Answer {
-        Answer { status, retry_after: None, etag: None, json }
+    fn problem(status: u16, detail: &str, errors: &[(&str, &str)]) -> Problem {
+        let finding =
+            |(pointer, detail): &(&str, &str)| Finding { pointer: (*pointer).to_owned(), detail: (*detail).to_owned() };
+        Problem {
+            status,
+            code: "input-invalid".to_owned(),
+            detail: detail.to_owned(),
+            request_id: Some("r1".to_owned()),
+            retryable: false,
+            retry_after: None,
+            errors: errors.iter().map(finding).collect(),
+            raw: Value::Null,
+        }
     }
 
     #[test]
-    fn a_refusal_says_all_that_helps_and_nothing_that_moves_the_cursor() {
-        let problem = json!({"detail": "bad\u{1b}[2J", "code": "input-invalid", "request_id": "r1",
-            "errors": [{"pointer": "/input/n", "detail": "is no number"}]});
-        let said = explain(&answer(422, problem));
-        assert_eq!(said, "bad\u{fffd}[2J (input-invalid, 422)\n  /input/n: is no number\n  request r1");
-        assert_eq!(explain(&answer(301, Value::Null)), "not an answer of a raincheck (301)");
+    fn a_refusal_says_all_that_helps_once_and_nothing_that_moves_the_cursor() {
+        let two = problem(422, "bad\u{1b}[2J", &[("/input/n", "is no number"), ("/x", "is too long")]);
+        let said = "bad\u{fffd}[2J (input-invalid, 422)\n  /input/n: is no number\n  /x: is too long\n  request r1";
+        assert_eq!(refusal(&two), said);
+        for detail in ["/input/n: is no number", "is no number"] {
+            let one = problem(422, detail, &[("/input/n", "is no number")]);
+            assert_eq!(refusal(&one), format!("{detail} (input-invalid, 422)\n  request r1"));
+        }
     }
 
     #[test]
@@ -104,7 +154,19 @@ mod tests {
             (429, Exit::OutOfTime),
             (503, Exit::OutOfTime),
         ] {
-            assert_eq!(exit(&answer(status, Value::Null)), code, "{status}");
+            assert_eq!(exit(&problem(status, "", &[])), code, "{status}");
         }
+        for (name, code) in [("idempotency-in-flight", Exit::OutOfTime), ("job-not-finished", Exit::Refused)] {
+            let conflict = Problem { code: name.to_owned(), retryable: true, ..problem(409, "", &[]) };
+            assert_eq!(exit(&conflict), code, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_what_a_handler_said_the_end_is_shown() {
+        let detail = (1..=9).map(|n| format!("line {n}\u{7}")).collect::<Vec<_>>().join("\r\n");
+        let words = last_words(&json!({ "detail": detail }));
+        assert_eq!(words, ["line 5\u{fffd}", "line 6\u{fffd}", "line 7\u{fffd}", "line 8\u{fffd}", "line 9\u{fffd}"]);
+        assert_eq!(last_words(&Value::Null), Vec::<String>::new());
     }
 }

@@ -1,12 +1,12 @@
 //! `raincheck schedules`: what is made by a clock, and what can be done about it.
 
+use raincheck_client::{Request, encode};
 use raincheck_shared::lifecycle::IdSource;
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::patience::{Ask, Caller};
+use super::caller::Caller;
 use super::schedule_arguments::{PutScheduleArgs, ScheduleAction};
-use super::submit::{accepted, quoted};
+use super::submit::accepted;
 use super::table::{cell, plain, table};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -14,29 +14,27 @@ use crate::terminal::Terminal;
 pub(super) async fn run(
     action: Option<&ScheduleAction>,
     json: bool,
-    caller: &Caller<'_>,
+    caller: &Caller,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let post = |name, verb| Ask::post(format!("/v1/schedules/{name}/{verb}"), "application/json", "");
-    let ask = match action {
+    let post = |name, verb| Request::post(format!("/v1/schedules/{name}/{verb}"), "application/json", "");
+    let request = match action {
         None | Some(ScheduleAction::List) => return list(json, caller, terminal).await,
         Some(ScheduleAction::Trigger { name, idempotency_key }) => {
             let key = idempotency_key.clone().unwrap_or_else(|| IdSource.random().to_string());
-            let quoted = quoted(&key);
-            let ask = post(name, "trigger").header("idempotency-key", &quoted);
-            let answer = accepted(&ask, &key, caller).await?;
+            let request = post(name, "trigger").header("idempotency-key", format!("\"{key}\""));
+            let answer = accepted(caller.ask(&request).await, &key)?;
             return if json { terminal.say(&answer.json) } else { terminal.say(cell(&answer.json["id"])) };
         }
-        Some(ScheduleAction::Show { name, runs }) => Ask::get(format!("/v1/schedules/{name}?runs={runs}")),
+        Some(ScheduleAction::Show { name, runs }) => Request::get(format!("/v1/schedules/{name}?runs={runs}")),
         Some(ScheduleAction::Put(arguments)) => put(arguments)?,
         Some(ScheduleAction::Pause { name }) => post(name, "pause"),
         Some(ScheduleAction::Resume { name }) => post(name, "resume"),
         Some(ScheduleAction::Delete { name }) => {
-            let path = format!("/v1/schedules/{name}");
-            Ask { method: Method::DELETE, ..Ask::get(path) }
+            Request::delete(format!("/v1/schedules/{name}"))
         }
     };
-    let answer = caller.ask(&ask).await?;
+    let answer = caller.ask(&request).await?;
     match action {
         Some(ScheduleAction::Delete { name }) => terminal.say(format_args!("{name}  deleted")),
         _ if json => terminal.say(&answer.json),
@@ -44,7 +42,7 @@ pub(super) async fn run(
     }
 }
 
-fn put(arguments: &PutScheduleArgs) -> Result<Ask<'static>, Failure> {
+fn put(arguments: &PutScheduleArgs) -> Result<Request, Failure> {
     let input: Value = match &arguments.data {
         Some(text) => {
             serde_json::from_str(text).map_err(|error| Failure::Usage(format!("--data is not JSON: {error}")))?
@@ -56,16 +54,16 @@ fn put(arguments: &PutScheduleArgs) -> Result<Ask<'static>, Failure> {
         "queue": arguments.queue, "tags": arguments.tags, "validate_only": arguments.validate_only,
     });
     let path = format!("/v1/schedules/{}", arguments.name);
-    Ok(Ask { method: Method::PUT, ..Ask::post(path, "application/json", body.to_string()) })
+    Ok(Request::put(path, "application/json", body.to_string()))
 }
 
 /// All of them, page by page.
-async fn list(json: bool, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+async fn list(json: bool, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     let head = ["NAME", "STATE", "CRON", "KIND", "NEXT", "LAST"].map(str::to_owned).to_vec();
     let mut rows = vec![head];
     let mut path = Some("/v1/schedules?limit=100".to_owned());
     while let Some(next) = path.take() {
-        let answer = caller.ask(&Ask::get(next)).await?;
+        let answer = caller.ask(&Request::get(next)).await?;
         for schedule in answer.json["schedules"].as_array().into_iter().flatten() {
             if json {
                 terminal.say(schedule)?;
@@ -73,7 +71,7 @@ async fn list(json: bool, caller: &Caller<'_>, terminal: &Terminal) -> Result<()
             rows.push(row(schedule));
         }
         let cursor = answer.json["next_cursor"].as_str();
-        path = cursor.map(|cursor| format!("/v1/schedules?limit=100&cursor={cursor}"));
+        path = cursor.map(|cursor| format!("/v1/schedules?limit=100&cursor={}", encode(cursor)));
     }
     if json {
         return Ok(());

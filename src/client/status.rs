@@ -2,19 +2,21 @@
 
 use std::fmt::Write;
 
+use raincheck_client::Request;
 use serde_json::Value;
 
 use super::arguments::StatusArgs;
 use super::board::note;
-use super::patience::{Ask, Caller};
+use super::caller::Caller;
+use super::refusal::last_words;
 use super::table::{age, cell, joined, plain};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-pub(super) async fn run(arguments: &StatusArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &StatusArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     let mut first = Ok(());
     for (number, id) in arguments.ids.iter().enumerate() {
-        match caller.ask(&Ask::get(format!("/v1/jobs/{id}"))).await {
+        match caller.ask(&Request::get(format!("/v1/jobs/{id}"))).await {
             Ok(answer) if arguments.reach.json => terminal.say(&answer.json)?,
             Ok(answer) => {
                 if number > 0 {
@@ -39,7 +41,7 @@ pub(super) fn keep_first(first: Result<(), Failure>, failure: &Failure, terminal
 }
 
 /// What there is to know of a job, without what is empty.
-fn page(job: &Value, caller: &Caller<'_>, terminal: &Terminal) -> String {
+fn page(job: &Value, caller: &Caller, terminal: &Terminal) -> String {
     let now = caller.clock().now();
     let status = plain(job["status"].as_str().unwrap_or("?"));
     let mut page = format!("{}  {}", terminal.bold(cell(&job["id"])), terminal.status(&status, 0));
@@ -76,6 +78,9 @@ fn page(job: &Value, caller: &Caller<'_>, terminal: &Terminal) -> String {
     row("retry of", job["retry_of"].as_str().map(plain).unwrap_or_default());
     row("result", result(&job["result"]));
     row("error", job["error"]["code"].as_str().map(plain).unwrap_or_default());
+    for line in last_words(&job["error"]) {
+        row("", format!("| {line}"));
+    }
     page
 }
 

@@ -1,90 +1,63 @@
 //! `raincheck submit`: submits a job, and stays with it if asked to.
 
-use std::fmt::Write;
-
+use raincheck_client::{Job, NewJob};
 use raincheck_shared::lifecycle::IdSource;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Afterwards, SubmitArgs};
 use super::board::Board;
-use super::connection::Answer;
+use super::caller::Caller;
 use super::follow::{follow, waited};
 use super::input::{Input, read};
-use super::patience::{Ask, Caller};
 use super::refusal::outcome;
 use super::result::{Sink, fetch};
-use super::table::encode;
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
 
-pub(super) async fn run(arguments: &SubmitArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &SubmitArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     // Once for all tries: that is what makes one job of them.
     let key = arguments.idempotency_key.clone().unwrap_or_else(|| IdSource.random().to_string());
-    let quoted = quoted(&key);
-    let ask = match read(arguments)? {
-        Input::Json(input) => {
-            let options = options(arguments).to_string();
-            let body = format!("{{\"input\":{},{}", input.get(), options.trim_start_matches('{'));
-            Ask::post("/v1/jobs", "application/json", body)
-        }
-        Input::Bytes { content_type, bytes } => {
-            if !arguments.metadata.is_empty() {
-                let why = "--metadata goes with an input that is JSON; other inputs can carry tags";
-                return Err(Failure::Usage(why.to_owned()));
-            }
-            let path = format!("/v1/kinds/{}/jobs{}", encode(arguments.kind.as_str()), query(arguments));
-            return send(&Ask::post(path, &content_type, bytes), &quoted, &key, arguments, caller, terminal).await;
-        }
-    };
-    send(&ask, &quoted, &key, arguments, caller, terminal).await
-}
-
-async fn send(
-    ask: &Ask<'_>,
-    quoted: &str,
-    key: &str,
-    arguments: &SubmitArgs,
-    caller: &Caller<'_>,
-    terminal: &Terminal,
-) -> Result<(), Failure> {
-    let answer = accepted(&ask.clone().header("idempotency-key", quoted), key, caller).await?;
+    let job = new_job(arguments, caller)?.idempotency_key(&key);
     if arguments.validate_only {
+        let (request, _) = job.into_request().map_err(|error| caller.failure(&error))?;
+        let answer = caller.ask(&request).await?;
         return terminal.say(if arguments.reach.json {
             answer.json.to_string()
         } else {
             "It would be accepted.".to_owned()
         });
     }
-    stay(&answer, &arguments.afterwards, arguments.reach.json, caller, terminal).await
+    let submitted = caller.client().submit(job).await.map_err(|error| caller.failure(&error));
+    let handle = accepted(submitted, &key)?;
+    let job = handle.accepted().map_or(&Value::Null, Job::raw);
+    stay(job, &arguments.afterwards, arguments.reach.json, caller, terminal).await
 }
 
-/// Asks for a new job. Without an answer it may have been accepted all the same, and the key tells.
-pub(super) async fn accepted(ask: &Ask<'_>, key: &str, caller: &Caller<'_>) -> Result<Answer, Failure> {
-    match caller.ask(ask).await {
-        Err(Failure::Asked { what, exit: Exit::OutOfTime }) => {
+/// What came of asking for a new job. Without an answer it may have been accepted all the same, and the key tells.
+pub(super) fn accepted<T>(answer: Result<T, Failure>, key: &str) -> Result<T, Failure> {
+    answer.map_err(|failure| match failure {
+        Failure::Asked { what, exit: Exit::OutOfTime } => {
             let again = format!(
                 "{what}\n  it may have been accepted: the same again with `--idempotency-key {key}` makes no second job"
             );
-            Err(Failure::asked(Exit::OutOfTime, again))
+            Failure::asked(Exit::OutOfTime, again)
         }
         other => other,
-    }
+    })
 }
 
 /// What is done with a job that was accepted: its id is told, or it is waited for.
 pub(super) async fn stay(
-    answer: &Answer,
+    job: &Value,
     afterwards: &Afterwards,
     json: bool,
-    caller: &Caller<'_>,
+    caller: &Caller,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let Some(id) = answer.json["id"].as_str() else {
-        return Err(Failure::new(format!("{} does not answer like a raincheck", caller.base())));
-    };
+    let Some(id) = job["id"].as_str() else { return Err(caller.strange()) };
     let Afterwards { wait, follow: follows, at_most, output } = afterwards;
     if !wait && !follows {
-        terminal.say(if json { answer.json.to_string() } else { id.to_owned() })?;
+        terminal.say(if json { job.to_string() } else { id.to_owned() })?;
         if !json {
             terminal.hint(format_args!("Follow it with `raincheck watch {id}`."));
         }
@@ -113,24 +86,42 @@ pub(super) async fn stay(
     Ok(())
 }
 
-/// A key as its header holds it. One that has quotes of its own is for the server to refuse.
-pub(super) fn quoted(key: &str) -> String {
-    format!("\"{key}\"")
+fn new_job(arguments: &SubmitArgs, caller: &Caller) -> Result<NewJob, Failure> {
+    let kind = arguments.kind.as_str();
+    let (job, options) = match read(arguments)? {
+        Input::Json(input) => (NewJob::json(kind, &input).map_err(|error| caller.failure(&error))?, options(arguments)),
+        Input::Bytes { content_type, bytes } => {
+            if !arguments.metadata.is_empty() {
+                let why = "--metadata goes with an input that is JSON; other inputs can carry tags";
+                return Err(Failure::Usage(why.to_owned()));
+            }
+            (NewJob::bytes(kind, content_type, bytes), parameters(arguments))
+        }
+    };
+    Ok(options.into_iter().fold(job, |job, (name, value)| job.option(name, value)))
 }
 
-fn options(arguments: &SubmitArgs) -> Value {
-    let mut options = Map::new();
-    options.insert("kind".to_owned(), json!(arguments.kind.as_str()));
+/// Options that have one name, whichever way the input goes.
+fn plain_options(arguments: &SubmitArgs) -> Map<String, Value> {
+    let pairs = [
+        ("queue", arguments.queue.as_ref().map(|text| json!(text))),
+        ("priority", arguments.priority.map(|n| json!(n))),
+        ("delay", arguments.delay.as_ref().map(|text| json!(text))),
+        ("run_at", arguments.run_at.as_ref().map(|text| json!(text))),
+        ("deadline", arguments.deadline.as_ref().map(|text| json!(text))),
+        ("max_attempts", arguments.max_attempts.map(|n| json!(n))),
+        ("concurrency_key", arguments.concurrency_key.as_ref().map(|key| json!(key))),
+        ("validate_only", arguments.validate_only.then_some(Value::Bool(true))),
+    ];
+    pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// The fields beside an input of JSON.
+fn options(arguments: &SubmitArgs) -> Map<String, Value> {
+    let mut options = plain_options(arguments);
     let mut set = |name: &str, value: Option<Value>| {
         options.extend(value.map(|value| (name.to_owned(), value)));
     };
-    set("queue", arguments.queue.as_ref().map(|text| json!(text)));
-    set("priority", arguments.priority.map(|n| json!(n)));
-    set("delay", arguments.delay.as_ref().map(|text| json!(text)));
-    set("run_at", arguments.run_at.as_ref().map(|text| json!(text)));
-    set("deadline", arguments.deadline.as_ref().map(|text| json!(text)));
-    set("max_attempts", arguments.max_attempts.map(|n| json!(n)));
-    set("concurrency_key", arguments.concurrency_key.as_ref().map(|key| json!(key)));
     set("retention", arguments.retention.as_ref().map(|text| json!({ "result": text })));
     let timeouts: Map<String, Value> = [("run", &arguments.timeout), ("start", &arguments.start_timeout)]
         .into_iter()
@@ -141,32 +132,21 @@ fn options(arguments: &SubmitArgs) -> Value {
         arguments.metadata.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     set("metadata", (!metadata.is_empty()).then_some(Value::Object(metadata)));
     set("tags", (!arguments.tags.is_empty()).then(|| json!(arguments.tags)));
-    set("validate_only", arguments.validate_only.then_some(Value::Bool(true)));
-    Value::Object(options)
+    options
 }
 
-/// The same options, as the query of a body that is the input.
-fn query(arguments: &SubmitArgs) -> String {
-    let mut query = String::new();
-    let mut set = |name: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            let sign = if query.is_empty() { '?' } else { '&' };
-            // Writing to a String cannot fail.
-            let _ = write!(query, "{sign}{name}={}", encode(value));
-        }
-    };
-    let number = |n: Option<u64>| n.map(|n| n.to_string());
-    set("queue", arguments.queue.as_deref());
-    set("priority", number(arguments.priority).as_deref());
-    set("delay", arguments.delay.as_deref());
-    set("run_at", arguments.run_at.as_deref());
-    set("deadline", arguments.deadline.as_deref());
-    set("run_timeout", arguments.timeout.as_deref());
-    set("start_timeout", arguments.start_timeout.as_deref());
-    set("result_retention", arguments.retention.as_deref());
-    set("max_attempts", number(arguments.max_attempts).as_deref());
-    set("concurrency_key", arguments.concurrency_key.as_deref());
-    arguments.tags.iter().for_each(|tag| set("tags", Some(tag)));
-    set("validate_only", arguments.validate_only.then_some("true"));
-    query
+/// The same, as the query of a body that is the input.
+fn parameters(arguments: &SubmitArgs) -> Map<String, Value> {
+    let mut parameters = plain_options(arguments);
+    for (name, value) in [
+        ("run_timeout", &arguments.timeout),
+        ("start_timeout", &arguments.start_timeout),
+        ("result_retention", &arguments.retention),
+    ] {
+        parameters.extend(value.as_ref().map(|text| (name.to_owned(), json!(text))));
+    }
+    if !arguments.tags.is_empty() {
+        parameters.insert("tag".to_owned(), json!(arguments.tags));
+    }
+    parameters
 }

@@ -1,7 +1,5 @@
 //! Columns of text, and how long ago something was.
 
-use std::fmt::Write;
-
 use raincheck_shared::domain::Timestamp;
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
@@ -59,19 +57,6 @@ pub(super) fn cell(value: &Value) -> String {
     }
 }
 
-/// A value as it can stand in a query or a path.
-pub(super) fn encode(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,10 +65,5 @@ mod tests {
     fn columns_stand_below_each_other() {
         let rows = [vec!["ID".to_owned(), "X".to_owned()], vec!["längst".to_owned(), "y".to_owned()]];
         assert_eq!(table(&rows, |_, _, text| text), ["ID      X", "längst  y"]);
-    }
-
-    #[test]
-    fn a_value_comes_through_a_query_whole() {
-        assert_eq!(encode("a b&c=ü/%"), "a%20b%26c%3D%C3%BC%2F%25");
     }
 }

@@ -5,12 +5,13 @@ use std::io::{Read, stdin};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use raincheck_client::Request;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::TopArgs;
-use super::patience::{Ask, Caller};
+use super::caller::Caller;
 use super::{list, queues};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -25,7 +26,7 @@ const KEYS: Duration = Duration::from_millis(100);
 /// Rows of jobs where the terminal does not tell its size.
 const ROWS: usize = 24;
 
-pub(super) async fn run(arguments: &TopArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &TopArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     if arguments.reach.json {
         return Err(Failure::Usage(
             "top draws on a terminal; for programs there are `queues --json` and `list --json`".to_owned(),
@@ -46,7 +47,7 @@ async fn watch(
     arguments: &TopArgs,
     first: (Value, Value),
     has_keys: bool,
-    caller: &Caller<'_>,
+    caller: &Caller,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
@@ -80,16 +81,16 @@ async fn watch(
     }
 }
 
-async fn look(caller: &Caller<'_>) -> Result<(Value, Value), Failure> {
-    let queues = caller.ask(&Ask::get("/v1/queues")).await?.json;
-    let jobs = caller.ask(&Ask::get("/v1/jobs?limit=50")).await?.json;
+async fn look(caller: &Caller) -> Result<(Value, Value), Failure> {
+    let queues = caller.ask(&Request::get("/v1/queues")).await?.json;
+    let jobs = caller.ask(&Request::get("/v1/jobs?limit=50")).await?.json;
     Ok((queues, jobs))
 }
 
 fn draw(
     (queues, jobs): &(Value, Value),
     trouble: Option<&str>,
-    caller: &Caller<'_>,
+    caller: &Caller,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let rows = tcgetwinsize(std::io::stdout()).map_or(ROWS, |size| usize::from(size.ws_row).max(4));

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::arguments::WatchArgs;
 use super::board::Board;
+use super::caller::Caller;
 use super::follow::{follow, waited};
-use super::patience::Caller;
 use super::refusal::outcome;
 use super::status::keep_first;
 use crate::failure::{Exit, Failure};
@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 /// Jobs that are listened to at once; others wait for one of these to end.
 const AT_ONCE: usize = 64;
 
-pub(super) async fn run(arguments: &WatchArgs, caller: &Caller<'_>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &WatchArgs, caller: &Caller, terminal: &Terminal) -> Result<(), Failure> {
     let mut ids: Vec<String> = Vec::new();
     for id in arguments.ids.iter().map(ToString::to_string) {
         if !ids.contains(&id) {

@@ -4,35 +4,41 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raincheck_client::{Client, Error, ErrorKind, NewJob};
 use raincheck_shared::config::{BlobPlace, BrokerSettings, Settings, StoreSettings};
-use raincheck_shared::lifecycle::{Clock, IdSource, Shutdown, SystemClock};
+use raincheck_shared::lifecycle::{IdSource, Shutdown};
 use serde_json::{Value, json};
 
 use crate::cli::DemoArgs;
-use crate::client::{Answer, Client, base_url};
+use crate::client::{base_url, connect, failure, is_ready};
 use crate::failure::Failure;
 use crate::instance::{Instance, Roles};
 use crate::terminal::Terminal;
 
 /// How long the whole meal may take.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// How long one request may be held open.
-const WAIT: &str = "10s";
-/// How long one request may take in all.
-const REQUEST: Duration = Duration::from_secs(20);
+/// How long an instance may be away, or without room.
+const BUDGET: Duration = Duration::from_secs(5);
 const SECONDS_OF_COOKING: f64 = 4.0;
 
 pub(super) async fn run(arguments: &DemoArgs, settings: Settings, terminal: &Terminal) -> Result<(), Failure> {
+    let variable = || std::env::var("RAINCHECK_API_KEY").ok().filter(|key| !key.is_empty());
+    let key = arguments.api_key.clone().or_else(variable);
+    let client = |url: &str, key: Option<&str>| {
+        let built = connect(url, key, None)?.retry_budget(BUDGET).build();
+        built.map_err(|error| failure(&error, url))
+    };
     if let Some(url) = &arguments.url {
-        return order(&Client::new(url)?, &arguments.dish, terminal).await;
+        return order(&client(url, key.as_deref())?, &arguments.dish, terminal).await;
     }
-    let near = Client::new(&base_url(settings.http.listen))?;
-    if near.get("/readyz", &[], Duration::from_secs(1)).await.is_ok_and(|answer| answer.status == 200) {
+    let near = client(&base_url(settings.http.listen), key.as_deref())?;
+    if is_ready(near.base_url(), Duration::from_secs(1)).await {
         return order(&near, &arguments.dish, terminal).await;
     }
-    terminal.line(format_args!("Nothing is ready at {}: starting a raincheck for this demo.", near.base()));
+    terminal.line(format_args!("Nothing is ready at {}: starting a raincheck for this demo.", near.base_url()));
     let kitchen = Kitchen::open(settings).await?;
-    let eaten = match Client::new(&kitchen.base) {
+    // Its store is new: there is no key that it could ask for.
+    let eaten = match client(&kitchen.base, None) {
         Ok(client) => tokio::select! {
             eaten = order(&client, &arguments.dish, terminal) => eaten,
             // The folder goes, whichever way this ends.
@@ -87,87 +93,52 @@ impl Drop for Folder {
 }
 
 async fn order(client: &Client, dish: &str, terminal: &Terminal) -> Result<(), Failure> {
-    let clock = SystemClock::shared();
-    let accepted = submit(client, dish, terminal).await?;
-    let Some(id) = accepted.json["id"].as_str() else {
-        return Err(Failure::new(format!("{} does not answer like a raincheck", client.base())));
-    };
-    terminal.heading(format_args!("Order {id} is taken. You could go home now, and ask with this number."));
-    terminal.line(format_args!("  GET {}/v1/jobs/{id}", client.base()));
-    let job = watch(client, id, accepted.etag.clone(), &*clock, terminal).await?;
-    serve(client, id, &job, terminal).await
-}
-
-/// Submits, again if there is no room just now: the key makes one order of it.
-async fn submit(client: &Client, dish: &str, terminal: &Terminal) -> Result<Answer, Failure> {
-    let key = IdSource.random().to_string();
+    let failed = |error: &Error| said(failure(error, client.base_url()));
     let input = json!({"dish": dish, "seconds": SECONDS_OF_COOKING});
-    terminal.line(format_args!("POST {}/v1/kinds/takeaway/jobs  {input}", client.base()));
-    for _ in 0..5 {
-        let answer = client
-            .post("/v1/kinds/takeaway/jobs", &[("idempotency-key", &key)], &input, REQUEST)
-            .await
-            .map_err(|error| Failure::because(format!("{} does not answer", client.base()), error))?;
-        match answer.status {
-            200 | 202 => return Ok(answer),
-            429 | 503 => tokio::time::sleep(answer.retry_after.unwrap_or(Duration::from_secs(1))).await,
-            _ => return Err(Failure::new(format!("the order was refused with {}", answer.problem()))),
-        }
-    }
-    Err(Failure::new(format!("{} has no room for an order just now", client.base())))
-}
-
-/// Follows the job to its end, by long polls: each is answered when there is something new.
-/// `seen`: the ETag of what is known already.
-async fn watch(
-    client: &Client,
-    id: &str,
-    mut seen: Option<String>,
-    clock: &dyn Clock,
-    terminal: &Terminal,
-) -> Result<Value, Failure> {
-    let started = clock.monotonic();
+    terminal.line(format_args!("POST {}/v1/kinds/takeaway/jobs  {input}", client.base_url()));
+    let order = NewJob::bytes("takeaway", "application/json", input.to_string());
+    let order = client.submit(order).await.map_err(|error| failed(&error))?;
+    let id = order.id();
+    terminal.heading(format_args!("Order {id} is taken. You could go home now, and ask with this number."));
+    terminal.line(format_args!("  GET {}/v1/jobs/{id}", client.base_url()));
     let mut shown = String::new();
-    while clock.monotonic().duration_since(started) < PATIENCE {
-        let condition: Vec<(&'static str, &str)> = seen.iter().map(|etag| ("if-none-match", etag.as_str())).collect();
-        let answer = client.get(&format!("/v1/jobs/{id}?wait={WAIT}"), &condition, REQUEST).await;
-        let pause = match answer {
-            Ok(answer) if answer.status == 200 => {
-                show(&answer.json, &mut shown, terminal);
-                if answer.json["done"] == true {
-                    terminal.progress_done();
-                    return Ok(answer.json);
-                }
-                let moved = seen != answer.etag;
-                let pause = pause(&answer);
-                seen = answer.etag;
-                // Without news it was no long poll that answered: a proxy, perhaps. Then the server says how often.
-                if moved { Duration::ZERO } else { pause }
-            }
-            Ok(answer) if answer.status == 304 => Duration::ZERO,
-            Ok(answer) if matches!(answer.status, 429 | 503) => pause(&answer),
-            Ok(answer) => {
-                terminal.progress_done();
-                return Err(Failure::new(format!("the order was lost sight of: {}", answer.problem())));
-            }
-            // An API that restarts: the job does not mind.
-            Err(error) => {
-                tracing::debug!(%error, "no answer");
-                Duration::from_secs(1)
-            }
-        };
-        tokio::time::sleep(pause).await;
-    }
+    let mut snapshots = order.stream(PATIENCE);
+    let followed = loop {
+        match snapshots.next().await {
+            Some(Ok(job)) => show(job.raw(), &mut shown, terminal),
+            Some(Err(error)) => break Err(error),
+            None => break Ok(()),
+        }
+    };
     terminal.progress_done();
-    Err(Failure::new(format!(
-        "order {id} is not done after {} s: is there a worker? `raincheck doctor` looks",
-        PATIENCE.as_secs()
-    )))
+    followed.map_err(|error| match error.kind() {
+        ErrorKind::Timeout { .. } => Failure::new(format!(
+            "order {id} is not done after {} s: is there a worker? `raincheck doctor` looks",
+            PATIENCE.as_secs()
+        )),
+        _ => failed(&error),
+    })?;
+    let meal: Value = match order.result(None).await {
+        Ok(meal) => meal.json().map_err(|error| Failure::because("the meal is none", error))?,
+        Err(error) => {
+            let ErrorKind::JobFailed(job) = error.kind() else { return Err(failed(&error)) };
+            let why = job.error().and_then(|error| error.message).unwrap_or("no reason was given");
+            return Err(Failure::new(format!("the order ended as {}: {why}", job.status())));
+        }
+    };
+    match meal["meal"].as_str() {
+        Some(meal) => terminal.heading(format_args!("{meal}. Enjoy!")),
+        None => terminal.heading(meal),
+    }
+    Ok(())
 }
 
-fn pause(answer: &Answer) -> Duration {
-    let asked = answer.json["poll_after_ms"].as_u64().map(Duration::from_millis).or(answer.retry_after);
-    asked.unwrap_or(Duration::from_secs(1)).clamp(Duration::from_millis(100), Duration::from_secs(30))
+/// A demo knows one way to fail.
+fn said(failure: Failure) -> Failure {
+    match failure {
+        Failure::Asked { what, .. } => Failure::new(what),
+        other => other,
+    }
 }
 
 /// Draws how far it is, unless that is what stands there already.
@@ -186,27 +157,4 @@ fn show(job: &Value, shown: &mut String, terminal: &Terminal) {
         terminal.progress(percent, &text);
         *shown = line;
     }
-}
-
-async fn serve(client: &Client, id: &str, job: &Value, terminal: &Terminal) -> Result<(), Failure> {
-    if job["status"] != "succeeded" {
-        let why = job["error"]["message"].as_str().unwrap_or("no reason was given");
-        return Err(Failure::new(format!("the order ended as {}: {why}", job["status"].as_str().unwrap_or("?"))));
-    }
-    let meal = match &job["result"]["value"] {
-        // Too long to be part of the job.
-        Value::Null => {
-            client
-                .get(&format!("/v1/jobs/{id}/result"), &[], REQUEST)
-                .await
-                .map_err(|error| Failure::because("the meal did not arrive", error))?
-                .json
-        }
-        meal => meal.clone(),
-    };
-    match meal["meal"].as_str() {
-        Some(meal) => terminal.heading(format_args!("{meal}. Enjoy!")),
-        None => terminal.heading(meal),
-    }
-    Ok(())
 }

@@ -141,10 +141,10 @@ async fn profiles_say_where_and_flags_win_and_no_key_is_printed() {
 fn completions_and_the_man_page_know_every_command() {
     let desk = Desk::new();
     for (arguments, marks) in [
-        (&["completions", "bash"][..], ["complete -F", "submit", "pause"]),
+        (&["completions", "bash"][..], ["complete -F", "logs", "pause"]),
         (&["completions", "zsh"], ["#compdef raincheck", "submit", "pause"]),
         (&["completions", "fish"], ["complete -c raincheck", "submit", "pause"]),
-        (&["man"], [".TH raincheck", ".SH SUBMIT", "idempotency"]),
+        (&["man"], [".TH raincheck", ".SH LOGS", "idempotency"]),
     ] {
         let said = desk.run(arguments);
         said.assert_code(0);

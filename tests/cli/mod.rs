@@ -8,6 +8,8 @@ mod demo;
 mod doctor;
 mod following;
 mod keys;
+mod logs;
+mod over_tls;
 mod submitting;
 mod usage;
 

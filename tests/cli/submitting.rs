@@ -58,7 +58,9 @@ async fn what_is_wrong_on_this_side_is_told_without_asking() {
         (&["submit", "echo", "-f", "-", "--content-type", "text/plain", "-m", "a=b"], "x", "--metadata"),
         (&["status", "no-id"], "", "no-id"),
         (&["--set", "http.workers=1", "kinds"], "", "--set"),
-        (&["kinds", "--url", "https://host"], "", "https is not there yet"),
+        (&["kinds", "--url", "ftp://host"], "", "\"ftp://host\" is not a URL such as http://127.0.0.1:8080"),
+        (&["kinds", "--url", "https://host", "--ca-file", "nowhere.pem"], "", "nowhere.pem cannot be read"),
+        (&["submit", "echo", "--idempotency-key", "a\"b"], "", "without quotes"),
         (&["kinds", "--profile", "work"], "", "no profile \"work\""),
         (&["top"], "", "needs a terminal"),
     ] {
@@ -77,6 +79,7 @@ async fn a_refusal_shows_its_pointers_and_request_and_ends_with_7() {
     said.assert_code(7);
     said.assert_err_has("input-invalid");
     said.assert_err_has("/input/n: ");
+    assert_eq!(said.err.matches("/input/n").count(), 1, "it is said twice: {}", said.all());
     said.assert_err_has("request ");
     assert!(said.out.is_empty(), "{}", said.all());
     let said = desk.ask(served.address, &["submit", "nothing", "--data", "1"], b"");
@@ -105,6 +108,7 @@ async fn a_job_that_fails_ends_with_4_and_one_that_was_canceled_with_5() {
     let said = desk.ask(served.address, &["submit", "failing", "--data", "1", "--wait"], b"");
     said.assert_code(4);
     said.assert_err_has("exited with code 3");
+    said.assert_err_has("\n  | it said no\n");
     assert!(said.out.is_empty(), "{}", said.all());
     let id = desk.ask(served.address, &["list", "--kind", "failing", "--json"], b"").documents()[0]["id"].clone();
     let id = id.as_str().unwrap();
@@ -147,4 +151,19 @@ async fn an_unfinished_result_is_refused_and_an_unknown_job_not_found() {
     let said = desk.ask(served.address, &["status", unknown, id.trim(), "--json"], b"");
     said.assert_code(6);
     assert_eq!(said.documents()[0]["id"], id.trim());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_expired_ends_with_5_and_a_result_that_cannot_be_written_with_1() {
+    let served = Served::idle().await;
+    let desk = Desk::new();
+    // Nobody is there to start it. If it did not expire, the wait would end with another code.
+    let late = ["submit", "echo", "--start-timeout", "1s", "--wait", "--at-most", "60s"];
+    let said = desk.ask(served.address, &late, b"");
+    said.assert_code(5);
+    said.assert_err_has("has expired");
+    let served = Served::working().await;
+    let said = desk.ask(served.address, &["submit", "echo", "--data", "1", "--wait", "-o", "no/such/folder/x"], b"");
+    said.assert_code(1);
+    said.assert_err_has("no/such/folder/x cannot be written");
 }

@@ -29,6 +29,7 @@ fn help_names_every_command_and_the_exit_codes() {
         "status",
         "watch",
         "result",
+        "logs",
         "cancel",
         "retry",
         "list",

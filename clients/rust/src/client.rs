@@ -71,7 +71,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that one try may take; of a result, the longest that nothing of it may come. 30 s.
+    /// The longest that one try may take, and a second more for each 128 KiB that it sends; of a result, the longest that
+    /// nothing of it may come. 30 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.settings.request_timeout = timeout;
         self
@@ -215,37 +216,65 @@ impl Client {
         size: Size,
         read: impl Fn(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        let end = Instant::now() + self.0.settings.retry_budget;
-        let (mut backoff, mut tries) = (Backoff::new(), 0);
+        let patience = self.0.settings.request_timeout + upload(request);
+        let mut trying = self.trying();
         loop {
-            let answer = self.0.transport.send(request, self.0.settings.request_timeout, size).await;
-            let fault = match answer.and_then(Fault::of).and_then(|answer| read(&answer)) {
+            let answer = self.0.transport.send(request, patience, size).await;
+            match answer.and_then(Fault::of).and_then(|answer| read(&answer)) {
                 Ok(read) => return Ok(read),
-                Err(fault) => fault,
-            };
-            if !fault.is_transient() {
-                return Err(fault.into());
+                Err(fault) => self.try_again(&mut trying, fault, deadline).await?,
             }
-            tries += 1;
-            let pause = backoff.pause(fault.retry_after());
-            let next = Instant::now().checked_add(pause);
-            if let Some(deadline) =
-                deadline.filter(|deadline| *deadline < end && next.is_none_or(|next| next >= *deadline))
-            {
-                // It comes before the end of the budget: not the fault ends this, but the deadline.
-                sleep_until(deadline).await;
-                return Err(fault.into());
-            }
-            let error = Error::from(fault);
-            if next.is_none_or(|next| next >= end) {
-                return Err(error);
-            }
-            if let Some(told) = &self.0.on_trouble {
-                told(&Trouble { error: &error, tries, pause });
-            }
-            sleep(pause).await;
         }
     }
+
+    /// A retry budget that nothing was spent of.
+    pub(crate) fn trying(&self) -> Trying {
+        Trying { end: Instant::now() + self.0.settings.retry_budget, backoff: Backoff::new(), tries: 0 }
+    }
+
+    /// Waits until the next try, or says that there is none, and why.
+    pub(crate) async fn try_again(
+        &self,
+        trying: &mut Trying,
+        fault: Fault,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        if !fault.is_transient() {
+            return Err(fault.into());
+        }
+        trying.tries += 1;
+        let (end, pause) = (trying.end, trying.backoff.pause(fault.retry_after()));
+        let next = Instant::now().checked_add(pause);
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < end && next.is_none_or(|next| next >= *deadline))
+        {
+            // It comes before the end of the budget: not the fault ends this, but the deadline.
+            sleep_until(deadline).await;
+            return Err(fault.into());
+        }
+        let error = Error::from(fault);
+        if next.is_none_or(|next| next >= end) {
+            return Err(error);
+        }
+        if let Some(told) = &self.0.on_trouble {
+            told(&Trouble { error: &error, tries: trying.tries, pause });
+        }
+        sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// How long it may be tried, and how often it was.
+#[derive(Debug)]
+pub(crate) struct Trying {
+    end: Instant,
+    backoff: Backoff,
+    tries: u32,
+}
+
+/// What a large body may take besides, over a line of a megabit.
+fn upload(request: &Request) -> Duration {
+    const BYTES_PER_SECOND: usize = 128 << 10;
+    Duration::from_secs((request.body.len() / BYTES_PER_SECOND) as u64)
 }
 
 /// The first id of a page, and where the next page starts.

@@ -32,6 +32,8 @@ impl Fault {
     /// Whether the same request may go better in a while.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
+            // That may take as long as the job does, and whoever can wait for it waits for the job.
+            Self::Problem(problem) if problem.code == "job-not-finished" => false,
             Self::Problem(problem) => problem.retryable || matches!(problem.status, 408 | 429) || problem.status >= 500,
             Self::Garbled { .. } | Self::Connection(_) | Self::TimedOut(_) | Self::Silent | Self::Damaged => true,
             Self::Redirected { .. } | Self::Certificate(_) | Self::Invalid(_) => false,

@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::fault::Fault;
 use crate::job::Job;
+use crate::pieces::Pieces;
 use crate::request::{Answer, Request, encode};
 use crate::result::JobResult;
 use crate::snapshots::Snapshots;
@@ -83,6 +84,11 @@ impl JobHandle {
         let request = Request::get(self.path("/result")).header("accept", "*/*");
         let read = self.client.with_retries(&request, None, Size::Any, JobResult::read).await;
         read.map_err(|error| error.about_job(&self.id))
+    }
+
+    /// The output of a job that has succeeded, as it comes: for what is too large to be held in memory.
+    pub fn download(&self) -> Pieces {
+        Pieces::new(self.client.clone(), self.id.clone(), self.path("/result"))
     }
 
     /// Asks for a cancel. A waiting job is canceled at once; one that runs is told, and may still take a while: see

@@ -83,9 +83,9 @@ impl NewJob {
         self
     }
 
-    /// The request, and its key. Made once, outside of the retries: the key is what makes the second request the same as the
-    /// first.
-    pub(crate) fn into_request(self) -> Result<(Request, String), Error> {
+    /// The request, and its key, for whoever sends it by [`Client::call`](crate::Client::call): with `validate_only` the answer
+    /// is no job. Made once, outside of the retries: the key is what makes the second request the same as the first.
+    pub fn into_request(self) -> Result<(Request, String), Error> {
         let key = self.idempotency_key.unwrap_or_else(fresh_key);
         let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
         if !(1..=255).contains(&key.len()) || !key.bytes().all(good) {

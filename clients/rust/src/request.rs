@@ -42,6 +42,16 @@ impl Request {
         request
     }
 
+    /// Puts a body there.
+    pub fn put(path: impl Into<String>, content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, content_type, body) }
+    }
+
+    /// Takes away.
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
     /// With one header more.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {

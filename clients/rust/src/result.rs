@@ -32,8 +32,7 @@ impl JobResult {
     }
 
     pub(crate) fn read(answer: &Answer) -> Result<Self, Fault> {
-        let digests = answer.header("content-digest");
-        let given = digests.and_then(|field| field.split("sha-256=:").nth(1)?.split(':').next());
+        let given = answer.header("content-digest").and_then(sha256_in);
         let verified = given.is_some();
         if given.is_some_and(|given| STANDARD.encode(digest(&SHA256, &answer.body)) != given) {
             return Err(Fault::Damaged);
@@ -41,4 +40,9 @@ impl JobResult {
         let content_type = answer.header("content-type").unwrap_or("application/octet-stream").to_owned();
         Ok(Self { body: answer.body.clone(), content_type, verified })
     }
+}
+
+/// The SHA-256 of a `Content-Digest`, in base64.
+pub(crate) fn sha256_in(field: &str) -> Option<&str> {
+    field.split("sha-256=:").nth(1)?.split(':').next()
 }

@@ -7,7 +7,10 @@ use raincheck_shared::config::HttpSettings;
 use tokio::net::TcpListener;
 
 use super::Findings;
-use crate::client::{Client, base_url};
+use crate::client::{base_url, is_ready};
+
+/// How long what listens there is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Answers whether a raincheck is ready there.
 pub(super) async fn check(settings: &HttpSettings, findings: &mut Findings) -> bool {
@@ -15,7 +18,7 @@ pub(super) async fn check(settings: &HttpSettings, findings: &mut Findings) -> b
     match TcpListener::bind(listen).await {
         Ok(_) => findings.good(format!("{listen} is free to listen on")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if is_raincheck(&base_url(listen)).await {
+            if is_ready(&base_url(listen), PATIENCE).await {
                 findings.good(format!("A raincheck is ready at {listen}"));
                 return true;
             }
@@ -30,9 +33,4 @@ pub(super) async fn check(settings: &HttpSettings, findings: &mut Findings) -> b
         ),
     }
     false
-}
-
-async fn is_raincheck(base: &str) -> bool {
-    let Ok(client) = Client::new(base) else { return false };
-    client.get("/readyz", &[], Duration::from_secs(3)).await.is_ok_and(|answer| answer.status == 200)
 }
