@@ -28,9 +28,9 @@ pub(crate) enum ClientCommand {
     /// Try a job that failed, was canceled or expired once more, as a new job
     Retry(RetryArgs),
     /// Try failed jobs once more, many at a time
-    Redrive(RedriveArgs),
+    Redrive(Box<RedriveArgs>),
     /// List jobs, newest first
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// Show how queues stand; pause and resume them
     Queues(QueuesArgs),
     /// Show what is made by a clock; make, pause, resume, trigger and delete it

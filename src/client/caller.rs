@@ -61,10 +61,10 @@ impl Caller {
         self.client.job(id)
     }
 
-    /// Asks until it is settled. Anything but a success in JSON is a failure.
+    /// Asks until it is settled. Anything but a success in JSON, or one that has nothing to say, is a failure.
     pub(super) async fn ask(&self, request: &Request) -> Result<Answer, Failure> {
         let answer = self.client.call(request).await.map_err(|error| self.failure(&error))?;
-        let json = answer.json().map_err(|_| self.strange())?;
+        let json = if answer.status == 204 { Value::Null } else { answer.json().map_err(|_| self.strange())? };
         Ok(Answer { status: answer.status, json })
     }
 

@@ -30,12 +30,13 @@ pub(super) async fn run(
         Some(ScheduleAction::Put(arguments)) => put(arguments)?,
         Some(ScheduleAction::Pause { name }) => post(name, "pause"),
         Some(ScheduleAction::Resume { name }) => post(name, "resume"),
-        Some(ScheduleAction::Delete { name }) => {
-            Request::delete(format!("/v1/schedules/{name}"))
-        }
+        Some(ScheduleAction::Delete { name }) => Request::delete(format!("/v1/schedules/{name}")),
     };
     let answer = caller.ask(&request).await?;
     match action {
+        Some(ScheduleAction::Delete { name }) if json => {
+            terminal.say(json!({ "name": name.to_string(), "deleted": true }))
+        }
         Some(ScheduleAction::Delete { name }) => terminal.say(format_args!("{name}  deleted")),
         _ if json => terminal.say(&answer.json),
         _ => page(&answer.json, terminal),

@@ -85,8 +85,10 @@ async fn schedules_are_made_looked_ahead_paused_triggered_and_deleted() {
     let wrong = ask(&["put", "report", "--cron", "0 25 * * *", "--kind", "echo"]);
     wrong.assert_code(7);
     wrong.assert_err_has("the hour");
-    ask(&["delete", "report"]).assert_code(0);
+    assert_eq!(ask(&["delete", "report"]).out, "report  deleted\n");
     ask(&["delete", "report"]).assert_code(6);
+    ask(&put).assert_code(0);
+    assert_eq!(ask(&["delete", "report", "--json"]).documents()[0]["deleted"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod following;
 mod keys;
 mod logs;
 mod over_tls;
+mod redriving;
 mod submitting;
 mod usage;
 
