@@ -79,6 +79,10 @@ pub(crate) struct PutScheduleArgs {
     #[arg(long, value_name = "QUEUE")]
     pub(crate) queue: Option<String>,
 
+    /// What limits per key of the kind go by
+    #[arg(long, value_name = "KEY")]
+    pub(crate) concurrency_key: Option<String>,
+
     /// A tag; may be repeated
     #[arg(long = "tag", short, value_name = "TAG")]
     pub(crate) tags: Vec<String>,

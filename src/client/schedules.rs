@@ -52,7 +52,7 @@ fn put(arguments: &PutScheduleArgs) -> Result<Request, Failure> {
     };
     let body = json!({
         "cron": arguments.cron, "kind": arguments.kind.as_str(), "input": input, "catch_up": arguments.catch_up,
-        "queue": arguments.queue, "tags": arguments.tags, "validate_only": arguments.validate_only,
+        "queue": arguments.queue, "concurrency_key": arguments.concurrency_key, "tags": arguments.tags, "validate_only": arguments.validate_only,
     });
     let path = format!("/v1/schedules/{}", arguments.name);
     Ok(Request::put(path, "application/json", body.to_string()))
@@ -114,6 +114,7 @@ fn page(schedule: &Value, terminal: &Terminal) -> Result<(), Failure> {
         ("cron", cell(&schedule["cron"])),
         ("kind", cell(&schedule["kind"])),
         ("catch up", cell(&schedule["catch_up"])),
+        ("key", cell(&schedule["concurrency_key"])),
         ("from", cell(&schedule["source"])),
         ("last run", cell(&schedule["last_at"])),
         ("last job", cell(&schedule["last_job"])),

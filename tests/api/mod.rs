@@ -7,6 +7,7 @@ mod bad_input;
 mod batch_webhooks;
 mod batches;
 mod cancel;
+mod clock_set;
 mod clocks;
 mod cross_origin;
 mod docs;

@@ -13,9 +13,9 @@ use crate::harness::client::{Answer, Client};
 use crate::harness::served::{Served, Work};
 use crate::harness::wait::until;
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 /// The loop looks often, so that what a test plants in the store is found.
-const QUICK: (&str, &str) = ("upkeep.schedules", "100ms");
+pub(super) const QUICK: (&str, &str) = ("upkeep.schedules", "100ms");
 
 async fn put(client: &Client, name: &str, body: &Value) -> Answer {
     client.send(Method::PUT, &format!("/v1/schedules/{name}"), &[JSON], body.to_string()).await
@@ -25,32 +25,36 @@ async fn act(client: &Client, name: &str, verb: &str) -> Answer {
     client.send(Method::POST, &format!("/v1/schedules/{name}/{verb}"), &[], "").await
 }
 
-async fn schedule(client: &Client, name: &str) -> Value {
+pub(super) async fn schedule(client: &Client, name: &str) -> Value {
     get(client, &format!("/v1/schedules/{name}"), &[]).await.json()
 }
 
-async fn jobs_of(client: &Client, name: &str) -> Vec<Value> {
+pub(super) async fn jobs_of(client: &Client, name: &str) -> Vec<Value> {
     let page = get(client, &format!("/v1/jobs?metadata.schedule={name}&limit=100"), &[]).await.json();
     page["jobs"].as_array().unwrap().clone()
 }
 
 /// A minute's schedule whose first tick that was not run was so many minutes ago. Answers that tick.
 async fn plant(served: &Served, name: &str, catch_up: CatchUp, minutes: i64) -> Timestamp {
-    let now = SystemClock.now();
-    let minute = now.unix_timestamp().div_euclid(60) * 60;
+    let minute = SystemClock.now().unix_timestamp().div_euclid(60) * 60;
     let first = Timestamp::from_unix_timestamp(minute - minutes * 60).unwrap();
+    plant_at(served, name, catch_up, first).await;
+    first
+}
+
+/// A minute's schedule whose first tick that was not run is that one.
+pub(super) async fn plant_at(served: &Served, name: &str, catch_up: CatchUp, first: Timestamp) {
     let definition = ScheduleDefinition {
         cron: "* * * * *".parse().unwrap(),
         catch_up,
         kind: "echo".parse().unwrap(),
         input: Payload::json(&b"[1]"[..]),
-        options: ScheduleOptions::default(),
+        options: ScheduleOptions { concurrency_key: Some("minute".to_owned()), ..ScheduleOptions::default() },
     };
     let by = ScheduleOwner::Client { most: 100 };
     let (tenant, name) = (TenantName::default(), name.parse().unwrap());
-    let new = NewSchedule { tenant, name, definition, by, now, next_at: Some(first) };
+    let new = NewSchedule { tenant, name, definition, by, now: SystemClock.now(), next_at: Some(first) };
     served.store.schedules.put_schedule(&new).await.unwrap();
-    first
 }
 
 fn told(at: Timestamp) -> String {
@@ -65,6 +69,7 @@ async fn a_schedule_is_made_shown_replaced_listed_and_deleted() {
             "cron": " europe/zurich 0  7 * * mon-FRI", "kind": "echo", "input": {"b" : 1.0}, "queue": "apart", "priority": 7,
             "timeouts": {"start": "1h", "run": "5m"}, "retention": {"input": "1d", "result": "7d"}, "max_attempts": 2,
             "metadata": {"team": "sales"}, "tags": ["daily"], "catch_up": "all", "catch_up_most": 3,
+            "concurrency_key": "sales",
         });
         let made = put(client, "report", &body).await;
         assert_eq!((made.status, made.header("location")), (201, "/v1/schedules/report"));
@@ -85,6 +90,8 @@ async fn a_schedule_is_made_shown_replaced_listed_and_deleted() {
             assert!(local.contains("T07:00:00+0"), "{local}");
         }
         assert_eq!(schedule(client, "report").await, made);
+        assert_eq!(made["concurrency_key"], "sales");
+        assert_eq!(act(client, "report", "trigger").await.json()["concurrency_key"], "sales");
         let again = put(client, "report", &body).await;
         assert_eq!((again.status, again.json()), (200, made.clone()), "the same");
         let text = json!({"cron": "0 7 * * *", "kind": "echo", "input": "a ü\n", "content_type": "text/plain"});
@@ -135,10 +142,10 @@ async fn everything_wrong_with_a_schedule_is_told_by_its_field_and_nothing_is_ke
     assert!(details.contains("there is no time zone \\\"Mars/Base\\\""), "{details}");
     let (pointers, _) = wrong(json!({
         "cron": "0 7 * * *", "kind": "typed", "input": {"dish": 1}, "queue": "nowhere", "metadata": {"tick": "x"},
-        "timeouts": {"run": "999d"},
+        "timeouts": {"run": "999d"}, "concurrency_key": "",
     }))
     .await;
-    assert_eq!(pointers, ["/metadata/tick", "/input/dish", "/queue", "/timeouts/run"]);
+    assert_eq!(pointers, ["/metadata/tick", "/input/dish", "/concurrency_key", "/queue", "/timeouts/run"]);
     let (pointers, _) =
         wrong(json!({"cron": "0 7 * * *", "kind": "echo", "input": 1, "content_type": "text/plain"})).await;
     assert_eq!(pointers, ["/input"]);
@@ -188,7 +195,7 @@ async fn a_tick_comes_to_one_job_with_its_name_and_its_time() {
         let job = client.done(is["last_job"].as_str().unwrap()).await;
         assert_eq!((&job["status"], &job["result"]["value"]), (&json!("succeeded"), &json!([1])), "{job}");
         assert_eq!(job["metadata"], json!({"schedule": "minutely", "tick": is["last_at"]}));
-        assert_eq!(job["idempotency_key"], Value::Null);
+        assert_eq!((&job["idempotency_key"], &job["concurrency_key"]), (&Value::Null, &json!("minute")));
         let jobs = jobs_of(client, "minutely").await;
         let ticks: std::collections::BTreeSet<String> =
             jobs.iter().map(|job| job["metadata"]["tick"].to_string()).collect();
@@ -281,6 +288,7 @@ async fn a_schedule_of_the_configuration_is_there_can_be_paused_and_is_changed_n
         ("schedules.nightly.kind", "typed"),
         ("schedules.nightly.input_json", r#"{"dish": "soup"}"#),
         ("schedules.nightly.max_attempts", "1"),
+        ("schedules.nightly.concurrency_key", "night"),
     ];
     for store in ["sqlite", "postgres"] {
         let served = match store {
@@ -297,7 +305,8 @@ async fn a_schedule_of_the_configuration_is_there_can_be_paused_and_is_changed_n
         assert_problem(&put(client, "nightly", &other).await, 409, "schedule-configured");
         assert_problem(&client.send(Method::DELETE, path, &[], "").await, 409, "schedule-configured");
         assert_eq!(act(client, "nightly", "pause").await.json()["paused"], true);
-        assert_eq!(act(client, "nightly", "trigger").await.status, 202);
+        let triggered = act(client, "nightly", "trigger").await;
+        assert_eq!((triggered.status, &triggered.json()["concurrency_key"]), (202, &json!("night")));
         assert!(served.stop().await);
     }
 }

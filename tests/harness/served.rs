@@ -14,7 +14,7 @@ use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::{Flags, Settings, load};
 use raincheck_shared::domain::Payload;
-use raincheck_shared::lifecycle::{Shutdown, SystemClock};
+use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock};
 use raincheck_shared::store::Store;
 use raincheck_worker::registry::{CustomHandlers, Registry};
 use raincheck_worker::{Context, Handler, Outcome, Parts, Worker};
@@ -99,9 +99,13 @@ pub(crate) enum Work {
 impl Served {
     /// Starts one. `settings`: dotted keys and what they are set to.
     pub(crate) async fn with(work: Work, settings: &[(&str, &str)]) -> Self {
+        Self::by_clock(work, settings, SystemClock::shared()).await
+    }
+
+    /// The same by a clock that a test may set.
+    pub(crate) async fn by_clock(work: Work, settings: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
         let folder = TempFolder::new("raincheck-api");
         let settings = Arc::new(configured(&folder.0, settings));
-        let clock = SystemClock::shared();
         let store = open_store(&settings.store, Arc::clone(&clock)).await.unwrap();
         store.schema.migrate().await.unwrap();
         let shutdown = Shutdown::new();

@@ -101,6 +101,7 @@ fn options(s: &mut Section) -> Read<ScheduleOptions> {
     let input_retention = s.optional("input_retention", duration(Duration::ZERO, 3_650 * DAY));
     let result_retention = s.optional("result_retention", duration(Duration::from_secs(1), 3_650 * DAY));
     let max_attempts = s.optional("max_attempts", whole(1, 1_000));
+    let concurrency_key = s.optional("concurrency_key", text);
     let metadata = s.optional("metadata", texts);
     let tags = s.optional("tags", list(text));
     let webhook_url = s.optional("webhook_url", text);
@@ -116,6 +117,7 @@ fn options(s: &mut Section) -> Read<ScheduleOptions> {
         input_retention: input_retention?,
         result_retention: result_retention?,
         max_attempts: max_attempts?,
+        concurrency_key: concurrency_key?,
         metadata: metadata?.unwrap_or_default(),
         tags: tags?.unwrap_or_default(),
         webhook_url: webhook_url?,

@@ -29,6 +29,9 @@ pub struct ScheduleOptions {
     pub result_retention: Option<Duration>,
     /// 1 to 1000.
     pub max_attempts: Option<i32>,
+    /// What limits per key go by. Kept beside the others: programs of a release before do not know it, and read these.
+    #[serde(skip)]
+    pub concurrency_key: Option<String>,
     /// Labels.
     pub metadata: BTreeMap<String, String>,
     /// Tags.

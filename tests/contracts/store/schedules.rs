@@ -55,6 +55,7 @@ fn wish(called: &str, next_at: Timestamp) -> NewSchedule {
                 metadata: BTreeMap::from([("a".to_owned(), "b \"c\"".to_owned())]),
                 tags: vec!["x".to_owned()],
                 webhook_url: Some("https://example.com/".to_owned()),
+                concurrency_key: Some("customer-7".to_owned()),
                 ..ScheduleOptions::default()
             },
         },
@@ -94,6 +95,10 @@ async fn a_schedule_is_read_as_it_was_put(on: &StoreFixture) {
     assert_eq!((made.last_at, made.last_job, made.missed, &made.problem), (None, None, 0, &None));
     assert_eq!(read(on, "nightly").await, Some(*made));
     assert_eq!(read(on, "nightl").await, None);
+    let mut definition = new.definition.clone();
+    definition.options.concurrency_key = None;
+    assert_eq!(kept(on, &NewSchedule { definition, ..new.clone() }).await.definition.options.concurrency_key, None);
+    assert_eq!(read(on, "nightly").await.expect("it").definition.options.concurrency_key, None);
     for catch_up in [CatchUp::Skip, CatchUp::One, CatchUp::All { most: 1_000 }] {
         let definition = ScheduleDefinition { catch_up, ..new.definition.clone() };
         kept(on, &NewSchedule { definition, ..new.clone() }).await;

@@ -57,7 +57,6 @@ fn read_body_options(fields: &mut Fields<'_>) -> JobOptions {
         run_at: fields.instant("run_at"),
         delay: fields.duration("delay"),
         deadline: fields.instant("deadline"),
-        concurrency_key: fields.text("concurrency_key"),
         validate_only: fields.flag("validate_only"),
         ..options
     }
@@ -69,6 +68,7 @@ pub(super) fn read_lasting_options(fields: &mut Fields<'_>) -> JobOptions {
         queue: fields.text("queue"),
         priority: fields.number("priority", 0, 9).and_then(|n| n.try_into().ok()),
         max_attempts: fields.number("max_attempts", 1, 1000).and_then(|n| n.try_into().ok()),
+        concurrency_key: fields.text("concurrency_key"),
         tags: fields.texts("tags"),
         ..JobOptions::default()
     };

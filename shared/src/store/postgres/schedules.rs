@@ -12,7 +12,8 @@ use super::database::{Database, Lane, Statement};
 use super::refusal::{refusal, timed_out};
 use super::rows::Cells;
 use crate::domain::{
-    CatchUp, JobId, Payload, Schedule, ScheduleDefinition, ScheduleName, ScheduleSource, TenantName, Timestamp,
+    CatchUp, JobId, Payload, Schedule, ScheduleDefinition, ScheduleName, ScheduleOptions, ScheduleSource, TenantName,
+    Timestamp,
 };
 use crate::store::schedules::{Claim, Decision, KeptSchedule, decide};
 use crate::store::{NewSchedule, PutSchedule, Schedules, StoreError};
@@ -132,6 +133,7 @@ fn bound<'q>(statement: Statement<'q>, kept: &KeptSchedule) -> Statement<'q> {
         .bind(schedule.problem.clone())
         .bind(claim.map(|claim| claim.configured_at))
         .bind(claim.map(|claim| claim.confirmed_at))
+        .bind(options.concurrency_key.clone())
 }
 
 fn kept_schedule(row: &PgRow) -> Result<KeptSchedule, StoreError> {
@@ -148,6 +150,7 @@ fn kept_schedule(row: &PgRow) -> Result<KeptSchedule, StoreError> {
 pub(super) fn schedule(row: &PgRow) -> Result<Schedule, StoreError> {
     let cells = Cells::of("schedules", row);
     let catch_up: CatchUp = cells.parse("catch_up")?;
+    let options: ScheduleOptions = cells.json("options", cells.get("options")?)?;
     let most = cells.get::<Option<i32>>("catch_up_most")?.map_or(CatchUp::USUAL, i32::cast_unsigned);
     Ok(Schedule {
         tenant: cells.parse("tenant")?,
@@ -158,7 +161,7 @@ pub(super) fn schedule(row: &PgRow) -> Result<Schedule, StoreError> {
             catch_up: catch_up.with_most(most),
             kind: cells.parse("kind")?,
             input: Payload { content_type: cells.get("input_type")?, bytes: cells.get::<Vec<u8>>("input")?.into() },
-            options: cells.json("options", cells.get("options")?)?,
+            options: ScheduleOptions { concurrency_key: cells.get("concurrency_key")?, ..options },
         },
         version: cells.get("version")?,
         created_at: cells.get("created_at")?,

@@ -11,7 +11,8 @@ use super::accept::check_texts;
 use super::file::{failed, failed_or_rejected};
 use super::rows::{self, Cell};
 use crate::domain::{
-    CatchUp, JobId, Payload, Schedule, ScheduleDefinition, ScheduleName, ScheduleSource, TenantName, Timestamp,
+    CatchUp, JobId, Payload, Schedule, ScheduleDefinition, ScheduleName, ScheduleOptions, ScheduleSource, TenantName,
+    Timestamp,
 };
 use crate::store::schedules::{Claim, Decision, KeptSchedule, decide};
 use crate::store::{NewSchedule, PutSchedule, Schedules, StoreError};
@@ -133,6 +134,7 @@ fn bound<'q>(
         .bind(schedule.problem.clone())
         .bind(claim.map(|claim| rows::micros(claim.configured_at)))
         .bind(claim.map(|claim| rows::micros(claim.confirmed_at)))
+        .bind(options.concurrency_key.clone())
 }
 
 fn kept_schedule(row: &SqliteRow) -> Result<KeptSchedule, StoreError> {
@@ -149,6 +151,7 @@ pub(super) fn schedule(row: &SqliteRow) -> Result<Schedule, StoreError> {
     let cells = Cell::of("schedules", row);
     let instant = |column| cells.instant(column)?.ok_or_else(|| cells.inconsistent(column, "is missing"));
     let catch_up: CatchUp = cells.parse("catch_up")?;
+    let options: ScheduleOptions = cells.json("options")?.unwrap_or_default();
     let most = match cells.get::<Option<i64>>("catch_up_most")? {
         Some(_) => cells.number("catch_up_most")?,
         None => CatchUp::USUAL,
@@ -162,7 +165,7 @@ pub(super) fn schedule(row: &SqliteRow) -> Result<Schedule, StoreError> {
             catch_up: catch_up.with_most(most),
             kind: cells.parse("kind")?,
             input: Payload { content_type: cells.get("input_type")?, bytes: cells.get::<Vec<u8>>("input")?.into() },
-            options: cells.json("options")?.unwrap_or_default(),
+            options: ScheduleOptions { concurrency_key: cells.get("concurrency_key")?, ..options },
         },
         version: cells.number("version")?,
         created_at: instant("created_at")?,

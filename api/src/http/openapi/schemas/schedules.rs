@@ -69,6 +69,7 @@ fn definition() -> Map<String, Value> {
         "timeouts": answer(&json!({ "start": or_null(&duration()), "run": or_null(&duration()) })),
         "retention": answer(&json!({ "input": or_null(&duration()), "result": or_null(&duration()) })),
         "max_attempts": or_null(&count(1)),
+        "concurrency_key": or_null(&text()),
         "metadata": { "type": "object", "additionalProperties": text() },
         "tags": { "type": "array", "items": text() },
         "webhook": or_null(&answer(&json!({
