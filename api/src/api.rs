@@ -11,7 +11,7 @@ use raincheck_shared::config::Settings;
 use raincheck_shared::lifecycle::{Clock, Shutdown};
 use raincheck_shared::store::Store;
 
-use crate::engine::{Backends, Desk, Links, check_configured};
+use crate::engine::{Backends, Desk, Links, schedule_problems};
 use crate::http::{Front, listen};
 use crate::webhooks::{self, WebhookError};
 
@@ -82,7 +82,7 @@ impl Api {
         if !addr.ip().is_loopback() && !settings.http.listen_without_keys && !settings.auth.required {
             return Err(ApiError::OpenToAll(addr));
         }
-        if let Some((schedule, problem)) = check_configured(&settings, clock.now()) {
+        if let Some((schedule, problem)) = schedule_problems(&settings, clock.now()).next() {
             return Err(ApiError::Schedule { name: schedule.to_string(), problem });
         }
         let http = settings.http.clone();

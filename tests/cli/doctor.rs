@@ -55,3 +55,32 @@ fn a_fresh_folder_is_well_and_stays_empty() {
     said.assert_out_has("All is well.");
     assert!(desk.files().is_empty(), "{:?}", desk.files());
 }
+
+#[test]
+fn schedules_are_looked_at_and_what_is_wrong_with_one_is_told_by_its_field() {
+    let wrong = "[schedules.a]\ncron = \"0 25 * * *\"\nkind = \"echo\"\n\
+                 [schedules.b]\ncron = \"Mars/Base 0 7 * * *\"\nkind = \"echo\"\n\
+                 [schedules.c]\ncron = \"0 7 * * *\"\nkind = \"nope\"\n";
+    for (command, code) in [("doctor", 1), ("up", 2), ("api", 2)] {
+        let said = Desk::with_file(wrong).run(&[command]);
+        said.assert_code(code);
+        let all = said.all();
+        assert!(all.contains("schedules.a.cron: the hour \"25\""), "{all}");
+        assert!(all.contains("schedules.b.cron: there is no time zone \"Mars/Base\""), "{all}");
+        assert!(all.contains("schedules.c.kind: there is no kind \"nope\""), "{all}");
+    }
+    // These can be read, and still nothing of them could be submitted.
+    let refused = "[http]\nlisten = \"127.0.0.1:0\"\n[schedules.a]\ncron = \"0 7 * * *\"\nkind = \"echo\"\nqueue = \"nowhere\"\n\
+                   [schedules.b]\ncron = \"Europe/Zurich 0 7 * * *\"\nkind = \"echo\"\nmetadata = { tick = \"x\" }\n\
+                   [schedules.c]\ncron = \"Europe/Zurich 0 7 * * *\"\nkind = \"echo\"\n";
+    let desk = Desk::with_file(refused);
+    let said = desk.run(&["doctor"]);
+    said.assert_code(1);
+    said.assert_out_has("✗ schedules.a: queue: ");
+    said.assert_out_has("✗ schedules.b: metadata.tick: is what the schedule itself says here");
+    said.assert_out_has("✓ schedules.c: next at 20");
+    said.assert_out_has("T07:00:00+0");
+    let said = desk.run(&["up"]);
+    assert_ne!(said.code, 0);
+    said.assert_err_has("schedules.a cannot be: queue: ");
+}

@@ -90,7 +90,8 @@ pub(crate) use rejection::{Fault, FaultKind, Rejection};
 pub(crate) use remote_work::{LeaseEnd, LeaseWish, UNKNOWN_KIND};
 pub(crate) use retry::Retry;
 pub(crate) use schedule_job::{lasting, submission_of};
-pub(crate) use schedules::{LARGEST_INPUT, check_configured};
+pub(crate) use schedules::LARGEST_INPUT;
+pub use schedules::schedule_problems;
 pub(crate) use submission::{Field, JobOptions, ScheduleMark, Submission, WebhookOptions};
 // What HTTP needs of the store's words, so that it need not know the store.
 pub(crate) use raincheck_shared::store::{

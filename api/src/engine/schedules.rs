@@ -151,9 +151,9 @@ fn own_faults(definition: &ScheduleDefinition) -> Vec<Fault> {
         .collect()
 }
 
-/// The first schedule of the configuration that asks for what would be refused, and why.
-pub(crate) fn check_configured(settings: &Settings, now: Timestamp) -> Option<(ScheduleName, String)> {
-    settings.schedules.iter().find_map(|schedule| {
+/// The schedules of the configuration that ask for what would be refused at `now`, and why, by fields.
+pub fn schedule_problems(settings: &Settings, now: Timestamp) -> impl Iterator<Item = (ScheduleName, String)> {
+    settings.schedules.iter().filter_map(move |schedule| {
         let definition = &schedule.definition;
         let submission = submission_of(&schedule.tenant, &schedule.name, definition, Some(now));
         let mut faults = own_faults(definition);

@@ -4,6 +4,7 @@ mod blobs;
 mod broker;
 mod kinds;
 mod listen;
+mod schedules;
 mod store;
 
 use std::time::Duration;
@@ -67,6 +68,7 @@ pub(super) async fn run(loaded: Result<Settings, Failure>, terminal: &Terminal) 
             broker::check(&settings, &shutdown, &mut findings).await;
             bad += findings.print(terminal);
             kinds::check(&settings, &mut findings);
+            schedules::check(&settings, &SystemClock, &mut findings);
             bad += findings.print(terminal);
             shutdown.finish(Duration::from_secs(1)).await;
         }
