@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{assert_problem, get};
-use crate::harness::served::Served;
+use crate::harness::served::{Served, Work};
 
 #[tokio::test]
 async fn a_kind_says_what_it_takes_and_within_which_limits() {
@@ -39,5 +39,26 @@ async fn kinds_are_listed_by_name_and_need_not_be_read_twice() {
     assert_eq!(again.header("etag"), answer.header("etag"));
     assert_problem(&get(&served.client, "/v1/kinds/nobody", &[]).await, 404, "kind-not-found");
     assert_eq!(assert_problem(&get(&served.client, "/v1/kinds?page=2", &[]).await, 422, "input-invalid"), ["/page"]);
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn a_kind_says_what_is_limited_of_it_over_all_workers_and_nothing_else() {
+    let limits = [
+        ("kinds.typed.concurrent_jobs", "4"),
+        ("kinds.typed.rate", "600/60s"),
+        ("kinds.typed.concurrent_per_key", "1"),
+        ("kinds.typed.rate_per_key", "5/30s"),
+        ("kinds.pictures.rate", "1/h"),
+    ];
+    let served = Served::with(Work::Nobody, &limits).await;
+    let flow = async |kind: &str| {
+        let kind = get(&served.client, &format!("/v1/kinds/{kind}"), &[]).await.json();
+        ["concurrent_jobs", "rate", "concurrent_per_key", "rate_per_key"]
+            .map(|limit| kind["limits"].get(limit).cloned())
+    };
+    assert_eq!(flow("typed").await, [json!(4), json!("600/m"), json!(1), json!("5/30s")].map(Some));
+    assert_eq!(flow("pictures").await, [None, Some(json!("1/h")), None, None]);
+    assert_eq!(flow("echo").await, [None, None, None, None]);
     assert!(served.stop().await);
 }

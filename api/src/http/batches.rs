@@ -100,7 +100,7 @@ pub(crate) fn cancel_operation() -> Operation {
     Operation::new("cancelBatch", "batches", "Ask that all of a batch stop")
         .says("What waits is canceled at once, handlers that run are told. What has ended stays as it is.")
         .takes(&["path.batch"])
-        .json_body("CancelRequest", false, &[])
+        .json_body("CancelRequest", false, &["cancel-request"])
         .answers(Answer::new(200, "All of it has ended.").json("Batch", &["batch"]))
         .answers(Answer::new(202, "Handlers that run were asked to stop.").json("Batch", &["batch"]))
         .reads()

@@ -61,7 +61,7 @@ pub(crate) fn operation() -> Operation {
     Operation::new("cancelJob", "jobs", "Ask that a job stop")
         .says("A waiting job is canceled at once; a running handler is told, and what it makes after that does not count.")
         .takes(&["id"])
-        .json_body("CancelRequest", false, &[])
+        .json_body("CancelRequest", false, &["cancel-request"])
         .answers(job(200, "It is canceled, now or since before.", "job-canceled"))
         .answers(job(202, "Its running handler was asked to stop.", "job-asked-to-stop"))
         .reads()

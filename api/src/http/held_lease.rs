@@ -109,40 +109,48 @@ pub(super) fn of_lease(id: &'static str, summary: &'static str, says: &str) -> O
 }
 
 fn goes_on() -> Answer {
-    Answer::new(200, "The lease goes on.").json("RenewedLease", &[])
+    Answer::new(200, "The lease goes on.").json("RenewedLease", &["lease-renewed"])
 }
 
 /// What ends answer.
 pub(super) fn is_over() -> Answer {
     Answer::new(200, "It is recorded, now or since before: what has become of the job.")
-        .json("EndedLease", &[])
+        .json("EndedLease", &["lease-ended"])
         .leads_to("getJob", "id", "$response.body#/job_id")
 }
 
 pub(crate) fn heartbeat_operation() -> Operation {
     let says = "Renews the lease, from now on for as long as was asked for, and tells whether a client asked that the job stop.";
-    of_lease("heartbeat", "Say that the worker lives", says).json_body("Nothing", false, &[]).answers(goes_on())
+    of_lease("heartbeat", "Say that the worker lives", says)
+        .json_body("Nothing", false, &["heartbeat-request"])
+        .answers(goes_on())
 }
 
 pub(crate) fn progress_operation() -> Operation {
     let says = "Shown to all who watch the job. A heartbeat as well.";
     of_lease("reportProgress", "Say how far the job is", says)
-        .json_body("ProgressRequest", true, &[])
+        .json_body("ProgressRequest", true, &["progress-request"])
         .answers(goes_on())
 }
 
 pub(crate) fn logs_operation() -> Operation {
     let says = "They come behind those that are there; a log that is full takes no more. A heartbeat as well.";
-    of_lease("appendLogs", "Add lines to the job's log", says).json_body("LogRequest", true, &[]).answers(goes_on())
+    of_lease("appendLogs", "Add lines to the job's log", says)
+        .json_body("LogRequest", true, &["log-request"])
+        .answers(goes_on())
 }
 
 pub(crate) fn fail_operation() -> Operation {
     let says = "The job is tried again as its kind says, unless no attempt is left or `retryable` is false. Sent twice, it is \
                 recorded once.";
-    of_lease("failLease", "Say that the attempt failed", says).json_body("FailRequest", true, &[]).answers(is_over())
+    of_lease("failLease", "Say that the attempt failed", says)
+        .json_body("FailRequest", true, &["fail-request"])
+        .answers(is_over())
 }
 
 pub(crate) fn release_operation() -> Operation {
     let says = "For a worker that stops, or cannot do it now: the job waits again, and no attempt is counted.";
-    of_lease("releaseLease", "Give the job back", says).json_body("ReleaseRequest", false, &[]).answers(is_over())
+    of_lease("releaseLease", "Give the job back", says)
+        .json_body("ReleaseRequest", false, &["release-request"])
+        .answers(is_over())
 }

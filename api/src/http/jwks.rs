@@ -15,5 +15,5 @@ pub(crate) async fn jwks(front: web::Data<Front>) -> Result<HttpResponse, Proble
 
 pub(crate) fn operation() -> Operation {
     Operation::new("keys", "webhooks", "The public keys of webhooks' signatures")
-        .answers(Answer::new(200, "A JSON Web Key Set (RFC 7517).").json("KeySet", &[]))
+        .answers(Answer::new(200, "A JSON Web Key Set (RFC 7517).").json("KeySet", &["key-set"]))
 }

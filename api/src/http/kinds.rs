@@ -43,18 +43,18 @@ fn view<'a>(front: &'a Front, kind: &'a Kind) -> KindView<'a> {
 }
 
 pub(crate) fn list_operation() -> Operation {
-    said(Operation::new("listKinds", "kinds", "All kinds, by name"), "Kinds")
+    said(Operation::new("listKinds", "kinds", "All kinds, by name"), "Kinds", "kinds")
 }
 
 pub(crate) fn operation() -> Operation {
-    said(Operation::new("getKind", "kinds", "One kind").takes(&["kind"]), "Kind").fails(&[Code::KindNotFound])
+    said(Operation::new("getKind", "kinds", "One kind").takes(&["kind"]), "Kind", "kind").fails(&[Code::KindNotFound])
 }
 
-fn said(operation: Operation, schema: &str) -> Operation {
+fn said(operation: Operation, schema: &str, example: &str) -> Operation {
     operation
         .says("What clients may know: what it takes and within which limits, not what runs it.")
         .takes(&["If-None-Match"])
-        .answers(Answer::new(200, "As configured.").json(schema, &[]).headers(&["ETag"]))
+        .answers(Answer::new(200, "As configured.").json(schema, &[example]).headers(&["ETag"]))
         .answers(Answer::new(304, "It is as the client has it.").headers(&["ETag"]))
         .fails(&[Code::InputInvalid])
 }

@@ -52,8 +52,12 @@ pub(crate) fn operation() -> Operation {
              goes to somebody else, and its token is good for nothing any more. Only jobs of the caller's tenant are leased.",
         )
         .takes(&["wait", "Prefer"])
-        .json_body("LeaseRequest", false, &[])
-        .answers(Answer::new(200, "Jobs, each under a lease of its own.").json("Leases", &[]).headers(&["Preference-Applied?"]))
+        .json_body("LeaseRequest", false, &["lease-request"])
+        .answers(
+            Answer::new(200, "Jobs, each under a lease of its own.")
+                .json("Leases", &["leases"])
+                .headers(&["Preference-Applied?"]),
+        )
         .answers(Answer::new(204, "None came.").headers(&["Preference-Applied?"]))
         .reads()
         .fails(&[Code::PayloadTooLarge, Code::UnsupportedMediaType])

@@ -82,7 +82,7 @@ fn name(request: &HttpRequest) -> Result<QueueName, Problem> {
 pub(crate) fn list_operation() -> Operation {
     Operation::new("listQueues", "queues", "All queues, by name")
         .says("Each that is configured, holds jobs, is served by a worker or is paused. Half a second old at most.")
-        .answers(Answer::new(200, "As they stand.").json("Queues", &[]))
+        .answers(Answer::new(200, "As they stand.").json("Queues", &["queues"]))
         .reads()
 }
 

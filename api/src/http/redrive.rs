@@ -125,8 +125,8 @@ pub(crate) fn operation() -> Operation {
             "Each makes a new job, as a retry does. What was retried already is passed over, so the same request may be sent \
              again, by several at once too; `next_cursor` says where to go on. With `dry_run` nothing is made.",
         )
-        .json_body("Redrive", false, &[])
-        .answers(Answer::new(200, "What was made of which, or would be.").json("Redriven", &[]))
+        .json_body("Redrive", false, &["redrive-request"])
+        .answers(Answer::new(200, "What was made of which, or would be.").json("Redriven", &["redriven"]))
         .reads()
         .fails(&[Code::InputInvalid, Code::InvalidCursor, Code::PayloadTooLarge, Code::UnsupportedMediaType])
 }

@@ -46,7 +46,7 @@ pub(crate) fn operation() -> Operation {
         )
         .takes(&["id", "Prefer", "Idempotency-Key", "traceparent"])
         .calls("jobWebhook", "{$request.body#/webhook/url}")
-        .json_body("Retry", false, &[]);
+        .json_body("Retry", false, &["retry-request"]);
     answers(operation).fails(&[
         Code::JobNotFound,
         Code::JobExpired,

@@ -135,6 +135,50 @@ fn every_way_to_submit_says_what_its_webhook_will_be_sent() {
     }
 }
 
+/// Each body of JSON that a client may send, or that it is sent when all is well: where it stands, its schema, its examples.
+fn bodies(document: &Value) -> Vec<(String, Value, Value)> {
+    let mut bodies = Vec::new();
+    let mut add = |place: String, body: &Value| {
+        let media = &body["content"]["application/json"];
+        if media.is_object() {
+            bodies.push((place, media["schema"].clone(), media["examples"].clone()));
+        }
+    };
+    for (path, method, operation) in operations(document) {
+        add(format!("the body of {method} {path}"), &operation["requestBody"]);
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            if status.starts_with('2') {
+                add(format!("{status} of {method} {path}"), answer);
+            }
+        }
+    }
+    for (name, item) in document["components"]["pathItems"].as_object().unwrap() {
+        add(format!("the body of {name}"), &item["post"]["requestBody"]);
+    }
+    bodies
+}
+
+#[test]
+fn every_json_that_is_taken_or_answered_has_examples_and_they_meet_its_schema() {
+    let document = document();
+    let bodies = bodies(&document);
+    assert!(bodies.len() > 60, "they were not found: {}", bodies.len());
+    for (place, schema, examples) in bodies {
+        // An example of the document is the document.
+        if place.ends_with("/openapi.json") {
+            continue;
+        }
+        let examples = examples.as_object().unwrap_or_else(|| panic!("{place} has no example"));
+        let whole = serde_json::json!({ "components": document["components"], "allOf": [schema] });
+        let validator = jsonschema::validator_for(&whole).unwrap();
+        for (name, example) in examples {
+            if let Err(error) = validator.validate(&example["value"]) {
+                panic!("{place}: {name}: {error} at {}", error.instance_path());
+            }
+        }
+    }
+}
+
 fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {

@@ -15,6 +15,8 @@ use crate::harness::served::{Served, Work};
 use crate::harness::wait::until;
 use crate::tidy::tree;
 
+mod of_work;
+
 const FOLDER: &str = "api/src/http/openapi/examples";
 
 /// Answers by the names of their files. What differs each time is made the same.
@@ -72,6 +74,7 @@ impl Examples {
         }
         // A ticket is another one each time.
         let (text, ticket) = text.split_once("rt_").map_or((text, ""), |(before, _)| (before, "rt_…"));
+        // What a lease's token keeps others off with is another one each time, too.
         let mut settled = String::new();
         let mut rest = text;
         while let Some(at) = rest.char_indices().map(|(at, _)| at).find(|at| is_uuid(rest.get(*at..at + 36))) {
@@ -83,9 +86,17 @@ impl Examples {
             settled.push_str(&rest[..at]);
             write!(settled, "0192f0c1-2345-7abc-8def-{number:012}").unwrap();
             rest = &rest[at + 36..];
+            if let Some(secret) = rest.strip_prefix('.').and_then(|rest| rest.get(..32)).filter(|it| is_hex(it)) {
+                settled.push_str(".00000000000000000000000000000000");
+                rest = &rest[1 + secret.len()..];
+            }
         }
         settled + rest + ticket
     }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_uuid(text: Option<&str>) -> bool {
@@ -113,9 +124,10 @@ async fn jobs(examples: &mut Examples) {
     })
     .await;
     let cancel = |id: &str| (Method::POST, format!("/v1/jobs/{id}/cancel"));
-    let reason = r#"{"reason": "no longer needed"}"#;
+    let reason = json!({"reason": "no longer needed"});
+    examples.add("cancel-request", reason.clone());
     let (method, path) = cancel(&running);
-    examples.keep("job-asked-to-stop", &client.send(method, &path, &[JSON], reason).await);
+    examples.keep("job-asked-to-stop", &client.send(method, &path, &[JSON], reason.to_string()).await);
 
     let result = format!("/v1/jobs/{}/result", ended.job_id());
     examples.refused("range-not-satisfiable", &get(client, &result, &[("range", "bytes=99-")]).await);
@@ -260,6 +272,7 @@ async fn besides(examples: &mut Examples) {
     examples.keep("ticket", &client.send(Method::POST, &format!("/v1/jobs/{failed}/tickets"), &[], "").await);
     assert!(served.stop().await);
     let served = Served::idle().await;
+    examples.keep("queues", &get(&served.client, "/v1/queues", &[]).await);
     examples.keep("queue", &served.client.send(Method::POST, "/v1/queues/apart/pause", &[], "").await);
     assert!(served.stop().await);
 }
@@ -273,6 +286,9 @@ async fn the_examples_of_the_document_are_what_the_service_answers() {
     batches_and_webhooks(&mut examples).await;
     besides(&mut examples).await;
     schedules(&mut examples).await;
+    of_work::leases(&mut examples).await;
+    of_work::more_attempts(&mut examples).await;
+    of_work::kinds_and_keys(&mut examples).await;
     let folder = tree::root().join(FOLDER);
     let text = |value: &Value| format!("{}\n", serde_json::to_string_pretty(value).unwrap());
     if std::env::var_os("RAINCHECK_WRITE_DOCS").is_some() {

@@ -33,6 +33,15 @@ struct Limits {
     retention: String,
     metadata_pairs: usize,
     tags: usize,
+    /// What is limited over all workers; not there: it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrent_jobs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrent_per_key: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_per_key: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +97,10 @@ impl<'a> KindView<'a> {
                 retention: format_duration(jobs.max_retention),
                 metadata_pairs: jobs.max_metadata,
                 tags: jobs.max_tags,
+                concurrent_jobs: kind.limits.concurrent_jobs,
+                rate: kind.limits.rate.map(|rate| rate.to_string()),
+                concurrent_per_key: kind.limits.concurrent_per_key,
+                rate_per_key: kind.limits.rate_per_key.map(|rate| rate.to_string()),
             },
             timeouts: Timeouts { run: format_duration(kind.timeout) },
             retention: Retention { result: format_duration(kind.retention) },
