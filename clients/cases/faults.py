@@ -164,6 +164,15 @@ async def trickle(exchange: Exchange, rule: Rule) -> None:
     await exchange.send_end()
 
 
+async def stall(exchange: Exchange, rule: Rule) -> None:
+    """The first `after` bytes of the body come, and then nothing more, for as long as the client stays."""
+    data = await _whole(await exchange.forward())
+    assert len(data) > rule["after"], "there is nothing to hold back"
+    await exchange.send_head()
+    await exchange.send_body(data[: rule["after"]])
+    await exchange.client_gone()
+
+
 async def cut_events(exchange: Exchange, rule: Rule) -> None:
     """Lets some events through, and half of the next one. `how`: `end` looks like the end of the stream, `reset` does not."""
     body = await exchange.forward()
@@ -194,5 +203,5 @@ async def buffer(exchange: Exchange, rule: Rule) -> None:
     await exchange.client_gone()
 
 
-_ALL = (none, stale, answer, reset, drop_answer, hold, cut, forget_wait, corrupt, trickle, cut_events, buffer)
+_ALL = (none, stale, answer, reset, drop_answer, hold, cut, forget_wait, corrupt, trickle, stall, cut_events, buffer)
 FAULTS: dict[str, Callable[[Exchange, Rule], Awaitable[None]]] = {fault.__name__: fault for fault in _ALL}

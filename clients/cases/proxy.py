@@ -70,8 +70,14 @@ class Proxy:
         self.tasks.add(task)
         try:
             request = await read_head(reader)
-            body = b"".join([piece async for piece in body_of(reader, request, is_request=True)])
             method, target, _ = request.first_line.split(" ")
+            found = self.cases.get(target.split("/")[2]) if target.startswith("/c/") else None
+            pause = found.script.get("pause_per_piece", 0.0) if found else 0.0
+            pieces = []
+            async for piece in body_of(reader, request, is_request=True):
+                pieces.append(piece)
+                await asyncio.sleep(pause)
+            body = b"".join(pieces)
             if target.startswith("/_cases"):
                 await self.control(method, target, body, writer)
             else:

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -67,7 +68,11 @@ async def run(binary: Path, command: list[str]) -> int:
         raincheck, host, port = await start_raincheck(binary, folder)
         try:
             proxy = Proxy((host, port), folder / "runs", keys)
-            server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+            listening = socket.socket()
+            # So that what the proxy does not read, the client cannot send: there is little room between them.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            listening.bind(("127.0.0.1", 0))
+            server = await asyncio.start_server(proxy.serve, sock=listening)
             address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
             told = {"RAINCHECK_CASES_PROXY": address, "RAINCHECK_CASES": str(HERE), "RAINCHECK_CASES_KEYS": json.dumps(keys)}
             client = await asyncio.create_subprocess_exec(*command, env={**os.environ, **told})

@@ -71,8 +71,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that one try may take, and a second more for each 128 KiB that it sends; of a result, the longest that
-    /// nothing of it may come. 30 s.
+    /// The longest that a try may wait: for a connection, for a byte of what it sends to be taken, for the answer to begin,
+    /// and for all of an answer about a job; of a result, for the next byte. 30 s. A body takes as long as it moves.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.settings.request_timeout = timeout;
         self
@@ -216,7 +216,7 @@ impl Client {
         size: Size,
         read: impl Fn(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        let patience = self.0.settings.request_timeout + upload(request);
+        let patience = self.0.settings.request_timeout;
         let mut trying = self.trying();
         loop {
             let answer = self.0.transport.send(request, patience, size).await;
@@ -269,12 +269,6 @@ pub(crate) struct Trying {
     end: Instant,
     backoff: Backoff,
     tries: u32,
-}
-
-/// What a large body may take besides, over a line of a megabit.
-fn upload(request: &Request) -> Duration {
-    const BYTES_PER_SECOND: usize = 128 << 10;
-    Duration::from_secs((request.body.len() / BYTES_PER_SECOND) as u64)
 }
 
 /// The first id of a page, and where the next page starts.

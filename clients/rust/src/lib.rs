@@ -13,6 +13,7 @@ mod result;
 mod retry;
 mod snapshots;
 mod transport;
+mod upload;
 mod webhook;
 
 pub use client::{Client, ClientBuilder, Trouble};

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Uri};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -28,6 +26,7 @@ use tower_service::Service;
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::request::{Answer, OpenAnswer, Request};
+use crate::upload::Upload;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -36,7 +35,7 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// A place, and connections to it.
 pub(crate) struct Transport {
-    pool: Pool<Connector, Full<Bytes>>,
+    pool: Pool<Connector, Upload>,
     /// Without a slash at its end.
     base: String,
     headers: HeaderMap,
@@ -92,12 +91,13 @@ impl Transport {
         &self.base
     }
 
-    /// Sends a request and reads the head of its answer, within `patience`.
+    /// Sends a request and reads the head of its answer. `patience`: the longest that nothing may move, up or down.
     pub(crate) async fn open(&self, request: &Request, patience: Duration) -> Result<OpenAnswer, Fault> {
+        let (body, moved) = Upload::new(request.body.clone());
         let mut prepared = hyper::Request::builder()
             .method(request.method.clone())
             .uri(format!("{}{}", self.base, request.path))
-            .body(Full::new(request.body.clone()))
+            .body(body)
             .map_err(|error| Fault::Invalid(format!("{} cannot be asked for: {error}", request.path)))?;
         *prepared.headers_mut() = self.headers.clone();
         for (name, value) in &request.headers {
@@ -105,17 +105,15 @@ impl Transport {
             let value = value.map_err(|_| Fault::Invalid(format!("the value of {name} cannot stand in a header")))?;
             prepared.headers_mut().insert(*name, value);
         }
-        let sent = timeout(patience, self.pool.request(prepared)).await.map_err(|_| Fault::TimedOut(patience))?;
+        let sent = moved.watch(self.pool.request(prepared), patience, request.body.len()).await?;
         sent.map(OpenAnswer::new).map_err(fault)
     }
 
-    /// Sends a request and reads all of its answer. Within `patience`, unless more than `document` bytes are fine: then no
-    /// pause may be longer.
+    /// Sends a request and reads all of its answer. A document has to be there within `patience` from its head on, of a
+    /// result no pause may be longer.
     pub(crate) async fn send(&self, request: &Request, patience: Duration, size: Size) -> Result<Answer, Fault> {
-        let whole = async {
-            let opened = self.open(request, patience).await?;
-            opened.all(size.largest(), patience).await
-        };
+        let opened = self.open(request, patience).await?;
+        let whole = opened.all(size.largest(), patience);
         match size {
             Size::Document => timeout(patience, whole).await.map_err(|_| Fault::TimedOut(patience))?,
             Size::Any => whole.await,

@@ -13,7 +13,10 @@ export interface ClientSettings {
   apiKey?: string
   /** How long one request is sent again and again before its error is thrown. 60 s. */
   retryBudgetMs?: number
-  /** The longest that one try may take. 30 s. */
+  /**
+   * The longest that one try may take until all of an answer about a job is there, and of a result the longest until its next
+   * byte. 30 s. A body that is sent gets a second more for each 32 KiB, since `fetch` does not tell how far it is.
+   */
   requestTimeoutMs?: number
   /** How long an event stream may keep silent at its start until it is given up for long polls. 5 s. */
   streamPatienceMs?: number

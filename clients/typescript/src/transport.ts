@@ -3,6 +3,9 @@
 /** More than any answer about a job can be; results are read without this bound. */
 const LARGEST_DOCUMENT = 64 * 1024 * 1024
 
+/** `fetch` does not tell how far an upload is, so a body gets a second more for each of these: a line of a quarter megabit. */
+const UPLOAD_BYTES_PER_SECOND = 32 * 1024
+
 /** The connection broke, or nothing came in time. */
 export class TransportFault extends Error {
   constructor(
@@ -93,10 +96,10 @@ export class Transport {
     new Headers(this.headers) // refuses characters that no header can carry
   }
 
-  /** Sends a request and reads the head of its answer within `patience` milliseconds. */
+  /** Sends a request and reads the head of its answer within `patience` milliseconds, and what its body may take besides. */
   async open(request: Request, patience: number, signal: AbortSignal | undefined): Promise<OpenAnswer> {
     const fuse = new Fuse(signal)
-    fuse.burn(patience)
+    fuse.burn(patience + (request.body === undefined ? 0 : (request.body.length * 1000) / UPLOAD_BYTES_PER_SECOND))
     try {
       const response = await fetch(this.base + request.target, {
         method: request.method,
@@ -135,12 +138,17 @@ export class Transport {
     }
   }
 
-  /** Sends a request and reads all of its answer within `timeoutMs`, or throws a `TransportFault`. */
+  /**
+   * Sends a request and reads all of its answer, or throws a `TransportFault`. A document has to be there within `timeoutMs`,
+   * not counting what is sent; what is not `bounded` may take as long as it moves, with no pause as long as that.
+   */
   async send(request: Request, timeoutMs: number, signal?: AbortSignal, bounded = true): Promise<Answer> {
-    const end = Date.now() + timeoutMs
+    const started = Date.now()
     const opened = await this.open(request, timeoutMs, signal)
+    const end = (request.body === undefined ? started : Date.now()) + timeoutMs
+    const left = bounded ? () => end - Date.now() : () => timeoutMs
     try {
-      return { status: opened.status, headers: opened.headers, body: await whole(opened.pieces(() => end - Date.now()), bounded) }
+      return { status: opened.status, headers: opened.headers, body: await whole(opened.pieces(left), bounded) }
     } finally {
       opened.close()
     }

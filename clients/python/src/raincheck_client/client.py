@@ -36,7 +36,8 @@ class Client:
 
         `base_url`: with or without a path and a slash at its end. `api_key`: sent as Bearer.
         `retry_budget`: how long one request is sent again and again before its error is raised.
-        `request_timeout`: the longest that one try may take.
+        `request_timeout`: the longest that a try may wait: for a connection, for a byte of what it sends to be taken, for the
+        answer to begin, and for all of an answer about a job; of a result, for the next byte. A body takes as long as it moves.
         `stream_patience`: how long an event stream may keep silent at its start until it is given up for long polls.
         `long_poll`: how long a long poll is held; proxies tend to cut idle connections after 60 s.
         """

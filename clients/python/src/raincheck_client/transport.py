@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import http.client
+import io
 import ssl
 import time
-from typing import Iterator, Mapping, Optional
+from typing import Iterator, Mapping, Optional, Union
 from urllib.parse import urlsplit
 
 #: What a broken or silent connection raises. `ssl.SSLError` is an OSError, a timeout too.
 TRANSPORT_FAULTS = (OSError, http.client.HTTPException)
+
+#: Of a body this is sent at once; the socket's timeout is for each.
+_PIECE = 64 * 1024
+#: What the system may hold of what was written and not sent yet, which nobody sees move, and a line of a megabit.
+_UNSEEN, _BYTES_PER_SECOND = 1024 * 1024, 128 * 1024
 
 #: More than any answer about a job can be; results are read without this bound.
 _LARGEST_DOCUMENT = 64 * 1024 * 1024
@@ -78,14 +84,22 @@ class Transport:
     def open(
         self, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes], patience: float
     ) -> OpenAnswer:
-        """Sends a request and reads the head of its answer, each step within `patience` seconds."""
+        """Sends a request and reads the head of its answer; for `patience` seconds nothing may move, up or down."""
         connection: http.client.HTTPConnection
         if self._tls is None:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=patience)
         else:
             connection = http.client.HTTPSConnection(self._host, self._port, timeout=patience, context=self._tls)
         try:
-            connection.request(method, self._prefix + target, body=body, headers={**self._headers, **headers})
+            sent: Optional[Union[bytes, io.BytesIO]] = body
+            more = {**self._headers, **headers}
+            if body is not None and len(body) > _PIECE:
+                # One `sendall` has one timeout, however much it sends.
+                sent, connection.blocksize = io.BytesIO(body), _PIECE
+                more["Content-Length"] = str(len(body))
+            connection.request(method, self._prefix + target, body=sent, headers=more)
+            if body is not None:
+                connection.sock.settimeout(patience + min(len(body), _UNSEEN) // _BYTES_PER_SECOND)
             return OpenAnswer(connection)
         except BaseException:
             connection.close()
@@ -94,9 +108,15 @@ class Transport:
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: Optional[bytes], timeout: float, *, bounded: bool = True
     ) -> Answer:
-        """Sends a request and reads all of its answer within `timeout` seconds, or raises one of TRANSPORT_FAULTS."""
-        deadline = time.monotonic() + timeout
+        """Sends a request and reads all of its answer, or raises one of TRANSPORT_FAULTS.
+
+        A document has to be there within `timeout` seconds, from when its request is under way in full; a body takes as
+        long as it moves, and so does what is not `bounded`."""
+        started = time.monotonic()
         opened = self.open(method, target, headers, body, timeout)
+        if body is not None:
+            started = time.monotonic()
+        deadline = started + timeout if bounded else None
         try:
             read = bytearray()
             for piece in opened.pieces(timeout, deadline):
