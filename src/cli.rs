@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// Print the effective configuration, secrets hidden
     Config(ConfigArgs),
     /// Look for what is wrong, and say what to do about it
-    Doctor(Everywhere),
+    Doctor(AsJson),
     /// Order a takeaway and watch it cook
     Demo(DemoArgs),
     /// Ask a running instance whether it is ready; for health checks
@@ -86,12 +86,10 @@ impl Command {
     /// `None`: it has nothing to do with the configuration of a server.
     fn everywhere(&self) -> Option<&Everywhere> {
         Some(match self {
-            Self::Up(everywhere)
-            | Self::Api(everywhere)
-            | Self::Migrate(everywhere)
-            | Self::Doctor(everywhere)
-            | Self::Openapi(everywhere)
-            | Self::Keys(KeysCommand::List(everywhere)) => everywhere,
+            Self::Up(everywhere) | Self::Api(everywhere) | Self::Migrate(everywhere) | Self::Openapi(everywhere) => {
+                everywhere
+            }
+            Self::Doctor(arguments) | Self::Keys(KeysCommand::List(arguments)) => &arguments.everywhere,
             Self::Worker(arguments) => &arguments.everywhere,
             Self::Config(arguments) => &arguments.everywhere,
             Self::Demo(arguments) => &arguments.everywhere,
@@ -160,13 +158,24 @@ pub(crate) struct HealthArgs {
     everywhere: Everywhere,
 }
 
+/// What can be read by people or by programs.
+#[derive(Debug, Args)]
+pub(crate) struct AsJson {
+    /// Print JSON, one document a line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Make a key, and print it this once
     Create(CreateKeyArgs),
     /// List all keys, revoked and expired ones included
-    List(Everywhere),
+    List(AsJson),
     /// End a key for good
     Revoke(RevokeKeyArgs),
 }
@@ -189,6 +198,10 @@ pub(crate) struct CreateKeyArgs {
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     pub(crate) expires_in: Option<Duration>,
 
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
     #[command(flatten)]
     everywhere: Everywhere,
 }
@@ -197,6 +210,10 @@ pub(crate) struct CreateKeyArgs {
 pub(crate) struct RevokeKeyArgs {
     /// Its id: the 16 digits after `rk_`, as `raincheck keys list` shows them
     pub(crate) id: KeyId,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 
     #[command(flatten)]
     everywhere: Everywhere,

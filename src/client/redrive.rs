@@ -76,8 +76,12 @@ pub(super) async fn run(arguments: &RedriveArgs, caller: &Caller, terminal: &Ter
         }
         for job in list("refused") {
             refused += 1;
+            if arguments.reach.json {
+                terminal.say(&job)?;
+                continue;
+            }
             let problem = &job["problem"];
-            terminal.hint(format_args!(
+            terminal.note(format_args!(
                 "{}: {} ({})",
                 cell(&job["id"]),
                 cell(&problem["detail"]),
@@ -90,9 +94,14 @@ pub(super) async fn run(arguments: &RedriveArgs, caller: &Caller, terminal: &Ter
             break;
         }
     }
-    let verb = if arguments.dry_run { "would be tried once more" } else { "are tried once more" };
+    let jobs = if made == 1 { "job" } else { "jobs" };
+    let verb = match (arguments.dry_run, made) {
+        (true, _) => "would be tried once more",
+        (false, 1) => "is tried once more",
+        (false, _) => "are tried once more",
+    };
     let rest = if cursor.is_null() { "" } else { " There may be more: run it again." };
-    terminal.hint(format_args!("{made} jobs {verb}, {refused} cannot be.{rest}"));
+    terminal.hint(format_args!("{made} {jobs} {verb}, {refused} cannot be.{rest}"));
     Ok(())
 }
 

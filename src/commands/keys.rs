@@ -8,6 +8,7 @@ use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{ApiKey, KeyText, Scope, Timestamp};
 use raincheck_shared::lifecycle::{Clock, IdSource, Shutdown, SystemClock};
 use raincheck_shared::store::{SchemaVersion, Store};
+use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::{CreateKeyArgs, KeysCommand};
@@ -45,11 +46,14 @@ async fn with_store(
     version.map_err(|error| Failure::store("the store cannot be used", error))?;
     match command {
         KeysCommand::Create(arguments) => create(arguments, store, terminal).await,
-        KeysCommand::List(_) => list(store, terminal).await,
+        KeysCommand::List(arguments) => list(arguments.json, store, terminal).await,
         KeysCommand::Revoke(arguments) => {
             let revoked = store.keys.revoke_key(&arguments.id).await;
             let revoked = revoked.map_err(|error| Failure::because("the key could not be revoked", error))?;
             let Some(key) = revoked else { return Err(Failure::new(format!("there is no key {}", arguments.id))) };
+            if arguments.json {
+                return terminal.say(document(&key));
+            }
             terminal.line(format_args!(
                 "The key {} ({}, tenant {}) is revoked. It stops working within {REMEMBERED}.",
                 key.id, key.name, key.tenant
@@ -90,14 +94,22 @@ async fn create(arguments: &CreateKeyArgs, store: &Store, terminal: &Terminal) -
         named(&key.scopes),
         key.expires_at.map(|at| format!(", good until {}", instant(at))).unwrap_or_default(),
     ));
+    if arguments.json {
+        let mut made = document(&key);
+        made["key"] = json!(text.expose());
+        return terminal.say(made);
+    }
     terminal.line(text.expose());
     Ok(())
 }
 
-async fn list(store: &Store, terminal: &Terminal) -> Result<(), Failure> {
+async fn list(as_json: bool, store: &Store, terminal: &Terminal) -> Result<(), Failure> {
     let failed = |error| Failure::because("the keys could not be read", error);
     let now = store.schema.time().await.map_err(failed)?;
     let keys = store.keys.list_keys().await.map_err(failed)?;
+    if as_json {
+        return keys.iter().try_for_each(|key| terminal.say(document(key)));
+    }
     if keys.is_empty() {
         terminal.line("No key was ever made.");
         return Ok(());
@@ -121,6 +133,16 @@ async fn list(store: &Store, terminal: &Terminal) -> Result<(), Failure> {
         terminal.line(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     Ok(())
+}
+
+/// A key for programs, without its secret.
+fn document(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id.to_string(), "tenant": key.tenant.to_string(), "name": key.name,
+        "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "created_at": instant(key.created_at), "expires_at": key.expires_at.map(instant),
+        "revoked_at": key.revoked_at.map(instant), "last_used_at": key.last_used_at.map(instant),
+    })
 }
 
 fn state(key: &ApiKey, now: Timestamp) -> String {

@@ -38,12 +38,12 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
         Some(Command::Worker(_)) => serve(cli, terminal, worker::run),
         Some(Command::Migrate(_)) => serve(cli, terminal, |settings| migrate::run(settings, terminal)),
         Some(Command::Config(arguments)) => config::run(arguments, || settings(cli), terminal),
-        Some(Command::Doctor(_)) => {
+        Some(Command::Doctor(arguments)) => {
             let settings = settings(cli);
             if let Ok(settings) = &settings {
                 log_if_asked(cli, settings, terminal)?;
             }
-            block_on(doctor::run(settings, terminal))
+            block_on(doctor::run(settings, arguments.json, terminal))
         }
         Some(Command::Demo(arguments)) => {
             let settings = settings(cli)?;

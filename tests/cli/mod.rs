@@ -7,6 +7,7 @@ mod configuration;
 mod demo;
 mod doctor;
 mod following;
+mod in_json;
 mod keys;
 mod logs;
 mod over_tls;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use raincheck_shared::config::{ConfigErrors, Settings};
 use raincheck_shared::lifecycle::{Shutdown, SystemClock};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::terminal::{Mark, Terminal};
@@ -21,6 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found, in order.
 #[derive(Debug, Default)]
 struct Findings(Vec<Finding>);
+
+/// Where findings are shown, and how many there are to mend.
+struct Report<'a> {
+    terminal: &'a Terminal,
+    json: bool,
+    bad: usize,
+}
 
 #[derive(Debug)]
 struct Finding {
@@ -41,35 +49,46 @@ impl Findings {
     fn bad(&mut self, what: impl Into<String>, advice: impl Into<String>) {
         self.0.push(Finding { mark: Mark::Bad, what: what.into(), advice: Some(advice.into()) });
     }
+}
 
-    /// Prints what is new.
-    fn print(&mut self, terminal: &Terminal) -> usize {
-        let found = std::mem::take(&mut self.0);
-        for Finding { mark, what, advice } in &found {
-            terminal.finding(*mark, what, advice.as_deref());
+impl Report<'_> {
+    /// Shows what is new.
+    fn print(&mut self, findings: &mut Findings) -> Result<(), Failure> {
+        for Finding { mark, what, advice } in std::mem::take(&mut findings.0) {
+            self.bad += usize::from(mark == Mark::Bad);
+            if self.json {
+                let mark = match mark {
+                    Mark::Good => "good",
+                    Mark::Doubt => "doubt",
+                    Mark::Bad => "bad",
+                };
+                self.terminal.say(json!({ "mark": mark, "what": what, "advice": advice }))?;
+            } else {
+                self.terminal.finding(mark, &what, advice.as_deref());
+            }
         }
-        found.iter().filter(|finding| finding.mark == Mark::Bad).count()
+        Ok(())
     }
 }
 
-pub(super) async fn run(loaded: Result<Settings, Failure>, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) async fn run(loaded: Result<Settings, Failure>, json: bool, terminal: &Terminal) -> Result<(), Failure> {
     let mut findings = Findings::default();
-    let mut bad = 0;
+    let mut report = Report { terminal, json, bad: 0 };
     match loaded {
         Ok(settings) => {
             findings.good("The configuration is valid");
-            bad += findings.print(terminal);
+            report.print(&mut findings)?;
             let shutdown = Shutdown::new();
             let running = listen::check(&settings.http, &mut findings).await;
             store::check(&settings.store, running, SystemClock::shared(), &mut findings).await;
-            bad += findings.print(terminal);
+            report.print(&mut findings)?;
             blobs::check(&settings, &shutdown, &mut findings).await;
-            bad += findings.print(terminal);
+            report.print(&mut findings)?;
             broker::check(&settings, &shutdown, &mut findings).await;
-            bad += findings.print(terminal);
+            report.print(&mut findings)?;
             kinds::check(&settings, &mut findings);
             schedules::check(&settings, &SystemClock, &mut findings);
-            bad += findings.print(terminal);
+            report.print(&mut findings)?;
             shutdown.finish(Duration::from_secs(1)).await;
         }
         Err(Failure::Config(ConfigErrors(problems))) => {
@@ -79,15 +98,17 @@ pub(super) async fn run(loaded: Result<Settings, Failure>, terminal: &Terminal) 
                     "correct this setting; `raincheck config --defaults` explains each, and nothing else was looked at",
                 );
             }
-            bad += findings.print(terminal);
+            report.print(&mut findings)?;
         }
         Err(other) => return Err(other),
     }
-    match bad {
+    match report.bad {
+        0 if json => Ok(()),
         0 => {
             terminal.line("\nAll is well.");
             Ok(())
         }
+        _ if json => Err(Failure::Said),
         bad => {
             terminal.line(format_args!("\n{bad} thing{} to mend.", if bad == 1 { "" } else { "s" }));
             Err(Failure::Said)
