@@ -1,4 +1,5 @@
-//! A worker that is frozen for longer than its lease: its jobs run elsewhere, and what it says when it thaws is refused.
+//! A worker that is frozen for longer than its lease: its jobs run elsewhere, what the broker goes on to hand it does not
+//! wait for it, and what it says when it thaws is refused.
 
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use crate::harness::cluster::{Cluster, FAST_LEASES, shared_backends};
 use crate::harness::room;
 use crate::harness::wait::until;
 
+/// Of `[broker]`: it takes a frozen connection for a living one for minutes.
+const LATE_BROKER: &str = "heartbeat = \"5m\"\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_late_results_of_a_frozen_worker_are_refused() {
     let _room = room::shared().await;
     // The commands are children: they go on while their worker is frozen, and have ended when it thaws.
-    let mut cluster = Cluster::new(&shared_backends().await, &format!("{FAST_LEASES}{}", runs::traced_kind(2.0)));
+    let mut cluster = Cluster::new(&shared_backends().await, &format!("{LATE_BROKER}{FAST_LEASES}{}", runs::traced_kind(2.0)));
     let api = cluster.api("api").await;
     cluster.worker("frozen");
     let mut ids = Vec::new();
@@ -29,6 +33,10 @@ async fn the_late_results_of_a_frozen_worker_are_refused() {
         let job = api.done(id).await;
         assert_eq!(job["status"], "succeeded", "{job}");
     }
+    // By now the broker has filled up the frozen worker's prefetch: the living one looks for what went there.
+    let later = api.submit("traced", &serde_json::json!({})).await;
+    let later = api.done(&later).await;
+    assert_eq!((&later["status"], &later["attempt"]), (&"succeeded".into(), &1.into()), "{later}");
     let rescued = "SELECT count(*) FROM jobs WHERE crashes = 1";
     assert_eq!(cluster.count(rescued).await, 5, "all of them were rescued once");
     let versions = "SELECT sum(version) FROM jobs";

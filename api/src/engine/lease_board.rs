@@ -78,7 +78,7 @@ impl LeaseBoard {
                         listening.wake(|it| it.kinds.iter().any(|kind| kinds.contains(kind)));
                     }
                     Ok(Signal::Missed) | Err(RecvError::Lagged(_)) => listening.wake(|_| true),
-                    Ok(Signal::Changed(_) | Signal::CancelRequested(_) | Signal::TimerSet(_)) => {}
+                    Ok(Signal::Changed(_) | Signal::CancelRequested(_) | Signal::TimerSet(_) | Signal::WorkerDied) => {}
                     // No hints any more: the sweep goes on.
                     Err(RecvError::Closed) => return,
                 }

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use raincheck_shared::broker::Signal;
 use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::StoreError;
 
@@ -51,6 +52,7 @@ async fn rescue(parts: Parts, seen: Arc<Mutex<Seen>>, listening_since: Instant) 
             let Some(moved) = rescued else { return Ok(Next::Idle) };
             tracing::warn!(jobs = moved.changes.len(), "a worker died: its jobs run again");
             parts.spread(moved);
+            parts.broker.wakeups.announce(Signal::WorkerDied);
             Ok(Next::Again)
         }
         Err(error) => {

@@ -21,6 +21,8 @@ pub enum Signal {
     Leasable(Vec<KindName>),
     /// A timer was set that is due this soon: whoever sleeps until the earliest looks again.
     TimerSet(Duration),
+    /// A worker was declared dead. What the broker keeps for it, should its connection still stand, is in the store too.
+    WorkerDied,
     /// Hints were missed (a reconnect, an overflow): whoever waits reads again.
     Missed,
 }

@@ -20,6 +20,7 @@ fn hints() -> Vec<Signal> {
         Signal::Changed(vec![change(Status::InProgress)]),
         Signal::CancelRequested(vec![IdSource.job(), IdSource.job()]),
         Signal::TimerSet(Duration::from_millis(250)),
+        Signal::WorkerDied,
     ]
 }
 

@@ -91,7 +91,7 @@ impl Pipeline {
         }
     }
 
-    /// The database fallback: while the broker is away, what waits is in the store.
+    /// The database fallback: while the broker is away, or hands messages to a dead worker, what waits is in the store.
     pub(super) fn claim_from_store(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
         let Some(worker) = self.claimant() else { return };
         let (kinds, limit) = self.slots.open_kinds();

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Deliveries, Delivery, Link, Signal};
-use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Ended, KindName, LeaseId, QueueName, WorkerId};
+use raincheck_shared::config::{BrokerSettings, Settings};
+use raincheck_shared::domain::{Ended, JobId, KindName, LeaseId, QueueName, WorkerId};
 use raincheck_shared::lifecycle::{Clock, IdSource, Shutdown};
 use raincheck_shared::store::{Finish, Store};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -146,6 +146,8 @@ impl Pipeline {
     ) {
         let (mut draining, mut drain_ends) = (false, None);
         let mut asked_to_stop = false;
+        // A frozen worker's connection stands for a while after its death, and the broker goes on to hand it messages.
+        let mut heir_until: Option<Instant> = None;
         let mut fallback = tokio::time::interval(self.settings.worker.fallback_poll);
         fallback.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut progress = tokio::time::interval(PROGRESS);
@@ -155,6 +157,7 @@ impl Pipeline {
                 break;
             }
             let broker_down = *inbox.link.borrow_and_update() == Link::Down;
+            let look = broker_down || heir_until.is_some_and(|until| self.clock.monotonic() < until);
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
                 () = shutdown.begun(), if !draining => {
@@ -184,14 +187,14 @@ impl Pipeline {
                     }
                 }
                 Some(tokens) = inbox.finished.recv() => tokens.iter().for_each(|token| self.forget(token)),
-                signal = inbox.signals.recv() => if let Ok(Signal::CancelRequested(jobs)) = signal {
-                    for job in &jobs {
-                        self.running.cancel(job);
-                    }
+                signal = inbox.signals.recv() => match signal {
+                    Ok(Signal::CancelRequested(jobs)) => self.cancel(&jobs),
+                    Ok(Signal::WorkerDied) => heir_until = Some(self.clock.monotonic() + self.stale_connection()),
+                    _ => {}
                 },
                 Some(done) = inbox.strays_checked.recv() => self.on_strays_checked(done),
                 _ = inbox.link.changed() => {}
-                _ = fallback.tick(), if broker_down && !draining => self.claim_from_store(&outbox, &shutdown),
+                _ = fallback.tick(), if look && !draining => self.claim_from_store(&outbox, &shutdown),
                 _ = progress.tick(), if housekeeping => self.housekeep(&outbox, &shutdown),
             }
             if !draining {
@@ -218,6 +221,21 @@ impl Pipeline {
         tracing::warn!(worker.running = self.running.len(), "drain time is over: giving back what still runs");
         self.running.cancel_all();
         Some(self.clock.monotonic() + STOPPING)
+    }
+
+    /// How long the broker may take at most to notice that nobody is at the other end of a connection.
+    fn stale_connection(&self) -> Duration {
+        match &self.settings.broker {
+            BrokerSettings::Rabbitmq(broker) => 3 * broker.heartbeat,
+            // In one process nobody dies alone.
+            BrokerSettings::InProcess => Duration::ZERO,
+        }
+    }
+
+    fn cancel(&mut self, jobs: &[JobId]) {
+        for job in jobs {
+            self.running.cancel(job);
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -251,9 +269,7 @@ impl Pipeline {
                 self.worker = Some(worker);
                 self.sure = true;
             }
-            Some(Pulse::Cancel(jobs)) => jobs.iter().for_each(|job| {
-                self.running.cancel(job);
-            }),
+            Some(Pulse::Cancel(jobs)) => self.cancel(&jobs),
             Some(Pulse::Unsure) => {
                 self.sure = false;
                 self.running.stop_all(Stop::GiveBack);

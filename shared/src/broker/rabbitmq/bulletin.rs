@@ -1,7 +1,7 @@
 //! Wake-ups on the wire: all hints that piled up, in one compact JSON message.
 //!
 //! ```json
-//! {"v":1,"from":"<uuid>","n":7,"changed":[["<id>",3,"succeeded"]],"cancel":["<id>"],"leasable":["<kind>"],"timer_ms":250}
+//! {"v":1,"from":"<uuid>","n":7,"changed":[["<id>",3,"succeeded"]],"cancel":["<id>"],"leasable":["<kind>"],"timer_ms":250,"worker_died":true}
 //! ```
 //! `n` rises by one from message to message of one sender, so that a hearer notices what it missed.
 
@@ -33,6 +33,8 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timer_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    worker_died: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     missed: bool,
 }
 
@@ -43,6 +45,7 @@ pub(super) struct Pile {
     cancel: Vec<JobId>,
     leasable: BTreeSet<KindName>,
     timer: Option<Duration>,
+    worker_died: bool,
     missed: bool,
 }
 
@@ -61,6 +64,7 @@ impl Pile {
             Signal::CancelRequested(jobs) => self.cancel.extend(jobs),
             Signal::Leasable(kinds) => self.leasable.extend(kinds),
             Signal::TimerSet(due) => self.timer = Some(self.timer.map_or(due, |nearest| nearest.min(due))),
+            Signal::WorkerDied => self.worker_died = true,
             Signal::Missed => self.missed = true,
         }
     }
@@ -84,6 +88,7 @@ impl Pile {
             cancel: self.cancel.into_iter().map(JobId::as_uuid).collect(),
             leasable: self.leasable.iter().map(ToString::to_string).collect(),
             timer_ms: self.timer.map(|timer| u64::try_from(timer.as_millis()).unwrap_or(u64::MAX)),
+            worker_died: self.worker_died,
             missed: self.missed,
         })
         .ok()
@@ -135,6 +140,9 @@ impl Ear {
             signals.push(Signal::Leasable(leasable));
         }
         signals.extend(wire.timer_ms.map(|millis| Signal::TimerSet(Duration::from_millis(millis))));
+        if wire.worker_died {
+            signals.push(Signal::WorkerDied);
+        }
         if missed {
             signals.push(Signal::Missed);
         }
@@ -161,7 +169,7 @@ pub(super) fn law(body: &[u8]) {
     let sorted = |body: &[u8]| {
         let mut wire: Wire = serde_json::from_slice(body).unwrap_or_default();
         wire.changed.sort();
-        (wire.changed, wire.cancel, wire.leasable, wire.timer_ms, wire.missed)
+        (wire.changed, wire.cancel, wire.leasable, wire.timer_ms, wire.worker_died, wire.missed)
     };
     assert_eq!(sorted(&print(again)), sorted(&printed));
 }
@@ -192,6 +200,7 @@ mod tests {
         hints.push(Signal::CancelRequested(vec![job(8), job(9)]));
         hints.push(Signal::Leasable(vec!["eins".parse().unwrap(), "zwei".parse().unwrap()]));
         hints.push(Signal::TimerSet(Duration::from_millis(250)));
+        hints.push(Signal::WorkerDied);
         hints.push(Signal::Missed);
         for hint in hints {
             assert_eq!(carried([hint.clone()]), [hint]);
