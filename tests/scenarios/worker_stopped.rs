@@ -17,7 +17,8 @@ const LATE_BROKER: &str = "heartbeat = \"5m\"\n";
 async fn the_late_results_of_a_frozen_worker_are_refused() {
     let _room = room::shared().await;
     // The commands are children: they go on while their worker is frozen, and have ended when it thaws.
-    let mut cluster = Cluster::new(&shared_backends().await, &format!("{LATE_BROKER}{FAST_LEASES}{}", runs::traced_kind(2.0)));
+    let mut cluster =
+        Cluster::new(&shared_backends().await, &format!("{LATE_BROKER}{FAST_LEASES}{}", runs::traced_kind(2.0)));
     let api = cluster.api("api").await;
     cluster.worker("frozen");
     let mut ids = Vec::new();

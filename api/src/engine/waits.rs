@@ -110,7 +110,8 @@ impl Waits {
                         let ids = listening.ids();
                         listening.doubt(ids.into_iter());
                     }
-                    Ok(Signal::CancelRequested(_) | Signal::Leasable(_) | Signal::TimerSet(_) | Signal::WorkerDied) => {}
+                    Ok(Signal::CancelRequested(_) | Signal::Leasable(_) | Signal::TimerSet(_) | Signal::WorkerDied) => {
+                    }
                     // No hints any more: the sweep goes on.
                     Err(RecvError::Closed) => return,
                 }

@@ -14,7 +14,7 @@ use super::load::Replica;
 use super::means::Means;
 use super::moment::Moment;
 use super::proxy::Proxy;
-use super::tables::Tables;
+use super::tables::{Place, Tables};
 use super::worker::KIND;
 use crate::stage::client::Client;
 use crate::stage::cluster::{PrivateBackends, new_database};
@@ -71,6 +71,9 @@ backoff = "200ms"
 max_backoff = "1s"
 "#;
 
+/// Bodies that are kept apart are small here: so there are many.
+const BLOBS: &str = "[blobs]\nin_database = \"64KiB\"\n";
+
 /// The ground of one trial. Processes are killed and files removed when it is dropped.
 #[derive(Debug)]
 pub struct Ground {
@@ -110,13 +113,14 @@ impl Ground {
             servers.rabbitmq.url
         );
         let receiver = if house.means.previous.is_none() { Some(Receiver::answering(200).await) } else { None };
-        let webhooks = receiver.as_ref().map(|_| listener::settings()).unwrap_or_default();
-        std::fs::write(folder.path().join("raincheck.toml"), settings + &webhooks).unwrap();
+        // An earlier release knows neither webhooks nor blobs.
+        let newer = receiver.as_ref().map(|_| listener::settings() + BLOBS).unwrap_or_default();
+        std::fs::write(folder.path().join("raincheck.toml"), settings + &newer).unwrap();
         migrate(folder.path());
 
         let mut ground = Self {
             crew: Crew::new(folder.path()),
-            tables: Tables::Postgres(database.clone()),
+            tables: Tables::new(Place::Postgres(database.clone()), folder.path()),
             database,
             prefix,
             replicas: Vec::new(),
@@ -149,12 +153,12 @@ impl Ground {
         let disk = house.means.small_disk.then(|| SmallDisk::mount(EMBEDDED_DISK)).and_then(Result::ok).map(Arc::new);
         let file = disk.as_ref().map_or(folder.path(), |disk| disk.path()).join("raincheck.db");
         let (address, database) = (free_address(), format!("sqlite:{}", file.display()));
-        let settings = format!("[store]\nurl = \"{database}\"\n{}{}", embedded::SETTINGS, listener::settings());
+        let settings = format!("[store]\nurl = \"{database}\"\n{}{}{BLOBS}", embedded::SETTINGS, listener::settings());
         std::fs::write(folder.path().join("raincheck.toml"), settings).unwrap();
         std::fs::write(folder.path().join("run.sh"), embedded::SCRIPT).unwrap();
         let ground = Arc::new(Self {
             crew: Crew::new(folder.path()),
-            tables: Tables::Sqlite(file),
+            tables: Tables::new(Place::Sqlite(file), folder.path()),
             database,
             prefix: String::new(),
             replicas: vec![(EMBEDDED.to_owned(), Client::unchecked(&address))],
@@ -253,6 +257,12 @@ impl Ground {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let ctl = move || servers.rabbitmq.try_ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         tokio::task::spawn_blocking(ctl).await.unwrap()
+    }
+
+    /// The same of one of the nodes that joined.
+    pub async fn ctl_of_node(self: &Arc<Self>, node: usize, arguments: &[&'static str]) -> Option<String> {
+        let (servers, arguments) = (Arc::clone(self.servers()), arguments.to_vec());
+        tokio::task::spawn_blocking(move || servers.nodes[node].try_ctl(&arguments)).await.unwrap()
     }
 
     /// Looks after the processes until the answer is aborted.

@@ -21,6 +21,8 @@ use crate::stage::wait::alongside;
 pub const CLIENTS: u64 = 32;
 /// The longest pause of a client between two requests, in milliseconds; half of it on average.
 const PAUSE: u64 = 400;
+/// Bytes that make an input one for the blob store.
+const LARGE: usize = 90_000;
 /// How long a client waits for an answer. Longer than any wait that it asks for, and than the server's own patience.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a request with a key is repeated while its outcome is unknown.
@@ -154,7 +156,13 @@ impl Visitor {
         // Of a URL such as the receiver's nothing has to be written otherwise in a query.
         let webhook = webhook.map(|url| format!("&webhook_url={url}")).unwrap_or_default();
         let path = format!("/v1/kinds/{kind}/jobs?max_attempts=3&priority={}{delay}{webhook}", choices.below(10));
-        Submit { ask, path, headers, body: json!(order).to_string() }
+        let mut body = json!(order).to_string();
+        if choices.percent(8) {
+            // Too large for the database; such an input may not be JSON by its type.
+            body.push_str(&" ".repeat(LARGE));
+            "application/octet-stream".clone_into(&mut headers[0].1);
+        }
+        Submit { ask, path, headers, body }
     }
 
     async fn read(&mut self) {

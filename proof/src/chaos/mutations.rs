@@ -13,7 +13,7 @@ pub struct Mutation {
 }
 
 /// All of them.
-pub const MUTATIONS: [Mutation; 3] = [
+pub const MUTATIONS: [Mutation; 4] = [
     // A worker that thaws after others took its jobs records its late results.
     Mutation {
         name: "no-fence",
@@ -28,6 +28,8 @@ pub const MUTATIONS: [Mutation; 3] = [
     },
     // What was answered dies with its process, or is not there yet when it is read.
     Mutation { name: "early-202", faults: "kill-api,lock-tables", rule: "what had a 202 is kept" },
+    // What was recorded before it was sent dies with its process.
+    Mutation { name: "early-delivered", faults: "kill-api", rule: "every end is told" },
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use raincheck_shared::domain::Blob;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ColumnIndex, ConnectOptions as _, Connection as _, Decode, PgConnection, SqliteConnection, Type};
 use uuid::Uuid;
@@ -12,9 +13,16 @@ use super::history::Row;
 use super::listener::Told;
 use super::moment::Moment;
 
-/// A look into a database that may be away at the moment.
+/// A look into a database that may be away at the moment, and into the folder of blobs.
 #[derive(Debug, Clone)]
-pub enum Tables {
+pub struct Tables {
+    place: Place,
+    blobs: PathBuf,
+}
+
+/// Where the tables are.
+#[derive(Debug, Clone)]
+pub enum Place {
     /// PostgreSQL at a URL.
     Postgres(String),
     /// SQLite in a file.
@@ -24,12 +32,17 @@ pub enum Tables {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Tables {
+    /// Those of processes that run in `folder`.
+    pub fn new(place: Place, folder: &Path) -> Self {
+        Self { place, blobs: folder.join("raincheck-data/blobs") }
+    }
+
     /// One number, or `None` while the database does not answer.
     pub async fn count(&self, sql: &'static str) -> Option<i64> {
         let asking = async {
-            match self {
-                Self::Postgres(url) => sqlx::query_scalar(sql).fetch_one(&mut PgConnection::connect(url).await?).await,
-                Self::Sqlite(file) => sqlx::query_scalar(sql).fetch_one(&mut open(file).await?).await,
+            match &self.place {
+                Place::Postgres(url) => sqlx::query_scalar(sql).fetch_one(&mut PgConnection::connect(url).await?).await,
+                Place::Sqlite(file) => sqlx::query_scalar(sql).fetch_one(&mut open(file).await?).await,
             }
         };
         tokio::time::timeout(PATIENCE, asking).await.ok()?.ok()
@@ -37,20 +50,20 @@ impl Tables {
 
     /// Every job.
     pub async fn rows(&self) -> Vec<Row> {
-        match self {
-            Self::Postgres(url) => {
+        match &self.place {
+            Place::Postgres(url) => {
                 const SQL: &str = "SELECT id, kind, status, version::bigint, attempt::bigint, crashes::bigint, worker,
-                    (extract(epoch FROM started_at) * 1000000)::bigint AS started, idempotency_key, result, error, webhook_url FROM jobs";
+                    (extract(epoch FROM started_at) * 1000000)::bigint AS started, idempotency_key, result, result_blob, error, webhook_url FROM jobs";
                 let mut connection = PgConnection::connect(url).await.unwrap();
                 let rows = sqlx::query(SQL).fetch_all(&mut connection).await.unwrap();
-                rows.iter().map(row_of).collect()
+                rows.iter().map(|row| row_of(row, &self.blobs)).collect()
             }
-            Self::Sqlite(file) => {
+            Place::Sqlite(file) => {
                 const SQL: &str = "SELECT id, kind, status, version, attempt, crashes, worker, started_at AS started,
-                    idempotency_key, result, error, webhook_url FROM jobs";
+                    idempotency_key, result, result_blob, error, webhook_url FROM jobs";
                 let mut connection = open(file).await.unwrap();
                 let rows = sqlx::query(SQL).fetch_all(&mut connection).await.unwrap();
-                rows.iter().map(row_of).collect()
+                rows.iter().map(|row| row_of(row, &self.blobs)).collect()
             }
         }
     }
@@ -58,12 +71,12 @@ impl Tables {
     /// Deliveries of jobs' events.
     pub async fn deliveries(&self) -> HashSet<Told> {
         const SQL: &str = "SELECT job_id, CAST(version AS bigint) FROM deliveries WHERE version > 0";
-        let found: Vec<(Uuid, i64)> = match self {
-            Self::Postgres(url) => {
+        let found: Vec<(Uuid, i64)> = match &self.place {
+            Place::Postgres(url) => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
                 sqlx::query_as(SQL).fetch_all(&mut connection).await.unwrap()
             }
-            Self::Sqlite(file) => sqlx::query_as(SQL).fetch_all(&mut open(file).await.unwrap()).await.unwrap(),
+            Place::Sqlite(file) => sqlx::query_as(SQL).fetch_all(&mut open(file).await.unwrap()).await.unwrap(),
         };
         found.into_iter().map(|(job, version)| (job.to_string(), version)).collect()
     }
@@ -71,12 +84,12 @@ impl Tables {
     /// Keys and their jobs.
     pub async fn keys(&self) -> Vec<(String, String)> {
         const SQL: &str = "SELECT key, job_id FROM idempotency_keys";
-        let keys: Vec<(String, Uuid)> = match self {
-            Self::Postgres(url) => {
+        let keys: Vec<(String, Uuid)> = match &self.place {
+            Place::Postgres(url) => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
                 sqlx::query_as(SQL).fetch_all(&mut connection).await.unwrap()
             }
-            Self::Sqlite(file) => sqlx::query_as(SQL).fetch_all(&mut open(file).await.unwrap()).await.unwrap(),
+            Place::Sqlite(file) => sqlx::query_as(SQL).fetch_all(&mut open(file).await.unwrap()).await.unwrap(),
         };
         keys.into_iter().map(|(key, job)| (key, job.to_string())).collect()
     }
@@ -86,7 +99,15 @@ async fn open(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE).connect().await
 }
 
-fn row_of<'r, R>(row: &'r R) -> Row
+/// Whole, or a panic: what a row names is durable.
+fn read_blob(folder: &Path, blob: &str) -> Vec<u8> {
+    let blob: Blob = blob.parse().unwrap();
+    let bytes = std::fs::read(folder.join(blob.name.to_string())).unwrap();
+    assert_eq!(bytes.len() as u64, blob.size, "{blob}");
+    bytes
+}
+
+fn row_of<'r, R>(row: &'r R, blobs: &Path) -> Row
 where
     R: sqlx::Row,
     &'static str: ColumnIndex<R>,
@@ -95,7 +116,8 @@ where
     i64: Decode<'r, R::Database> + Type<R::Database>,
     Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
 {
-    let result: Option<Vec<u8>> = row.get("result");
+    let blob = row.get::<Option<String>, _>("result_blob").map(|blob| read_blob(blobs, &blob));
+    let result: Option<Vec<u8>> = blob.or_else(|| row.get("result"));
     Row {
         id: row.get::<Uuid, _>("id").to_string(),
         kind: row.get("kind"),

@@ -9,6 +9,8 @@ pub enum Mutation {
     EarlyAck,
     /// Jobs are answered with 202 before they are committed.
     Early202,
+    /// A delivery counts as made before it is sent.
+    EarlyDelivered,
 }
 
 impl Mutation {
@@ -18,6 +20,7 @@ impl Mutation {
             Self::NoFence => "no-fence",
             Self::EarlyAck => "early-ack",
             Self::Early202 => "early-202",
+            Self::EarlyDelivered => "early-delivered",
         };
         std::env::var("RAINCHECK_MUTATION").is_ok_and(|asked| asked == name)
     }

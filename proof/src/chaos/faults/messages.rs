@@ -1,6 +1,7 @@
 //! Faults of RabbitMQ.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Fault, Ground};
 use crate::stage::services::Server;
@@ -34,12 +35,29 @@ pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) {
     }
 }
 
-/// One of three nodes goes and comes back: the other two are a quorum.
+/// One of three nodes goes and comes back, or cannot reach the others: those two are a quorum.
 pub(super) async fn happen_to_node(fault: &Fault, node: usize, ground: &Arc<Ground>) {
+    if fault.kind.name == "isolate-node" {
+        return isolate(fault, node, ground).await;
+    }
     let (gone, back) = if fault.kind.name == "lose-node" { ("kill", "resume") } else { ("pause", "continue") };
     ground.act_on_node(node, gone).await;
     tokio::time::sleep(fault.lasts).await;
     ground.act_on_node(node, back).await;
+}
+
+/// A node that disagrees with the others about the cookie gets no connection to them, in either direction. Its clients and
+/// `rabbitmqctl` still reach it.
+async fn isolate(fault: &Fault, node: usize, ground: &Arc<Ground>) {
+    const APART: &str = "persistent_term:put(apart, nodes()), \
+                         [begin erlang:set_cookie(N, apart), erlang:disconnect_node(N) end || N <- nodes()], ok.";
+    const TOGETHER: &str = "[erlang:set_cookie(N, erlang:get_cookie()) || N <- persistent_term:get(apart)], ok.";
+    let apart = ground.ctl_of_node(node, &["eval", APART]).await;
+    assert!(apart.is_some(), "node {node} was not to be reached");
+    tokio::time::sleep(fault.lasts).await;
+    while ground.ctl_of_node(node, &["eval", TOGETHER]).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 async fn each_queue(ground: &Arc<Ground>, verb: &str) {

@@ -143,6 +143,7 @@ pub const KINDS: &[Kind] = &[
     holding(kind("refuse", "links", Reach::Links, (200, 5_000), 0)),
     holding(kind("lose-node", "cluster", Reach::Nodes, (500, 8_000), 9_000)),
     holding(kind("freeze-node", "cluster", Reach::Nodes, (500, 8_000), 500)),
+    holding(kind("isolate-node", "cluster", Reach::Nodes, (1_000, 8_000), 12_000)),
     holding(kind("kill-up", "embedded", Reach::Embedded, (0, 500), 500)),
     holding(kind("freeze-up", "embedded", Reach::Embedded, (300, 6_000), 0)),
     holding(kind("abort-up", "embedded", Reach::Embedded, (500, 3_000), 0)),
