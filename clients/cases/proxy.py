@@ -112,6 +112,7 @@ class Proxy:
             "at": time.monotonic(),
             "key": (request.header("idempotency-key") or "").strip('"') or None,
             "authorization": request.header("authorization"),
+            "range": request.header("range"),
         })
         exchange = Exchange(self.upstream, found[2] + (found[3] or ""), request, body, reader, writer)
         exchange.first_job = case.first_job
@@ -155,6 +156,10 @@ class Proxy:
                 others = {request["authorization"] for request in case.requests} - {f"Bearer {self.keys[wanted]}"}
                 if others:
                     failures.append(f"requests with another Authorization than the key {wanted}: {others}")
+            elif what == "ranges":
+                ranges = [request["range"] for request in by_class.get("result", [])]
+                if ranges != wanted:
+                    failures.append(f"results were asked for by {ranges}, wanted: {wanted}")
             elif what == "keys":
                 if len(keys) != wanted or None in keys:
                     failures.append(f"{len(keys)} idempotency keys, wanted {wanted}: {keys}")

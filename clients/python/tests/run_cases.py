@@ -132,7 +132,14 @@ class Run:
             assert len(percents) > 1 and percents == sorted(percents), f"progress: {percents}"
 
     def result(self, step: dict[str, Any], expect: dict[str, Any]) -> None:
-        result = self.job.result(timeout=step.get("timeout", 60))
+        self.came(self.job.result(timeout=step.get("timeout", 60)), expect)
+
+    def download(self, step: dict[str, Any], expect: dict[str, Any]) -> None:
+        download = self.job.download()
+        body = b"".join(download)
+        self.came(rc.Result(body, download.content_type or "", download.verified), expect)
+
+    def came(self, result: rc.Result, expect: dict[str, Any]) -> None:
         if "json" in expect:
             same("the result", result.json(), expect["json"])
         if expect.get("bytes_of_input"):

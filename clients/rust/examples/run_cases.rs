@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use raincheck_client::{Client, Error, ErrorKind, Job, JobHandle, NewJob, Request, WebhookKeys};
+use raincheck_client::{Client, Error, ErrorKind, Job, JobHandle, JobResult, NewJob, Request, WebhookKeys};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -180,6 +180,15 @@ impl Run {
                 Came::Jobs(jobs)
             }
             "result" => Came::Result(self.job()?.result(within).await?),
+            "download" => {
+                let mut pieces = self.job()?.download();
+                let mut body = Vec::new();
+                while let Some(piece) = pieces.next().await {
+                    body.extend_from_slice(&piece?);
+                }
+                let content_type = pieces.content_type().unwrap_or_default().to_owned();
+                Came::Result(JobResult { body: body.into(), content_type, verified: pieces.verified() })
+            }
             "cancel" => Came::Job(self.job()?.cancel(step["reason"].as_str()).await?),
             "find" => {
                 let key = step["key"].as_str().map(str::to_owned).or_else(|| self.key.clone()).ok_or("no key")?;
@@ -287,7 +296,7 @@ enum Came {
     Found(bool),
     Job(Job),
     Jobs(Vec<Job>),
-    Result(raincheck_client::JobResult),
+    Result(JobResult),
 }
 
 fn ended(jobs: &[Job], expect: &Value) -> Outcome {

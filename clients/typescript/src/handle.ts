@@ -1,6 +1,7 @@
 // A job that was submitted: follow it, wait for it, get its result, cancel it.
 
 import { toBase64, webCrypto } from "./cryptography.js"
+import { Download } from "./download.js"
 import { JobFailed, RaincheckError, ResultDamaged, Unreachable, WaitTimeout } from "./errors.js"
 import { Follower } from "./follow.js"
 import type { Job } from "./job.js"
@@ -81,6 +82,11 @@ export class JobHandle {
   async result(settings: WaitSettings = {}): Promise<Result> {
     await this.wait(settings)
     return this.call("GET", "/result", undefined, readResult, settings.signal)
+  }
+
+  /** The output of a job that has succeeded, in pieces as they come: for what is too large to be held in memory. */
+  download(settings: { signal?: AbortSignal } = {}): Download {
+    return new Download(this.caller, this.id, settings.signal)
   }
 
   /**

@@ -1,6 +1,7 @@
 // What the package gives out. See README.md.
 
 export { Client, type ClientSettings, type JobOptions, type QueryOptions, type SubmitSettings } from "./client.js"
+export { Download } from "./download.js"
 export {
   ApiError,
   JobFailed,

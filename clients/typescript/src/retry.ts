@@ -70,6 +70,8 @@ export function refuseFailures(answer: Answer): void {
 /** Whether the same request may go better in a while. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof ApiError) {
+    // A job may take as long as it does, and whoever can wait for it waits for the job.
+    if (error.code === "job-not-finished") return false
     return error.retryable || error.status === 408 || error.status === 429 || error.status >= 500
   }
   return error instanceof Garbled || error instanceof TransportFault
@@ -105,7 +107,7 @@ export class Caller {
   constructor(
     readonly transport: Transport,
     private readonly budgetMs: number,
-    private readonly requestTimeoutMs: number,
+    readonly requestTimeoutMs: number,
   ) {}
 
   /**
@@ -114,7 +116,7 @@ export class Caller {
    */
   async call<T>(request: Request, read: (answer: Answer) => T | Promise<T>, bounds: Bounds = {}): Promise<T> {
     const { deadline = Infinity, signal, bounded } = bounds
-    const end = Date.now() + this.budgetMs
+    const end = this.end()
     const backoff = new Backoff()
     for (;;) {
       if (Date.now() >= deadline) throw new DeadlinePassed()
@@ -124,17 +126,27 @@ export class Caller {
         refuseFailures(answer)
         return await read(answer)
       } catch (error) {
-        if (!isTransient(error)) throw error
-        const pause = backoff.pause(error instanceof ApiError ? error.retryAfterMs : undefined)
-        // The earlier of the two ends it: a deadline that comes later does not lengthen the budget.
-        if (deadline < end && Date.now() + pause >= deadline) {
-          await sleep(Math.max(deadline - Date.now(), 0), signal)
-          throw new DeadlinePassed(undefined, { cause: error })
-        }
-        if (Date.now() + pause >= end) throw lastWord(error)
-        await sleep(pause, signal)
+        await this.pause(error, backoff, end, signal, deadline)
       }
     }
+  }
+
+  /** When a retry budget that begins now is spent. */
+  end(): number {
+    return Date.now() + this.budgetMs
+  }
+
+  /** Waits before the next try, or throws what there is to say: there is none, or none before `end` or `deadline`. */
+  async pause(error: unknown, backoff: Backoff, end: number, signal: AbortSignal | undefined, deadline = Infinity): Promise<void> {
+    if (!isTransient(error)) throw error
+    const pause = backoff.pause(error instanceof ApiError ? error.retryAfterMs : undefined)
+    // The earlier of the two ends it: a deadline that comes later does not lengthen the budget.
+    if (deadline < end && Date.now() + pause >= deadline) {
+      await sleep(Math.max(deadline - Date.now(), 0), signal)
+      throw new DeadlinePassed(undefined, { cause: error })
+    }
+    if (Date.now() + pause >= end) throw lastWord(error)
+    await sleep(pause, signal)
   }
 }
 

@@ -134,7 +134,18 @@ class Run {
   }
 
   async result(step, expect) {
-    const result = await this.job.result({ timeoutMs: (step.timeout ?? 60) * 1000 })
+    this.came(await this.job.result({ timeoutMs: (step.timeout ?? 60) * 1000 }), expect)
+  }
+
+  async download(step, expect) {
+    const download = this.job.download()
+    const pieces = []
+    for await (const piece of download) pieces.push(piece)
+    const body = Buffer.concat(pieces)
+    this.came({ body, contentType: download.contentType, verified: download.verified }, expect)
+  }
+
+  came(result, expect) {
     if ("json" in expect) assert.deepEqual(result.json(), expect.json)
     if (expect.bytes_of_input) assert.ok(Buffer.from(result.body).equals(Buffer.from(this.sent)), "not the bytes that were sent")
     if ("content_type" in expect) assert.equal(result.contentType, expect.content_type)

@@ -7,6 +7,7 @@
 """
 
 from .client import Client
+from .download import Download
 from .errors import (
     ApiError,
     JobFailed,
@@ -24,6 +25,7 @@ from .webhook import WebhookEvent, verify_webhook
 __all__ = [
     "ApiError",
     "Client",
+    "Download",
     "Job",
     "JobFailed",
     "JobHandle",

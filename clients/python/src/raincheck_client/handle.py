@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Optional, TypeVar
 
+from .download import Download
 from .errors import ApiError, JobFailed, RaincheckError, ResultDamaged, Unreachable, WaitTimeout
 from .follow import Follower, read_job
 from .job import Job
@@ -92,6 +93,10 @@ class JobHandle:
         """Waits as `wait` does, then gets the output. Raises `ResultDamaged` if none came that matches its digest."""
         self.wait(timeout)
         return self._call("GET", f"/v1/jobs/{self.id}/result", _read_result, headers={"Accept": "*/*"}, bounded=False)
+
+    def download(self) -> Download:
+        """The output of a job that has succeeded, in pieces as they come: for what is too large to be held in memory."""
+        return Download(self._caller, self.id)
 
     def cancel(self, reason: Optional[str] = None) -> Job:
         """Asks for a cancel. A waiting job is canceled at once; one that runs is told, and may still take a while: see

@@ -75,6 +75,9 @@ def refuse_failures(answer: Answer) -> None:
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may go better in a while."""
     if isinstance(error, ApiError):
+        # A job may take as long as it does, and whoever can wait for it waits for the job.
+        if error.code == "job-not-finished":
+            return False
         return error.retryable or error.status in (408, 429) or error.status >= 500
     if isinstance(error, ssl.SSLCertVerificationError):
         return False
@@ -113,18 +116,22 @@ class Caller:
                 refuse_failures(answer)
                 return read(answer)
             except Exception as error:
-                if isinstance(error, ssl.SSLCertVerificationError):
-                    raise _last_word(error) from error
-                if not is_transient(error):
-                    raise
-                pause = backoff.pause(getattr(error, "retry_after", None))
-                # Below a deadline the shorter of the two ends it: one that comes later does not lengthen the budget.
-                if deadline is not None and deadline < end and time.monotonic() + pause >= deadline:
-                    time.sleep(max(deadline - time.monotonic(), 0.0))
-                    raise TimeoutError from error
-                if time.monotonic() + pause >= end:
-                    raise _last_word(error) from error
-                time.sleep(pause)
+                self.pause(error, backoff, end, deadline)
+
+    def pause(self, error: Exception, backoff: Backoff, end: float, deadline: Optional[float] = None) -> None:
+        """Waits before the next try, or raises what there is to say: there is none, or none before `end` or `deadline`."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise _last_word(error) from error
+        if not is_transient(error):
+            raise error
+        pause = backoff.pause(getattr(error, "retry_after", None))
+        # Below a deadline the shorter of the two ends it: one that comes later does not lengthen the budget.
+        if deadline is not None and deadline < end and time.monotonic() + pause >= deadline:
+            time.sleep(max(deadline - time.monotonic(), 0.0))
+            raise TimeoutError from error
+        if time.monotonic() + pause >= end:
+            raise _last_word(error) from error
+        time.sleep(pause)
 
 
 def _last_word(error: Exception) -> RaincheckError:
