@@ -26,6 +26,7 @@ CLASSES = [
     ("result", "GET", r"/v1/jobs/[^/]+/result"),
     ("cancel", "POST", r"/v1/jobs/[^/]+/cancel"),
     ("read", "GET", r"/v1/jobs/[^/]+"),
+    ("schedule", "PUT", r"/v1/schedules/[^/]+"),
 ]
 
 

@@ -152,6 +152,37 @@ class Run:
     def cancel(self, step: dict[str, Any], expect: dict[str, Any]) -> None:
         self.ended(self.job.cancel(step.get("reason")), expect)
 
+    def schedule(self, step: dict[str, Any], expect: dict[str, Any]) -> None:
+        call, name, schedules = step["call"], step["name"], self.client.schedules
+        if call == "delete":
+            same("deleted", schedules.delete(name), expect["deleted"])
+            return
+        if call in ("put", "preview"):
+            found = getattr(schedules, call)(name, step["cron"], step["kind"])
+        elif call == "get":
+            found = schedules.get(name, step.get("count", 5))
+        elif call == "list":
+            found = next(one for one in schedules.list() if one.name == name)
+        else:
+            found = getattr(schedules, call)(name)
+        for field in ("name", "paused"):
+            same(field, getattr(found, field), expect.get(field, getattr(found, field)))
+        same("the runs", len(found.next), expect.get("runs", len(found.next)))
+        same("the local times", [expect.get("local", "") in run.local for run in found.next], [True] * len(found.next))
+
+    def trigger(self, step: dict[str, Any], _: dict[str, Any]) -> None:
+        self.submitted(self.client.schedules.trigger(step["name"]))
+
+    def redrive(self, step: dict[str, Any], expect: dict[str, Any]) -> None:
+        done = self.client.redrive(kind=step["kind"], tags=step["tags"], dry_run=step["dry_run"])
+        same("the jobs", (len(done.jobs), done.refused, done.more), (expect["jobs"], [], False))
+        for job in done.jobs:
+            same("the job that failed", job.id, self.job.id)
+            same("whether it is tried", job.retried_by is None, step["dry_run"])
+            if job.retried_by is not None:
+                again = self.client.job(job.retried_by).refresh()
+                same("what the new job tries", again.raw["retry_of"], job.id)
+
     def find(self, step: dict[str, Any], expect: dict[str, Any]) -> None:
         key = step.get("key", self.key)
         assert key is not None

@@ -86,12 +86,7 @@ impl NewJob {
     /// The request, and its key, for whoever sends it by [`Client::call`](crate::Client::call): with `validate_only` the answer
     /// is no job. Made once, outside of the retries: the key is what makes the second request the same as the first.
     pub fn into_request(self) -> Result<(Request, String), Error> {
-        let key = self.idempotency_key.unwrap_or_else(fresh_key);
-        let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
-        if !(1..=255).contains(&key.len()) || !key.bytes().all(good) {
-            let rule = "an idempotency key is 1 to 255 printable ASCII characters without quotes and backslashes";
-            return Err(Error::invalid(rule));
-        }
+        let key = idempotency_key(self.idempotency_key)?;
         let request = match self.input {
             Input::Json(input) => {
                 let mut options = self.options;
@@ -114,6 +109,17 @@ impl NewJob {
         let request = request.header("idempotency-key", format!("\"{key}\"")).header("prefer", "respond-async");
         Ok((request, key))
     }
+}
+
+/// A key that a header can carry; a fresh one where none was given.
+pub(crate) fn idempotency_key(given: Option<String>) -> Result<String, Error> {
+    let key = given.unwrap_or_else(fresh_key);
+    let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    if !(1..=255).contains(&key.len()) || !key.bytes().all(good) {
+        let rule = "an idempotency key is 1 to 255 printable ASCII characters without quotes and backslashes";
+        return Err(Error::invalid(rule));
+    }
+    Ok(key)
 }
 
 fn query(options: &Map<String, Value>) -> String {

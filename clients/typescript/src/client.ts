@@ -4,7 +4,9 @@ import { randomUuid } from "./cryptography.js"
 import { RaincheckError } from "./errors.js"
 import { JobHandle } from "./handle.js"
 import type { Job } from "./job.js"
+import { type FailedFilter, type RedriveSettings, type Redriven, redrive } from "./redrive.js"
 import { Caller, Garbled, document, readJob } from "./retry.js"
+import { Schedules } from "./schedules.js"
 import { type Answer, Transport } from "./transport.js"
 
 /** All times are in milliseconds. */
@@ -52,6 +54,8 @@ export interface SubmitSettings<Options> {
 
 /** A raincheck server. */
 export class Client {
+  /** What the server makes jobs by. */
+  readonly schedules: Schedules
   private readonly caller: Caller
   private readonly how: { streamPatienceMs: number; longPollMs: number }
 
@@ -59,6 +63,7 @@ export class Client {
   constructor(baseUrl: string, settings: ClientSettings = {}) {
     const { retryBudgetMs = 60_000, requestTimeoutMs = 30_000, streamPatienceMs = 5_000, longPollMs = 25_000 } = settings
     this.caller = new Caller(new Transport(baseUrl, settings.apiKey), retryBudgetMs, requestTimeoutMs)
+    this.schedules = new Schedules(this.caller, (target, how) => this.send(target, "application/json", "", how))
     this.how = { streamPatienceMs, longPollMs }
   }
 
@@ -101,6 +106,14 @@ export class Client {
       cursor = page.next_cursor
     } while (cursor !== null)
     return undefined
+  }
+
+  /**
+   * Tries failed jobs once more, newest first; with `dryRun` it only says which. Each is tried once, however often this is
+   * called and whatever answers are lost; those whose answer was lost are not named.
+   */
+  redrive(filter: FailedFilter = {}, settings: RedriveSettings = {}): Promise<Redriven> {
+    return redrive(this.caller, filter, settings)
   }
 
   private async send(

@@ -15,4 +15,6 @@ export {
 } from "./errors.js"
 export { JobHandle, type Result, type WaitSettings } from "./handle.js"
 export type { Job, JobError, JobResult } from "./job.js"
+export type { FailedFilter, Redriven, RedriveSettings } from "./redrive.js"
+export { type NewSchedule, type NextRun, type Schedule, Schedules } from "./schedules.js"
 export { verifyWebhook, type WebhookEvent, type WebhookSettings } from "./webhook.js"

@@ -156,6 +156,35 @@ class Run {
     this.ended(await this.job.cancel(step.reason), expect)
   }
 
+  async schedule(step, expect) {
+    const { call, name, cron, kind } = step
+    const { schedules } = this.client
+    if (call === "delete") return assert.equal(await schedules.delete(name), expect.deleted)
+    const found =
+      call === "put" || call === "preview" ? await schedules[call](name, { cron, kind })
+      : call === "get" ? await schedules.get(name, step.count)
+      : call === "list" ? (await schedules.list()).find(one => one.name === name)
+      : await schedules[call](name)
+    if ("name" in expect) assert.equal(found.name, expect.name)
+    if ("paused" in expect) assert.equal(found.paused ?? false, expect.paused)
+    if ("runs" in expect) assert.equal(found.next.length, expect.runs)
+    for (const run of found.next) assert.ok(run.local.includes(expect.local ?? ""), run.local)
+  }
+
+  async trigger(step) {
+    this.submitted(await this.client.schedules.trigger(step.name))
+  }
+
+  async redrive(step, expect) {
+    const done = await this.client.redrive({ kind: step.kind, tags: step.tags }, { dryRun: step.dry_run })
+    assert.deepEqual([done.jobs.length, done.refused, done.more], [expect.jobs, [], false])
+    for (const { id, retried_by } of done.jobs) {
+      assert.equal(id, this.job.id)
+      assert.equal(retried_by === null, step.dry_run)
+      if (retried_by !== null) assert.equal((await this.client.job(retried_by).refresh()).retry_of, id)
+    }
+  }
+
   async find(step, expect) {
     const found = await this.client.findByIdempotencyKey(step.key ?? this.key)
     assert.equal(found !== undefined, expect.found, "found")

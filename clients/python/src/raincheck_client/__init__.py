@@ -20,6 +20,8 @@ from .errors import (
 )
 from .handle import JobHandle, Result
 from .job import Job
+from .redrive import Redriven, Retried, Unretried
+from .schedules import NextRun, Schedule, Schedules
 from .webhook import WebhookEvent, verify_webhook
 
 __all__ = [
@@ -29,11 +31,17 @@ __all__ = [
     "Job",
     "JobFailed",
     "JobHandle",
+    "NextRun",
     "RaincheckError",
     "Redirected",
+    "Redriven",
     "Result",
     "ResultDamaged",
+    "Retried",
+    "Schedule",
+    "Schedules",
     "Unreachable",
+    "Unretried",
     "WaitTimeout",
     "WebhookEvent",
     "WebhookRejected",

@@ -11,7 +11,9 @@ from urllib.parse import quote, urlencode
 from .errors import RaincheckError
 from .follow import read_job
 from .handle import JobHandle
+from .redrive import Redriven, redrive
 from .retry import Caller, Garbled, document
+from .schedules import Schedules
 from .transport import Answer, Transport
 
 #: Options of a submit by bytes: a list becomes several parameters of the same name, such as `tag`.
@@ -43,6 +45,8 @@ class Client:
         """
         self._caller = Caller(Transport(base_url, api_key, tls), retry_budget, request_timeout)
         self._patience, self._long_poll = stream_patience, long_poll
+        #: What the server makes jobs by.
+        self.schedules = Schedules(self._caller, lambda target, key: self._submit(target, "application/json", b"", key))
 
     def submit(
         self, kind: str, input: Any = None, *, idempotency_key: Optional[str] = None, options: Optional[Mapping[str, Any]] = None
@@ -84,6 +88,27 @@ class Client:
                 return self._handle(jobs[0], None, key)
             if cursor is None:
                 return None
+
+    def redrive(
+        self,
+        *,
+        kind: Optional[str] = None,
+        queue: Optional[str] = None,
+        error_code: Optional[str] = None,
+        since: Optional[str] = None,
+        until: Optional[str] = None,
+        tags: Iterable[str] = (),
+        limit: int = 1000,
+        dry_run: bool = False,
+    ) -> Redriven:
+        """Tries failed jobs once more, at most `limit` of them, newest first; with `dry_run` it only says which.
+
+        Each is tried once, however often this is called and whatever answers are lost; those whose answer was lost are not
+        named. `since` and `until`: RFC 3339, of `created_at`. `tags`: all of them.
+        """
+        named = {"kind": kind, "queue": queue, "error_code": error_code, "since": since, "until": until}
+        filter = {name: value for name, value in named.items() if value is not None}
+        return redrive(self._caller, {**filter, "tags": list(tags)}, limit, dry_run)
 
     def _submit(self, target: str, content_type: str, body: bytes, key: Optional[str]) -> JobHandle:
         # Minted once, outside of the retries: it is what makes the second request the same as the first.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "what it is for")]
 
+mod beyond_jobs;
+
 use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -189,6 +191,12 @@ impl Run {
                 let content_type = pieces.content_type().unwrap_or_default().to_owned();
                 Came::Result(JobResult { body: body.into(), content_type, verified: pieces.verified() })
             }
+            "schedule" => self.schedule(step).await?,
+            "trigger" => {
+                let triggered = self.client.schedules().trigger(text(&step["name"]), None).await?;
+                self.submitted(triggered)?
+            }
+            "redrive" => self.redrive(step).await?,
             "cancel" => Came::Job(self.job()?.cancel(step["reason"].as_str()).await?),
             "find" => {
                 let key = step["key"].as_str().map(str::to_owned).or_else(|| self.key.clone()).ok_or("no key")?;
@@ -212,6 +220,10 @@ impl Run {
             job = job.idempotency_key(if key == "$unique" { &self.unique } else { key });
         }
         let handle = self.client.submit(job).await?;
+        self.submitted(handle)
+    }
+
+    fn submitted(&mut self, handle: JobHandle) -> Result<Came, Box<dyn StdError>> {
         same("the version of the job's id", handle.id().as_bytes().get(14), Some(&b'7'))?;
         self.key = handle.idempotency_key().map(str::to_owned);
         self.handle = Some(handle);
