@@ -53,7 +53,8 @@ impl Client {
         Self { contract: Some(&CONTRACT), ..Self::unchecked(address) }
     }
 
-    /// The same for load, where checking would cost too much, and for other releases, which have other documents.
+    /// The same for load, where checking would cost too much, for other releases, which have other documents, and for other
+    /// servers.
     pub fn unchecked(address: &str) -> Self {
         raincheck_shared::tls::install();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(70)).no_proxy().build().unwrap();
