@@ -9,6 +9,7 @@ mod batches;
 mod cancel;
 mod clock_set;
 mod clocks;
+mod completions;
 mod cross_origin;
 mod docs;
 mod drain;

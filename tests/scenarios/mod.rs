@@ -21,6 +21,7 @@ mod schedules_ticked;
 mod takeaway;
 mod tenants;
 mod upstream_awaited;
+mod upstream_calls_back;
 mod webhooks_told;
 mod worker_drained;
 mod worker_killed;

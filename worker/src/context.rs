@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::domain::{JobId, KindName, Progress, TenantName, Timestamp};
-use raincheck_shared::lifecycle::{Clock, SystemClock};
+use raincheck_shared::domain::{JobId, KindName, LeaseToken, Progress, TenantName, Timestamp};
+use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ pub struct Context {
     pub(crate) progress: watch::Sender<Option<Progress>>,
     pub(crate) log: HandlerLog,
     pub(crate) spool: Option<Spool>,
+    pub(crate) lease: LeaseToken,
+    pub(crate) unwanted: CancellationToken,
 }
 
 impl Context {
@@ -64,6 +66,8 @@ impl Context {
             progress,
             log: HandlerLog::new(DETACHED_LOG, clock),
             spool: None,
+            lease: LeaseToken { job: job_id, token: IdSource.random() },
+            unwanted: CancellationToken::new(),
         };
         (context, reported, canceled)
     }
@@ -161,6 +165,17 @@ impl Context {
     /// after that is recorded only if it still can be.
     pub async fn canceled(&self) {
         self.canceled.cancelled().await;
+    }
+
+    /// Whether the attempt should stop because nobody wants what it would make: a client canceled the job, or it took too long.
+    /// Not when another worker will run it instead.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.unwanted.is_cancelled()
+    }
+
+    /// What ends this attempt from elsewhere, under the URLs of `completion = "callback"`. A secret.
+    pub(crate) fn lease(&self) -> LeaseToken {
+        self.lease
     }
 
     /// Whether the attempt should stop.

@@ -64,6 +64,8 @@ pub struct Attempt<'a> {
     pub job: &'a ClaimedJob,
     /// Tells the handler to stop: a cancel, a lost lease, the end of a drain.
     pub canceled: CancellationToken,
+    /// Tells it, before `canceled` does, that a client asked for that.
+    pub(crate) unwanted: CancellationToken,
     /// Where its progress goes.
     pub progress: watch::Sender<Option<Progress>>,
     /// Where its log goes.
@@ -74,6 +76,15 @@ pub struct Attempt<'a> {
     pub blobs: &'a Blobs,
     /// Times it, and tells whether a next attempt would come too late.
     pub(crate) time: Time,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ran {
+    /// It ended so.
+    Ended(Ended),
+    /// It goes on elsewhere: whoever has its token ends it.
+    HandedOver,
 }
 
 /// How the handler's run came to its end.
@@ -90,12 +101,16 @@ enum Ending {
 ///
 /// Once `canceled` has fired, an attempt that neither completed nor failed for good is [`Ended::Released`]: a job that
 /// a client canceled ends as `canceled`, and one whose worker drains runs elsewhere and is charged no attempt.
-pub async fn execute(attempt: Attempt<'_>) -> Ended {
+pub async fn execute(attempt: Attempt<'_>) -> Ran {
     let job = attempt.job;
     let span = tracing::info_span!("job.run", job = %job.fence.job, kind = %job.kind, attempt = job.fence.attempt);
     async {
-        let ending = attempt.run().await;
-        attempt.resolve(ending).await
+        match attempt.run().await {
+            // Whoever was told to stop too late to hear of it is not waited for.
+            Ending::Returned(Outcome::HandedOver) if attempt.canceled.is_cancelled() => Ran::Ended(Ended::Released),
+            Ending::Returned(Outcome::HandedOver) => Ran::HandedOver,
+            ending => Ran::Ended(attempt.resolve(ending).await),
+        }
     }
     .instrument(span)
     .await
@@ -138,6 +153,7 @@ impl Attempt<'_> {
                 }
             }
             () = self.time.pass(self.job.run_timeout) => {
+                self.unwanted.cancel();
                 stop.cancel();
                 tokio::select! {
                     biased;
@@ -169,6 +185,8 @@ impl Attempt<'_> {
             progress: self.progress.clone(),
             log: self.log.clone(),
             spool: Some(Spool::new(self.blobs.clone(), job.fence)),
+            lease: job.fence.into(),
+            unwanted: self.unwanted.clone(),
         }
     }
 
@@ -180,7 +198,7 @@ impl Attempt<'_> {
             Ending::Returned(Outcome::Written(Written { content_type, blob })) => written(content_type, blob),
             Ending::Returned(Outcome::Fail(error)) => Ended::Failed(self.failure(&error, false)),
             Ending::Returned(Outcome::Snooze(delay)) => self.snooze(delay),
-            Ending::Ignored => Ended::Released,
+            Ending::Ignored | Ending::Returned(Outcome::HandedOver) => Ended::Released,
             Ending::Returned(Outcome::Retry { .. }) if stopped => Ended::Released,
             Ending::Returned(Outcome::Retry { error, after }) => self.retry(&error, after),
             Ending::TimedOut(said) => {

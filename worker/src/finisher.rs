@@ -11,7 +11,7 @@ use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::domain::{Ended, EndsByOutcome, Failure, FailureCode, Status};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::lifecycle::failpoint::{self, Step};
-use raincheck_shared::store::{Attempts, Finish, Finished, StoreError};
+use raincheck_shared::store::{Attempts, Finish, Finished, HandOver, RemoteLeases, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -23,10 +23,35 @@ use super::tally::Tally;
 const BATCH: usize = 256;
 /// Bytes of results of one batch at most; a larger result makes a batch of its own.
 const BATCH_BYTES: usize = 8 << 20;
+/// Pauses before the store is asked again grow from the one to the other.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// An attempt that is no longer this worker's, once the store knows.
+pub(crate) enum Leaving {
+    /// It has ended.
+    Ended(Finish),
+    /// Somebody else will end it.
+    HandedOver(HandOver),
+}
+
+impl Leaving {
+    fn token(&self) -> Uuid {
+        match self {
+            Self::Ended(finish) => finish.fence.token,
+            Self::HandedOver(one) => one.fence.token,
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+}
 
 /// What the lane works with.
 pub(crate) struct Finisher {
     pub(crate) attempts: Arc<dyn Attempts>,
+    pub(crate) remote_leases: Arc<dyn RemoteLeases>,
     pub(crate) wakeups: Arc<dyn Wakeups>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) tally: Arc<Tally>,
@@ -39,7 +64,7 @@ impl Finisher {
     /// Serves until nobody can send any more. `finished` hears the token of each attempt whose end is settled.
     pub(crate) async fn run(
         self,
-        mut ended: mpsc::UnboundedReceiver<Finish>,
+        mut ended: mpsc::UnboundedReceiver<Leaving>,
         finished: mpsc::UnboundedSender<Vec<Uuid>>,
     ) {
         let mut waiting = Vec::new();
@@ -54,14 +79,54 @@ impl Finisher {
             }
             let rest = waiting.split_off(batch_end(&waiting));
             let batch = std::mem::replace(&mut waiting, rest);
-            let tokens = batch.iter().map(|finish| finish.fence.token).collect();
-            self.record(batch).await;
+            let tokens = batch.iter().map(Leaving::token).collect();
+            let (mut ends, mut handed_over) = (Vec::new(), Vec::new());
+            for leaving in batch {
+                match leaving {
+                    Leaving::Ended(finish) => ends.push(finish),
+                    Leaving::HandedOver(one) => handed_over.push(one),
+                }
+            }
+            // A batch is of one sort.
+            if handed_over.is_empty() {
+                self.record(ends).await;
+            } else {
+                self.hand_over(&handed_over).await;
+            }
             let _ = finished.send(tokens);
         }
     }
 
+    async fn hand_over(&self, batch: &[HandOver]) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.remote_leases.hand_over(batch).await {
+                Ok(gone) => {
+                    let others = batch.len() - gone.len();
+                    tracing::debug!(jobs = gone.len(), others, "upstreams will end these themselves, or have already");
+                    return;
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    tracing::debug!(error = %Chain(&error), "cannot hand jobs over, will try again");
+                }
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "jobs cannot be handed over to their upstreams, failing them");
+                    let message = format!("it cannot be handed over to its upstream: {}", Chain(&error));
+                    let failed = |one: &HandOver| {
+                        let why = Failure::new(FailureCode::HandlerError, &*message, false, one.fence.attempt);
+                        let HandOver { fence, worker, lease_done, .. } = *one;
+                        Finish { fence, worker, ended: Ended::Failed(why), lease_done }
+                    };
+                    return self.record(batch.iter().map(failed).collect()).await;
+                }
+            }
+            tokio::time::sleep(pause.mul_f64(0.5 + self.ids.fraction())).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     async fn record(&self, mut batch: Vec<Finish>) {
-        let mut pause = Duration::from_millis(50);
+        let mut pause = FIRST_PAUSE;
         let mut failed = false;
         loop {
             match self.attempts.finish(&batch).await {
@@ -80,7 +145,7 @@ impl Finisher {
                 }
             }
             tokio::time::sleep(pause.mul_f64(0.5 + self.ids.fraction())).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -142,13 +207,14 @@ fn count(ends: &mut EndsByOutcome, status: Status) {
     }
 }
 
-fn batch_end(waiting: &[Finish]) -> usize {
+/// Where the first batch ends: it is of so many bytes, and of one sort, so that the order of a claim's ends is kept.
+fn batch_end(waiting: &[Leaving]) -> usize {
     let mut bytes = 0;
-    for (n, finish) in waiting.iter().enumerate() {
-        if let Ended::Succeeded(output) = &finish.ended {
+    for (n, leaving) in waiting.iter().enumerate() {
+        if let Leaving::Ended(Finish { ended: Ended::Succeeded(output), .. }) = leaving {
             bytes += output.content.body.weight();
         }
-        if n > 0 && bytes > BATCH_BYTES {
+        if n > 0 && (bytes > BATCH_BYTES || leaving.is_end() != waiting[0].is_end()) {
             return n;
         }
     }

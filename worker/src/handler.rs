@@ -46,6 +46,9 @@ pub enum Outcome {
     },
     /// It failed, and another attempt would fail too.
     Fail(HandlerError),
+    /// It goes on elsewhere, and whoever does the work ends the attempt by a POST to the URL that it was given. The slot is
+    /// free, and neither a drain nor the worker's death ends the attempt: only that POST, its timeout, or a cancel.
+    HandedOver,
     /// Not now: call again after this long (at least 100 ms). Costs no attempt.
     Snooze(Duration),
 }

@@ -31,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) queue: QueueName,
     pub(crate) started: Instant,
     pub(crate) canceled: CancellationToken,
+    /// Fires first when a client asked for it.
+    pub(crate) unwanted: CancellationToken,
     pub(crate) stop: watch::Sender<Stop>,
     pub(crate) progress: watch::Receiver<Option<Progress>>,
     pub(crate) log: HandlerLog,
@@ -89,6 +91,7 @@ impl Running {
     pub(crate) fn cancel(&self, job: &JobId) -> bool {
         let run = self.by_job.get(job).and_then(|token| self.runs.get(token));
         if let Some(run) = run {
+            run.unwanted.cancel();
             run.canceled.cancel();
         }
         run.is_some()
@@ -156,6 +159,7 @@ mod tests {
             queue: "default".parse().unwrap(),
             started: SystemClock.monotonic(),
             canceled: CancellationToken::new(),
+            unwanted: CancellationToken::new(),
             stop,
             progress: watch::channel(None).1,
             log: HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),

@@ -87,7 +87,7 @@ impl Tally {
             ends_per_second: line.ends_per_second,
             run_seconds: line.run_seconds,
         });
-        WorkerReport { slots: self.slots, queues: queues.collect(), ends: lines.ends }
+        WorkerReport { slots: self.slots, awaits_upstream: false, queues: queues.collect(), ends: lines.ends }
     }
 }
 

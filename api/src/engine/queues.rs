@@ -133,7 +133,14 @@ fn states(ledger: QueueLedger, known: &[QueueName], learned: &mut BTreeMap<Queue
     for (name, since) in &ledger.paused {
         at(name, &mut |queue| queue.paused_at = Some(*since));
     }
-    for worker in &ledger.workers {
+    // An upstream that will end its job itself runs it, but takes no other.
+    let (upstreams, workers): (Vec<_>, Vec<_>) =
+        ledger.workers.into_iter().partition(|worker| worker.report.awaits_upstream);
+    for report in upstreams.iter().flat_map(|upstream| &upstream.report.queues) {
+        let Ok(name) = report.queue.parse() else { continue };
+        at(&name, &mut |queue| queue.running += report.running);
+    }
+    for worker in &workers {
         for report in &worker.report.queues {
             let Ok(name) = report.queue.parse() else { continue };
             at(&name, &mut |queue| {
@@ -158,7 +165,7 @@ fn states(ledger: QueueLedger, known: &[QueueName], learned: &mut BTreeMap<Queue
         let run = queue.run_seconds.or(learned.get(&queue.name).copied()).unwrap_or(UNKNOWN_RUN_SECONDS);
         queue.backlog_seconds = float(queue.waiting) * run / float(queue.slots.max(1));
     }
-    QueueStates { queues: queues.into_values().collect(), workers: ledger.workers }
+    QueueStates { queues: queues.into_values().collect(), workers }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate of thousands of millions need not be exact")]

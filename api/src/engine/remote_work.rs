@@ -54,6 +54,15 @@ pub(crate) struct LeaseWish {
     pub(crate) ttl: Duration,
 }
 
+/// Who shows a lease's token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Holder<'a> {
+    /// A remote worker, with a key of this tenant.
+    Worker(&'a TenantName),
+    /// An upstream that was sent it, with nothing else.
+    Upstream,
+}
+
 /// How a remote worker says that its attempt ended.
 #[derive(Debug)]
 pub(crate) enum LeaseEnd {
@@ -61,6 +70,8 @@ pub(crate) enum LeaseEnd {
     Complete(Content),
     /// It failed.
     Fail {
+        /// The reason as a code.
+        code: FailureCode,
         /// One line for a person.
         message: String,
         /// What else there is to say.
@@ -207,7 +218,7 @@ impl Desk {
 
     /// The input of a leased job, whole.
     pub(crate) async fn leased_input(&self, tenant: &TenantName, lease: LeaseToken) -> Result<Content, Refusal> {
-        let found = self.attempt(tenant, lease).await?;
+        let found = self.attempt(Holder::Worker(tenant), lease).await?;
         if found.status != Status::InProgress {
             return Err(Refusal::LeaseLost);
         }
@@ -216,11 +227,16 @@ impl Desk {
         input.ok_or(Refusal::InputGone(job))
     }
 
-    /// The attempt that a lease is for, if it is a tenant's.
-    pub(crate) async fn attempt(&self, tenant: &TenantName, lease: LeaseToken) -> Result<FoundAttempt, Refusal> {
+    /// The attempt that a lease is for, if the holder may end it.
+    pub(crate) async fn attempt(&self, holder: Holder<'_>, lease: LeaseToken) -> Result<FoundAttempt, Refusal> {
         let LeaseToken { job, token } = lease;
         let found = self.calls.ask(move |store| async move { store.attempts.find_attempt(job, token).await }).await?;
-        found.filter(|found| found.tenant == *tenant).ok_or(Refusal::LeaseLost)
+        let is_theirs = |found: &FoundAttempt| match holder {
+            Holder::Worker(tenant) => found.tenant == *tenant,
+            // A remote worker has to show a key as well.
+            Holder::Upstream => !self.settings.kinds.get(&found.kind).is_some_and(|kind| kind.is_remote()),
+        };
+        found.filter(is_theirs).ok_or(Refusal::LeaseLost)
     }
 
     /// Begins to take a large result. It has the name that any large result of the attempt has: once its lease is lost, it is
@@ -239,20 +255,27 @@ impl Desk {
     /// Ends the attempt of a lease. The same end sent twice is answered alike.
     pub(crate) async fn end_lease(
         &self,
-        tenant: &TenantName,
+        holder: Holder<'_>,
         lease: LeaseToken,
         end: LeaseEnd,
     ) -> Result<Change, Refusal> {
-        let found = self.attempt(tenant, lease).await?;
+        let mut found = self.attempt(holder, lease).await?;
         let ended = self.ended(&found, &end).await;
         if let (Ended::Succeeded(output), Some(kept)) = (&ended, found.result_digest)
             && output.digest != kept
         {
             return Err(Refusal::LeaseEnded(found.status));
         }
-        let finish =
-            Finish { fence: found.fence, worker: found.worker, ended, lease_done: Some(lease_of(found.worker)) };
-        match self.remote.ends.end(finish).await? {
+        let mut answer = self.remote.ends.end(finish(&found, ended.clone())).await?;
+        if answer == Finished::Fenced {
+            // Whoever ran it may have handed it over in this very moment, which is done once.
+            let now = self.attempt(holder, lease).await?;
+            if now.worker != found.worker {
+                found = now;
+                answer = self.remote.ends.end(finish(&found, ended)).await?;
+            }
+        }
+        match answer {
             Finished::Recorded(change) if end.can_be(change.status) => {
                 if change.status == Status::Queued {
                     self.wakeups.announce(Signal::Leasable(vec![found.kind]));
@@ -274,8 +297,8 @@ impl Desk {
                 Body::Inline(bytes) => digested(content.content_type.clone(), bytes.clone()).await,
                 Body::Blob(blob) => Output { content: content.clone(), digest: blob.digest },
             }),
-            LeaseEnd::Fail { message, detail, retryable, retry_after } => {
-                let error = Failure::new(FailureCode::HandlerError, message.as_str(), *retryable, attempt);
+            LeaseEnd::Fail { code, message, detail, retryable, retry_after } => {
+                let error = Failure::new(*code, message.as_str(), *retryable, attempt);
                 let error = error.with_detail(detail.as_bytes());
                 if !retryable {
                     return Ended::Failed(error);
@@ -290,6 +313,12 @@ impl Desk {
             }),
         }
     }
+}
+
+/// The end of an attempt, by whoever is known to run it.
+fn finish(found: &FoundAttempt, ended: Ended) -> Finish {
+    let worker = found.worker;
+    Finish { fence: found.fence, worker, ended, lease_done: Some(lease_of(worker)) }
 }
 
 async fn digested(content_type: String, bytes: Bytes) -> Output {

@@ -42,6 +42,8 @@ impl Need {
             }
             // It makes something, but nothing that its maker could not read already.
             ["v1", "jobs", _, "tickets"] => Self::Scope(Scope::JobsRead),
+            // Its last part is a secret of its own.
+            ["v1", "completions", _] if *method == Method::POST => Self::Nothing,
             ["v1", "leases", ..] => Self::Scope(Scope::JobsWork),
             ["v1", "jobs" | "kinds" | "batches" | "deliveries" | "schedules", ..] => by_method,
             _ => Self::Scope(Scope::Admin),
@@ -139,6 +141,8 @@ mod tests {
             (Method::GET, "//livez"),
             (Method::GET, "/livez/"),
             (Method::POST, "/livez"),
+            (Method::GET, "/v1/completions/x"),
+            (Method::POST, "/v1/completions/x/y"),
             (Method::OPTIONS, "*"),
         ] {
             assert_eq!(Need::of(&method, path), Need::Scope(Scope::Admin), "{method} {path}");

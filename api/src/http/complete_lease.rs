@@ -14,7 +14,7 @@ use super::held_lease::{ended, is_over, of_lease};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::{Caller, Front};
-use crate::engine::{LeaseEnd, LeaseToken, Refusal};
+use crate::engine::{Holder, LeaseEnd, LeaseToken, Refusal};
 
 /// Records the result of a job.
 pub(crate) async fn complete(
@@ -25,20 +25,31 @@ pub(crate) async fn complete(
 ) -> Result<HttpResponse, Problem> {
     let lease = extract::lease_token(&request)?;
     Query::of(&request)?.check()?;
-    let content_type = extract::raw_body(&request)?;
+    take(&request, body, &front, Holder::Worker(&caller.tenant), lease).await
+}
+
+/// Takes the result of a job from whoever holds its lease.
+pub(super) async fn take(
+    request: &HttpRequest,
+    body: web::Payload,
+    front: &Front,
+    holder: Holder<'_>,
+    lease: LeaseToken,
+) -> Result<HttpResponse, Problem> {
+    let content_type = extract::raw_body(request)?;
     // Before all of it is read: who has lost the lease need not send a large one.
-    let found = front.desk.attempt(&caller.tenant, lease).await?;
+    let found = front.desk.attempt(holder, lease).await?;
     let (largest, in_database) = front.desk.output_limits();
-    let incoming = Incoming::of(&request, body, largest, front.desk.upload_patience())?;
+    let incoming = Incoming::of(request, body, largest, front.desk.upload_patience())?;
     let body = match incoming.gather(in_database).await? {
         Gathered::Whole(bytes) => Body::Inline(bytes),
         Gathered::More(beginning, rest) => {
-            Body::Blob(spool(&front, lease, found.status == Status::InProgress, beginning, rest).await?)
+            Body::Blob(spool(front, lease, found.status == Status::InProgress, beginning, rest).await?)
         }
     };
     let blob = body.blob().copied();
     let end = LeaseEnd::Complete(Content { content_type, body });
-    match front.desk.end_lease(&caller.tenant, lease, end).await {
+    match front.desk.end_lease(holder, lease, end).await {
         Ok(change) => ended(lease, change),
         Err(refusal) => {
             // Whoever has the job now writes under another name.

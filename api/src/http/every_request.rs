@@ -29,6 +29,12 @@ static EXPOSED: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("*"))
 });
 
+/// A path without the secret that it may hold: the second half of a lease's token.
+fn shown(path: &str) -> &str {
+    let holds_a_token = ["/v1/leases/", "/v1/completions/"].iter().any(|prefix| path.starts_with(prefix));
+    if holds_a_token { path.split('.').next().unwrap_or_default() } else { path }
+}
+
 /// Wraps every request, those that find no route included.
 pub(crate) async fn every_request(
     mut request: ServiceRequest,
@@ -60,7 +66,7 @@ pub(crate) async fn every_request(
     let told = |status: StatusCode| {
         front.counts.answered(status.as_u16());
         if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
-            tracing::error!(request_id = id, %method, path, status = status.as_u16(), "request failed");
+            tracing::error!(request_id = id, %method, path = shown(&path), status = status.as_u16(), "request failed");
         }
     };
     match outcome {

@@ -10,7 +10,7 @@ use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::{EndedView, RenewedView, read_fail, read_lines, read_progress, read_release};
 use super::{Caller, Front};
-use crate::engine::{Change, LeaseEnd, LeaseToken, RenewedLease};
+use crate::engine::{Change, Holder, LeaseEnd, LeaseToken, RenewedLease};
 
 const LONGEST_BODY: u64 = 64 * 1024;
 const LONGEST_LINES: u64 = 1024 * 1024;
@@ -96,7 +96,7 @@ pub(crate) async fn release(
 }
 
 async fn end(front: &Front, caller: &Caller, lease: LeaseToken, end: LeaseEnd) -> Result<HttpResponse, Problem> {
-    ended(lease, front.desk.end_lease(&caller.tenant, lease, end).await?)
+    ended(lease, front.desk.end_lease(Holder::Worker(&caller.tenant), lease, end).await?)
 }
 
 /// What is the same of all of them.

@@ -19,6 +19,7 @@ mod batches;
 mod caller;
 mod cancel_job;
 mod code;
+mod complete_attempt;
 mod complete_lease;
 mod cross_origin;
 mod docs_page;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::code::Code;
 
 /// The media type.
-const PROBLEM_JSON: &str = "application/problem+json";
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Findings that are told.
 const MOST_FINDINGS: usize = 50;
@@ -100,6 +100,12 @@ impl Problem {
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// What there is to say about this case of it.
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Its status code.

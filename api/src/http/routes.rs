@@ -7,10 +7,10 @@ use actix_web::{Resource, Route, web};
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    batches, cancel_job, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs,
-    get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries, list_jobs,
-    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, redrive, retry_job, schedules, submit_batch,
-    submit_job, submit_raw,
+    batches, cancel_job, complete_attempt, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events,
+    get_job_logs, get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries,
+    list_jobs, livez, metrics, put_job, put_schedule, queues, readyz, redeliver, redrive, retry_job, schedules,
+    submit_batch, submit_job, submit_raw,
 };
 
 /// Adds them all.
@@ -70,6 +70,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         .service(at("/v1/leases/{lease}/fail", "POST").route(web::post().to(held_lease::fail)))
         .service(at("/v1/leases/{lease}/release", "POST").route(web::post().to(held_lease::release)))
         .service(at("/v1/leases/{lease}/input", "GET, HEAD").route(read().to(complete_lease::input)))
+        .service(at("/v1/completions/{completion}", "POST").route(web::post().to(complete_attempt::complete_attempt)))
         .service(at("/metrics", "GET, HEAD").route(read().to(metrics::get_metrics)))
         .service(at("/v1/jobs/{id}/tickets", "POST").route(web::post().to(issue_ticket::issue_ticket)))
         .service(at("/v1/jobs/{id}/deliveries", "GET, HEAD").route(read().to(list_deliveries::list_deliveries)))

@@ -101,7 +101,7 @@ pub fn start(
         retention::start(&parts, shutdown),
         blob_sweeper::start(&parts, shutdown),
     ];
-    if !settings.remote_kinds().is_empty() {
+    if settings.kinds.values().any(|kind| kind.is_remote() || kind.calls_back()) {
         health.push(overdue_runs::start(&parts, shutdown));
     }
     shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));

@@ -1,5 +1,5 @@
-//! Ends attempts of remote workers that have run for longer than they may, as any worker does with its own. Whoever runs one
-//! hears so at its next sign of life.
+//! Ends attempts of remote workers, and of upstreams that call back, that have run for longer than they may, as any worker does
+//! with its own. Whoever runs one hears so at its next sign of life, or when it is done.
 
 use raincheck_shared::config::format_duration;
 use raincheck_shared::domain::{AttemptBounds, Ended, Failure, FailureCode};
@@ -26,7 +26,7 @@ async fn end_overdue(parts: Parts) -> Result<Next, StoreError> {
     }
     let full = u32::try_from(overdue.len()).unwrap_or(u32::MAX) >= BATCH;
     let ends: Vec<Finish> = overdue.iter().map(|run| end(&parts, run)).collect();
-    tracing::info!(jobs = ends.len(), "remote workers took longer than they may");
+    tracing::info!(jobs = ends.len(), "remote workers or upstreams took longer than they may");
     record_ends(&parts.store, &*parts.broker.wakeups, &ends).await?;
     Ok(if full { Next::Again } else { Next::Idle })
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use raincheck_shared::broker::Signal;
+use raincheck_shared::domain::Status;
 use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::StoreError;
 
@@ -50,7 +51,12 @@ async fn rescue(parts: Parts, seen: Arc<Mutex<Seen>>, listening_since: Instant) 
         Ok(rescued) => {
             set(since.map_or(Seen::Always, Seen::Since));
             let Some(moved) = rescued else { return Ok(Next::Idle) };
-            tracing::warn!(jobs = moved.changes.len(), "a worker died: its jobs run again");
+            let jobs = moved.changes.len();
+            if jobs > 0 && moved.changes.iter().all(|change| change.status == Status::Canceled) {
+                tracing::info!(jobs, "whoever ran these is gone, and they were to be canceled");
+            } else {
+                tracing::warn!(jobs, "a worker died: its jobs run again");
+            }
             parts.spread(moved);
             parts.broker.wakeups.announce(Signal::WorkerDied);
             Ok(Next::Again)

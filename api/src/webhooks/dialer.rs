@@ -20,15 +20,13 @@ use raincheck_shared::config::WebhookSettings;
 use raincheck_shared::domain::{CallbackHost, CallbackUrl, DeliveryAttempt, Timestamp};
 use raincheck_shared::lifecycle::Clock;
 use raincheck_shared::telemetry::Chain;
-use raincheck_shared::tls;
+use raincheck_shared::tls::{self, TlsError};
 use time::format_description::well_known::Rfc2822;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::destinations::{DestinationError, Destinations};
 
@@ -37,20 +35,6 @@ const LONGEST_HEAD: usize = 32 * 1024;
 const MOST_HEADERS: usize = 100;
 /// How long an answer's body is waited for once its status is known: the status decides, the body is for people.
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Why no TLS can be spoken.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The file is not what it should be.
-    #[error("webhooks.ca_file cannot be read")]
-    CaFile(#[source] rustls::pki_types::pem::Error),
-    /// One of its certificates is not.
-    #[error("webhooks.ca_file holds what is no authority's certificate")]
-    Certificate(#[source] rustls::Error),
-    /// No protocol version is left.
-    #[error("TLS cannot be set up")]
-    Setup(#[source] rustls::Error),
-}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -99,16 +83,7 @@ impl Dialer {
         destinations: Destinations,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(file) = &settings.ca_file {
-            for certificate in CertificateDer::pem_file_iter(file).map_err(TlsError::CaFile)? {
-                roots.add(certificate.map_err(TlsError::CaFile)?).map_err(TlsError::Certificate)?;
-            }
-        }
-        let builder = ClientConfig::builder_with_provider(tls::provider());
-        let builder = builder.with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let config = tls::client_config(settings.ca_file.as_deref())?;
         Ok(Self { destinations, tls: TlsConnector::from(Arc::new(config)), timeout: settings.timeout, clock })
     }
 

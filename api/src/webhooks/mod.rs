@@ -25,12 +25,12 @@ use raincheck_shared::store::Store;
 use self::courier::Courier;
 use self::destinations::{DestinationError, Destinations, SystemResolver};
 use self::dialer::Dialer;
-pub use self::dialer::TlsError;
 pub(crate) use self::signature::PublicKey;
 use self::signature::SigningKeys;
 pub use self::signature::UnusableKey;
 use crate::engine::{Fault, FaultKind, Field};
 use crate::http::LinkBase;
+pub use raincheck_shared::tls::TlsError;
 
 /// Why webhooks cannot be sent.
 #[derive(Debug, thiserror::Error)]

@@ -90,7 +90,20 @@ fn the_example_of_a_kind_is_valid_with_any_one_of_its_runners() {
         .filter(|line| !line.starts_with("schema_file"))
         .collect();
     for (runner, others) in [
-        ("command", &["http ", "headers", "statuses", "handler", "remote", "builtin"] as &[&str]),
+        (
+            "command",
+            &[
+                "http ",
+                "headers",
+                "statuses",
+                "completion",
+                "ca_file",
+                "delete_on_cancel",
+                "handler",
+                "remote",
+                "builtin",
+            ] as &[&str],
+        ),
         ("http", &["command", "env", "directory", "output", "memory", "retry_exit_codes"]),
     ] {
         let lines = example.iter().filter(|line| !others.iter().any(|other| line.starts_with(other)));

@@ -51,6 +51,11 @@ impl Kind {
         self.run == Run::Remote
     }
 
+    /// Whether its upstream may end jobs itself.
+    pub fn calls_back(&self) -> bool {
+        matches!(&self.run, Run::Http(upstream) if upstream.completions.is_some())
+    }
+
     /// Whether an input of this media type is taken.
     pub fn takes(&self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -107,6 +112,12 @@ pub struct Upstream {
     pub headers: BTreeMap<String, super::Secret>,
     /// `statuses`: what an answer means that is not what the defaults say
     pub statuses: StatusRules,
+    /// `completion = "callback"`: what the URLs begin with by which it ends attempts itself, up to the token
+    pub completions: Option<String>,
+    /// `ca_file`: authorities that its certificate may be signed by, besides the public ones; PEM
+    pub ca_file: Option<PathBuf>,
+    /// `delete_on_cancel`: whether it is told, at its `Location`, that nobody waits any more
+    pub delete_on_cancel: bool,
 }
 
 /// A compiled JSON Schema. It resolves nothing over the network or from files.

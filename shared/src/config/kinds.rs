@@ -17,11 +17,15 @@ use crate::domain::{FlowRules, KindLimits, KindName, QueueName, Rate, RetryPolic
 /// More jobs at once than any installation runs.
 pub(super) const MOST_PERMITS: u32 = 1_000_000;
 
-pub(super) fn kinds(s: &mut Section, jobs: Option<&JobSettings>) -> BTreeMap<KindName, Arc<Kind>> {
+pub(super) fn kinds(
+    s: &mut Section,
+    jobs: Option<&JobSettings>,
+    public_url: Option<&str>,
+) -> BTreeMap<KindName, Arc<Kind>> {
     let mut kinds = BTreeMap::new();
     for key in s.keys() {
         let name = key.parse::<KindName>().map_err(|error| s.problem(&key, error.to_string()));
-        if let Ok(kind) = s.named_section(&key, |section| kind(section, name, jobs)) {
+        if let Ok(kind) = s.named_section(&key, |section| kind(section, name, jobs, public_url)) {
             kinds.insert(kind.name.clone(), Arc::new(kind));
         }
     }
@@ -38,8 +42,8 @@ pub(super) fn flow_rules(kinds: &BTreeMap<KindName, Arc<Kind>>, quotas: &QuotaSe
     }
 }
 
-fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>) -> Read<Kind> {
-    let run = runner(s);
+fn kind(s: &mut Section, name: Read<KindName>, jobs: Option<&JobSettings>, public_url: Option<&str>) -> Read<Kind> {
+    let run = runner(s, public_url);
     let queue = s.optional("queue", parsed::<QueueName>);
     let timeout = s.optional("timeout", duration(millis(1), 365 * DAY));
     let retry = retry(s);

@@ -89,7 +89,8 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     let webhooks = root.section("webhooks", webhooks::webhooks);
     let upkeep = root.section("upkeep", sections::upkeep);
     let log = root.section("log", sections::log);
-    let kinds = root.section("kinds", |section| Ok(kinds::kinds(section, jobs.as_ref().ok())));
+    let public_url = http.as_ref().ok().and_then(|http| http.public_url.as_deref());
+    let kinds = root.section("kinds", |section| Ok(kinds::kinds(section, jobs.as_ref().ok(), public_url)));
     let schedules = if root.has("schedules") {
         let known = kinds.as_ref().ok().map(|kinds| kinds.keys().cloned().collect());
         root.section("schedules", |section| Ok(schedules::schedules(section, known.as_ref())))

@@ -16,7 +16,17 @@ const RUNNERS: [&str; 5] = ["command", "http", "builtin", "handler", "remote"];
 /// Less memory than this is not enough for a process to start in; more than this is no limit.
 const MEMORY: (u64, u64) = (16 << 20, 1 << 50);
 
-pub(super) fn runner(s: &mut Section) -> Read<Run> {
+/// Where upstreams end attempts themselves, under the public URL.
+const COMPLETIONS: &str = "/v1/completions/";
+
+/// How an upstream may end an attempt.
+enum Completion {
+    Answer,
+    Callback,
+}
+
+/// `public_url`: what links of the API start with, if that is known.
+pub(super) fn runner(s: &mut Section, public_url: Option<&str>) -> Read<Run> {
     let given: Vec<&str> = RUNNERS.into_iter().filter(|key| s.has(key)).collect();
     let command = s.optional("command", argv);
     let env = s.optional("env", texts);
@@ -27,6 +37,9 @@ pub(super) fn runner(s: &mut Section) -> Read<Run> {
     let http = s.optional("http", |value| url::upstream(&text(value)?));
     let headers = s.optional("headers", headers);
     let statuses = s.optional("statuses", status_rules);
+    let completion = s.optional("completion", completion);
+    let ca_file = s.optional("ca_file", path);
+    let delete_on_cancel = s.optional("delete_on_cancel", boolean);
     let builtin = s.optional("builtin", builtin);
     let only_true = |value: &Value| {
         let only_true = || "can only be true; without it, name a `command`, `http` or `builtin`".to_owned();
@@ -43,6 +56,9 @@ pub(super) fn runner(s: &mut Section) -> Read<Run> {
         ("output_type", "command"),
         ("headers", "http"),
         ("statuses", "http"),
+        ("completion", "http"),
+        ("ca_file", "http"),
+        ("delete_on_cancel", "http"),
     ] {
         if s.has(key) && !s.has(needed) {
             s.problem(key, format!("means nothing without `{needed}`"));
@@ -62,8 +78,22 @@ pub(super) fn runner(s: &mut Section) -> Read<Run> {
         }));
     }
     if let Some(url) = http? {
-        let (headers, statuses) = (headers.unwrap_or_default(), statuses.unwrap_or_default());
-        return Ok(Run::Http(Upstream { url, headers, statuses }));
+        let completions = match (completion?, public_url) {
+            (None | Some(Completion::Answer), _) => None,
+            (Some(Completion::Callback), Some(base)) => Some(format!("{base}{COMPLETIONS}")),
+            (Some(Completion::Callback), None) => {
+                let problem = "\"callback\" needs `http.public_url`: the upstream must be told where to send the end";
+                return Err(s.problem("completion", problem.to_owned()));
+            }
+        };
+        return Ok(Run::Http(Upstream {
+            url,
+            headers: headers.unwrap_or_default(),
+            statuses: statuses.unwrap_or_default(),
+            completions,
+            ca_file: ca_file?,
+            delete_on_cancel: delete_on_cancel?.unwrap_or(false),
+        }));
     }
     match (builtin?, handler?, remote?) {
         (Some(run), ..) => Ok(run),
@@ -125,6 +155,14 @@ fn builtin(value: &Value) -> Parsed<Run> {
         "sleep" => Ok(Run::Sleep),
         "takeaway" => Ok(Run::Takeaway),
         other => Err(format!("{other:?} is not built in; there are \"echo\", \"sleep\" and \"takeaway\"")),
+    }
+}
+
+fn completion(value: &Value) -> Parsed<Completion> {
+    match text(value)?.as_str() {
+        "answer" => Ok(Completion::Answer),
+        "callback" => Ok(Completion::Callback),
+        other => Err(format!("{other:?} is neither \"answer\" nor \"callback\"")),
     }
 }
 

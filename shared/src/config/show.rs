@@ -255,6 +255,15 @@ fn show_kind(page: &mut Page, kind: &Kind) {
             if !rules.is_empty() {
                 page.plain("statuses", format_args!("{{ {} }}", rules.join(", ")));
             }
+            if upstream.completions.is_some() {
+                page.text("completion", "callback");
+            }
+            if let Some(file) = &upstream.ca_file {
+                page.text("ca_file", &file.display().to_string());
+            }
+            if upstream.delete_on_cancel {
+                page.plain("delete_on_cancel", true);
+            }
         }
         Run::Echo => page.text("builtin", "echo"),
         Run::Sleep => page.text("builtin", "sleep"),

@@ -211,7 +211,7 @@ fn broken_urls_are_refused_without_showing_their_passwords() {
         ("AMQP_URL", "amqp://me:pa55@"),
         ("AMQP_URL", "http://me:pa55@host"),
         ("RAINCHECK__HTTP__PUBLIC_URL", "https://me:pa55@host"),
-        ("RAINCHECK__KINDS__UP__HTTP", "https://me:pa55@host"),
+        ("RAINCHECK__KINDS__UP__HTTP", "https://me:pa55@"),
     ] {
         let problems = from_layers("urls", "", &[(variable, url)], &[]).unwrap_err();
         let all = problems.join("\n");
@@ -259,6 +259,8 @@ fn a_schema_comes_as_a_table_as_text_or_from_a_file() {
 #[test]
 fn what_is_shown_is_read_back_as_the_same_and_holds_no_secret() {
     let toml = r#"
+        [http]
+        public_url = "https://jobs.example.com"
         [store]
         url = "postgres://me:pa55@host/db"
         [broker]
@@ -278,6 +280,9 @@ fn what_is_shown_is_read_back_as_the_same_and_holds_no_secret() {
         [kinds.up]
         http = "http://me:pa55@127.0.0.1:9/x"
         headers = { Authorization = "Bearer pa55" }
+        completion = "callback"
+        ca_file = "/etc/ca.pem"
+        delete_on_cancel = true
         content_types = ["Text/*", "application/json"]
     "#;
     let settings = from_file("shown", toml).unwrap();

@@ -92,13 +92,10 @@ pub(crate) fn broker(text: &str) -> Result<Option<Secret>, String> {
     Ok(Some(Secret::new(text)))
 }
 
-/// An upstream, `http://…`.
+/// An upstream, `http://…` or `https://…`.
 pub(crate) fn upstream(text: &str) -> Result<String, String> {
-    if text.starts_with("https://") {
-        return Err("https is not built in: let a proxy beside raincheck speak TLS, and use http:// to it".to_owned());
-    }
-    if !text.starts_with("http://") {
-        return Err(unknown(text, "\"http://HOST:PORT/PATH\""));
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        return Err(unknown(text, "\"http://HOST:PORT/PATH\" or \"https://…\""));
     }
     with_host(text)?;
     Ok(text.to_owned())

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct WorkerReport {
     /// Handlers that it can run at once.
     pub slots: u64,
+    /// It is no worker, but an upstream that runs one job and will end it itself.
+    pub awaits_upstream: bool,
     /// Each queue that it serves.
     pub queues: Vec<QueueReport>,
     /// Ends of attempts since the incarnation began.

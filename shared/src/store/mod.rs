@@ -41,7 +41,7 @@ pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
 pub use outbox::{Outbox, QueueDepth};
 pub use permits::{LetGo, Look, Permits};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};
-pub use remote_leases::{LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, lease_of};
+pub use remote_leases::{HandOver, LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, lease_of};
 pub use schedules::{NewSchedule, PutSchedule, ScheduleOwner, Schedules};
 pub use schema::{Schema, SchemaVersion};
 pub use store_clock::StoreClock;

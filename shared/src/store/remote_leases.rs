@@ -79,6 +79,19 @@ pub struct RenewedLease {
     pub cancel_reason: Option<String>,
 }
 
+/// A running job that its worker hands over to whoever will end it from elsewhere, with the token of its fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandOver {
+    /// Which attempt; without the right token nothing is handed over.
+    pub fence: Fence,
+    /// Who runs it.
+    pub worker: WorkerId,
+    /// The incarnation that holds it from then on, made for it.
+    pub to: WorkerId,
+    /// Set on the last job of a claim to go: its record goes in the same commit.
+    pub lease_done: Option<LeaseId>,
+}
+
 /// A leased job whose attempt has run for longer than it may.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverdueRun {
@@ -121,6 +134,11 @@ pub trait RemoteLeases: Send + Sync {
         wanted: &[(TenantName, KindName)],
         queues: &[QueueName],
     ) -> Result<Vec<(TenantName, KindName)>, StoreError>;
+
+    /// Hands attempts over, durably, in one commit: from then on each lives under an incarnation of its own, which nobody
+    /// renews, until it is ended or has run for as long as it may. Answers those that were handed over, now or by the same
+    /// call before; the others are no longer their worker's. A cancel ends such an attempt at once.
+    async fn hand_over(&self, attempts: &[HandOver]) -> Result<Vec<JobId>, StoreError>;
 
     /// Lists up to `limit` attempts that have run for longer than they may.
     async fn list_overdue_runs(&self, limit: u32) -> Result<Vec<OverdueRun>, StoreError>;

@@ -216,6 +216,8 @@ async fn mistakes(examples: &mut Examples) {
     ] {
         examples.refused(code, &answer);
     }
+    let failure = json!({"title": "No such dish", "detail": "the kitchen is out of noodles", "retryable": true});
+    examples.add("completion-failure", failure);
     examples.keep("index", &get(client, "/", &[]).await);
     examples.keep("livez", &get(client, "/livez", &[]).await);
     examples.keep("readyz", &get(client, "/readyz", &[]).await);

@@ -12,6 +12,7 @@ mod connections;
 mod deliveries;
 mod erase;
 mod finish;
+mod hand_over;
 mod idempotency;
 mod keys;
 mod leases;

@@ -31,7 +31,7 @@ async fn a_ledger_tells_what_waits_and_who_works(on: &StoreFixture) {
     let of_queue =
         QueueReport { queue: "default".to_owned(), running: 2, ends_per_second: 0.5, run_seconds: Some(1.25) };
     let ends = EndsByOutcome { succeeded: 7, fenced: 1, ..EndsByOutcome::default() };
-    let report = WorkerReport { slots: 8, queues: vec![of_queue], ends };
+    let report = WorkerReport { slots: 8, awaits_upstream: false, queues: vec![of_queue], ends };
     life.renew(&report).await.expect("renew");
     // One whose lease has run out does not count, though nobody has buried it yet.
     let (silent, _life) = worker_with(on, Duration::from_millis(1)).await;

@@ -78,10 +78,18 @@ impl Trial {
     }
 
     async fn ended(&self) -> Ended {
+        match self.ran().await {
+            Ran::Ended(ended) => ended,
+            Ran::HandedOver => panic!("it was handed over"),
+        }
+    }
+
+    async fn ran(&self) -> Ran {
         execute(Attempt {
             entry: &self.entry,
             job: &self.job,
             canceled: self.canceled.clone(),
+            unwanted: CancellationToken::new(),
             progress: watch::channel(None).0,
             log: crate::handler_log::HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
             limits: self.limits,
@@ -321,6 +329,7 @@ async fn a_canceled_handler_may_still_complete_or_fail() {
         (error().fail(), Ended::Failed(failure(FailureCode::UpstreamStatus, "the oven is cold", false, 1))),
         (Outcome::Snooze(Duration::from_secs(1)), Ended::Snoozed(Duration::from_secs(1))),
         (Outcome::stopped(), Ended::Released),
+        (Outcome::HandedOver, Ended::Released),
     ] {
         let trial = until_canceled(outcome);
         let (ended, ()) = tokio::join!(trial.ended(), async { trial.canceled.cancel() });
@@ -369,9 +378,18 @@ async fn a_handler_sees_its_job_and_its_progress_is_seen() {
     // Spawned, since that is how workers run it: it can move between threads.
     let running = Shutdown::new().spawn(async move {
         let Trial { entry, job, canceled, limits, blobs, _folder } = trial;
-        let time = Time::Machine(Arc::new(Epoch));
-        execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, blobs: &blobs, time }).await
+        let (time, unwanted) = (Time::Machine(Arc::new(Epoch)), canceled.child_token());
+        let (entry, job, blobs) = (&entry, &job, &blobs);
+        match execute(Attempt { entry, job, canceled, unwanted, progress, log, limits, blobs, time }).await {
+            Ran::Ended(ended) => ended,
+            Ran::HandedOver => panic!("it was handed over"),
+        }
     });
     assert_eq!(kept(running.await.unwrap().unwrap()).content, text(id).into());
     assert_eq!(reported.borrow().as_ref().map(|p| p.percent), Some(42.0));
+}
+
+#[tokio::test]
+async fn what_is_handed_over_has_not_ended() {
+    assert_eq!(Trial::returning(Outcome::HandedOver).ran().await, Ran::HandedOver);
 }

@@ -1,7 +1,8 @@
 //! POSTs the input to an upstream that the operator configured; its answer is the output, or says where that will be.
 //!
 //! The upstream sees the same `Idempotency-Key`, the job's id, in every attempt, so it can tell a repetition. One that
-//! answers 202 with a `Location` is asked there until it is done: `http/pending.rs`.
+//! answers 202 with a `Location` is asked there until it is done: `http/pending.rs`. With `completion = "callback"` it gets a URL by
+//! which it ends the attempt itself, and one that answers 202 without a `Location` does so.
 
 mod answer;
 mod pending;
@@ -15,12 +16,13 @@ use futures_util::TryStreamExt;
 use raincheck_shared::config::{StatusRules, Upstream};
 use raincheck_shared::domain::Payload;
 use raincheck_shared::lifecycle::Clock;
-use raincheck_shared::tls;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Client, StatusCode, Url};
+use raincheck_shared::tls::{self, TlsError};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use reqwest::{Body, Client, Response, StatusCode, Url};
 use time::format_description::well_known::Rfc3339;
 
 use self::answer::broken;
+use self::pending::Location;
 use crate::{Context, Handler, HandlerError, LargeInput, Outcome};
 
 /// How long a connection may take to come about.
@@ -30,11 +32,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidUpstream {
     /// Not a URL that can be called.
-    #[error("its URL must start with http:// and name a host")]
+    #[error("its URL must start with http:// or https:// and name a host")]
     Url,
-    /// Without TLS, no https.
-    #[error("https is not built in: let a proxy beside the worker speak TLS, and call that by http://")]
-    Https,
+    /// No TLS can be spoken.
+    #[error("`ca_file` cannot be used")]
+    Tls(#[from] TlsError),
     /// Not a header's name.
     #[error("{0:?} is not the name of a header")]
     HeaderName(String),
@@ -46,6 +48,14 @@ pub enum InvalidUpstream {
     Client(#[source] reqwest::Error),
 }
 
+/// What the first answer came to.
+enum Said {
+    /// This, and that is all.
+    All(Outcome),
+    /// That more can be learned there.
+    Later(Response, Location),
+}
+
 /// POSTs the input to an upstream.
 #[derive(Clone)]
 pub struct Http {
@@ -53,6 +63,8 @@ pub struct Http {
     url: Url,
     headers: HeaderMap,
     statuses: StatusRules,
+    completions: Option<Arc<str>>,
+    delete_on_cancel: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,10 +72,8 @@ impl Http {
     /// A handler for one upstream. It uses no proxy, whatever the environment says, and goes nowhere but to that upstream.
     pub fn new(upstream: &Upstream, clock: Arc<dyn Clock>) -> Result<Self, InvalidUpstream> {
         let url = Url::parse(&upstream.url).map_err(|_| InvalidUpstream::Url)?;
-        match url.scheme() {
-            "http" if url.has_host() => {}
-            "https" => return Err(InvalidUpstream::Https),
-            _ => return Err(InvalidUpstream::Url),
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(InvalidUpstream::Url);
         }
         let mut sent = HeaderMap::new();
         for (name, value) in &upstream.headers {
@@ -73,8 +83,8 @@ impl Http {
             value.set_sensitive(true);
             sent.insert(header, value);
         }
-        tls::install();
         let client = Client::builder()
+            .tls_backend_preconfigured(tls::client_config(upstream.ca_file.as_deref())?)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -82,27 +92,51 @@ impl Http {
             .user_agent(concat!("raincheck/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(InvalidUpstream::Client)?;
-        Ok(Self { client, url, headers: sent, statuses: upstream.statuses.clone(), clock })
+        Ok(Self {
+            client,
+            url,
+            headers: sent,
+            statuses: upstream.statuses.clone(),
+            completions: upstream.completions.as_deref().map(Arc::from),
+            delete_on_cancel: upstream.delete_on_cancel,
+            clock,
+        })
     }
 
     async fn call(&self, content_type: &str, size: u64, body: Body, context: &Context) -> Outcome {
+        let said = tokio::select! {
+            said = self.send(content_type, size, body, context) => said,
+            () = context.canceled() => return Outcome::stopped(),
+        };
+        match said {
+            Said::All(outcome) => outcome,
+            Said::Later(response, location) => self.follow(response, location, context).await,
+        }
+    }
+
+    /// Sends the input, and reads what comes at once.
+    async fn send(&self, content_type: &str, size: u64, body: Body, context: &Context) -> Said {
         let Ok(content_type) = HeaderValue::from_str(content_type) else {
-            return HandlerError::new("the input's content type cannot be sent as a header").fail();
+            let why = "the input's content type cannot be sent as a header";
+            return Said::All(HandlerError::new(why).fail());
         };
         let mut headers = self.headers_for(context);
+        if let Some(Ok(mut url)) = self.completions.as_ref().map(|base| completion_url(base, context)) {
+            url.set_sensitive(true);
+            headers.insert(HeaderName::from_static("raincheck-completion-url"), url);
+        }
         headers.insert(CONTENT_TYPE, content_type);
         // Known also of one that is not in memory: an upstream need not take it in chunks.
         headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
         let request = self.client.post(self.url.clone()).headers(headers).timeout(context.timeout()).body(body).send();
         let response = match request.await {
             Ok(response) => response,
-            Err(error) => return broken(error),
+            Err(error) => return Said::All(broken(error)),
         };
         match (response.status(), self.location(&self.url, &response)) {
-            (StatusCode::ACCEPTED | StatusCode::SEE_OTHER, Some(location)) => {
-                self.follow(response, location, context).await
-            }
-            _ => self.judge(response, context).await,
+            (StatusCode::ACCEPTED | StatusCode::SEE_OTHER, Some(location)) => Said::Later(response, location),
+            (StatusCode::ACCEPTED, None) if self.completions.is_some() => Said::All(Outcome::HandedOver),
+            _ => Said::All(self.judge(response, context).await),
         }
     }
 
@@ -130,14 +164,16 @@ impl Http {
     }
 }
 
+/// Where the upstream ends this attempt.
+fn completion_url(base: &str, context: &Context) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(&format!("{base}{}", context.lease()))
+}
+
 #[async_trait]
 impl Handler for Http {
     async fn run(&self, input: Payload, context: Context) -> Outcome {
         let Payload { content_type, bytes } = input;
-        tokio::select! {
-            outcome = self.call(&content_type, bytes.len() as u64, bytes.into(), &context) => outcome,
-            () = context.canceled() => Outcome::stopped(),
-        }
+        self.call(&content_type, bytes.len() as u64, bytes.into(), &context).await
     }
 
     async fn run_large(&self, input: LargeInput, context: Context) -> Outcome {
@@ -146,10 +182,7 @@ impl Handler for Http {
             Err(outcome) => return outcome,
         };
         let body = Body::wrap_stream(pieces.map_err(|_| io::Error::other("the input cannot be read")));
-        tokio::select! {
-            outcome = self.call(input.content_type(), input.size(), body, &context) => outcome,
-            () = context.canceled() => Outcome::stopped(),
-        }
+        self.call(input.content_type(), input.size(), body, &context).await
     }
 }
 

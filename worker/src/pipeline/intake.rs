@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
 use crate::context::Time;
-use crate::executor::{Attempt, Limits, execute};
+use crate::executor::{Attempt, Limits, Ran, execute};
 use crate::handler_log::HandlerLog;
 use crate::running::{Run, Stop};
 
@@ -140,7 +140,7 @@ impl Pipeline {
     fn run_attempt(&mut self, job: ClaimedJob, worker: WorkerId, outbox: &Outbox, shutdown: &Shutdown) {
         self.slots.take(&job.kind, 1);
         self.tally.started(&job.queue);
-        let canceled = CancellationToken::new();
+        let (canceled, unwanted) = (CancellationToken::new(), CancellationToken::new());
         let (stop, stopped) = watch::channel(Stop::No);
         let (report, progress) = watch::channel(None);
         let log = HandlerLog::new(self.settings.jobs.max_log, Arc::clone(&self.clock));
@@ -153,13 +153,14 @@ impl Pipeline {
             queue: job.queue.clone(),
             started: self.clock.monotonic(),
             canceled: canceled.clone(),
+            unwanted: unwanted.clone(),
             stop,
             progress,
             log: log.clone(),
         });
         // Declared dead meanwhile, in doubt, or draining: it was taken, but it will not be started.
         if self.worker != Some(worker) || !self.sure || shutdown.has_begun() {
-            let _ = outbox.ended.send((token, Some(Ended::Released)));
+            let _ = outbox.ended.send((token, Some(Ran::Ended(Ended::Released))));
             return;
         }
         let registry = Arc::clone(&self.registry);
@@ -174,6 +175,7 @@ impl Pipeline {
                         entry,
                         job: &job,
                         canceled,
+                        unwanted,
                         progress: report,
                         log: log.clone(),
                         limits,
@@ -182,12 +184,12 @@ impl Pipeline {
                     };
                     tokio::select! {
                         biased;
-                        how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ended::Released),
-                        ended = execute(attempt) => Some(ended),
+                        how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ran::Ended(Ended::Released)),
+                        ran = execute(attempt) => Some(ran),
                     }
                 }
                 // Claimed from the store by a race with a changed configuration: not ours to judge.
-                None => Some(Ended::Released),
+                None => Some(Ran::Ended(Ended::Released)),
             };
             log.close(job.fence, &*logs).await;
             failpoint::passed(Step::Ran).await;

@@ -13,15 +13,16 @@ use std::time::{Duration, Instant};
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Deliveries, Delivery, Link, Signal};
 use raincheck_shared::config::{BrokerSettings, Settings};
-use raincheck_shared::domain::{Ended, JobId, KindName, LeaseId, QueueName, WorkerId};
+use raincheck_shared::domain::{JobId, KindName, LeaseId, QueueName, WorkerId};
 use raincheck_shared::lifecycle::{Clock, IdSource, Shutdown};
-use raincheck_shared::store::{Finish, Store};
+use raincheck_shared::store::{Finish, HandOver, Store};
 use tokio::sync::{broadcast, mpsc, watch};
 use uuid::Uuid;
 
 use crate::claimer::Claimed;
 use crate::counters::Counters;
-use crate::finisher::Finisher;
+use crate::executor::Ran;
+use crate::finisher::{Finisher, Leaving};
 use crate::heartbeat::{Heartbeat, Pulse};
 use crate::registry::Registry;
 use crate::running::{Running, Stop};
@@ -68,7 +69,7 @@ pub(crate) struct Pipeline {
 /// The ends of the channels on which the pipeline hears.
 struct Inbox {
     claimed: mpsc::UnboundedReceiver<Claimed>,
-    ended: mpsc::UnboundedReceiver<(Uuid, Option<Ended>)>,
+    ended: mpsc::UnboundedReceiver<(Uuid, Option<Ran>)>,
     finished: mpsc::UnboundedReceiver<Vec<Uuid>>,
     strays_checked: mpsc::UnboundedReceiver<bool>,
     signals: broadcast::Receiver<Signal>,
@@ -79,8 +80,8 @@ struct Inbox {
 #[derive(Clone)]
 struct Outbox {
     claimed: mpsc::UnboundedSender<Claimed>,
-    ended: mpsc::UnboundedSender<(Uuid, Option<Ended>)>,
-    finish: mpsc::UnboundedSender<Finish>,
+    ended: mpsc::UnboundedSender<(Uuid, Option<Ran>)>,
+    finish: mpsc::UnboundedSender<Leaving>,
     strays_checked: mpsc::UnboundedSender<bool>,
 }
 
@@ -123,6 +124,7 @@ impl Pipeline {
         let (strays_to, strays_checked) = mpsc::unbounded_channel();
         let lane = Finisher {
             attempts: Arc::clone(&self.store.attempts),
+            remote_leases: Arc::clone(&self.store.remote_leases),
             wakeups: Arc::clone(&self.broker.wakeups),
             counters: Arc::clone(&self.counters),
             tally: Arc::clone(&self.tally),
@@ -242,17 +244,17 @@ impl Pipeline {
         self.running.is_empty() && self.claiming.is_empty()
     }
 
-    fn on_ended(&mut self, token: Uuid, ended: Option<Ended>, outbox: &Outbox) {
+    fn on_ended(&mut self, token: Uuid, ran: Option<Ran>, outbox: &Outbox) {
         let lease_done = self.running.ending(&token);
         let Some(run) = self.running.get(&token) else { return };
-        match ended {
-            Some(ended) => {
-                let finish = Finish { fence: run.fence, worker: run.worker, ended, lease_done };
-                // The lane outlives the pipeline.
-                let _ = outbox.finish.send(finish);
-            }
-            None => self.forget(&token),
-        }
+        let (fence, worker) = (run.fence, run.worker);
+        let leaving = match ran {
+            Some(Ran::Ended(ended)) => Leaving::Ended(Finish { fence, worker, ended, lease_done }),
+            Some(Ran::HandedOver) => Leaving::HandedOver(HandOver { fence, worker, to: self.ids.worker(), lease_done }),
+            None => return self.forget(&token),
+        };
+        // The lane outlives the pipeline.
+        let _ = outbox.finish.send(leaving);
     }
 
     fn forget(&mut self, token: &Uuid) {

@@ -69,6 +69,6 @@ fn a_handler_that_would_never_run_is_an_error_too() {
 
 #[test]
 fn an_upstream_that_cannot_be_called_is_found_at_start() {
-    let kinds = kinds([kind("call", "default", http("https://host"))]);
+    let kinds = kinds([kind("call", "default", http("ftp://host"))]);
     assert_eq!(refused(&kinds, &[], &CustomHandlers::new()), "kinds.call.http cannot be used");
 }

@@ -17,9 +17,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::VirtualClock;
+use super::state::State;
 use crate::Handler;
 use crate::context::Time;
-use crate::executor::{Attempt, Limits, execute};
+use crate::executor::{Attempt, Limits, Ran, execute};
 use crate::handler_log::HandlerLog;
 use crate::registry::Entry;
 
@@ -46,26 +47,6 @@ impl fmt::Debug for Setup {
     }
 }
 
-/// How a job stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// An attempt runs.
-    Running,
-    /// The next attempt comes after this pause.
-    Waiting {
-        /// What is left of the pause.
-        pause: Duration,
-        /// Why the last one failed; nothing if it asked for a snooze.
-        error: Option<Failure>,
-    },
-    /// It made this.
-    Succeeded(Payload),
-    /// It failed, for good or once too often.
-    Failed(Failure),
-    /// It was canceled, and stopped.
-    Canceled,
-}
-
 /// A job under trial. Dropped while an attempt runs, it drops the handler.
 pub struct JobTrial {
     setup: Setup,
@@ -78,7 +59,7 @@ pub struct JobTrial {
 }
 
 enum Stage {
-    Runs(Pin<Box<dyn Future<Output = Ended> + Send>>),
+    Runs(Pin<Box<dyn Future<Output = Ran> + Send>>),
     Waits { until: Duration, error: Option<Failure> },
     Over(State),
 }
@@ -285,7 +266,8 @@ impl JobTrial {
                 Err(error) => panic!("a trial cannot be set up: {error}"),
             };
             let time = Time::Told(clock);
-            execute(Attempt { entry: &entry, job: &job, canceled, progress, log, limits, blobs: &blobs, time }).await
+            let (unwanted, entry, job, blobs) = (canceled.child_token(), &entry, &job, &blobs);
+            execute(Attempt { entry, job, canceled, unwanted, progress, log, limits, blobs, time }).await
         }));
     }
 
@@ -332,7 +314,8 @@ impl JobTrial {
         }
     }
 
-    fn ended(&mut self, ended: Ended) {
+    fn ended(&mut self, ran: Ran) {
+        let Ran::Ended(ended) = ran else { return self.stage = Stage::Over(State::HandedOver) };
         let after = |pause| self.clock.passed().saturating_add(pause);
         self.stage = match ended {
             Ended::Succeeded(output) => match output.content.body {

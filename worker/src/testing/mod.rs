@@ -37,9 +37,11 @@
 //! ```
 
 mod job_trial;
+mod state;
 mod virtual_clock;
 
-pub use job_trial::{JobTrial, Setup, State};
+pub use job_trial::{JobTrial, Setup};
+pub use state::State;
 pub use virtual_clock::VirtualClock;
 
 pub(crate) use virtual_clock::Sleeper;

@@ -22,6 +22,7 @@ examples! {
     "batch-submission",
     "batch-webhook-body",
     "cancel-request",
+    "completion-failure",
     "delivery",
     "delivery-page",
     "fail-request",

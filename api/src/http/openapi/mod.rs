@@ -21,4 +21,4 @@ mod schemas;
 pub(crate) use document::document;
 pub(crate) use headers::names as header_names;
 pub(crate) use offers::Offers;
-pub(crate) use operation::{Answer, Operation};
+pub(crate) use operation::{Answer, Operation, media};

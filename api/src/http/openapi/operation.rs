@@ -234,7 +234,7 @@ pub(super) fn problems(codes: &[Code]) -> Value {
 }
 
 /// Content of a schema, with examples by name.
-pub(super) fn media(schema: &Value, examples: &[&str]) -> Value {
+pub(crate) fn media(schema: &Value, examples: &[&str]) -> Value {
     let mut media = json!({ "schema": schema });
     let examples: Map<String, Value> =
         examples.iter().filter_map(|name| Some(((*name).to_owned(), json!({ "value": example(name)? })))).collect();

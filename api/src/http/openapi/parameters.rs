@@ -33,6 +33,7 @@ pub(super) fn components(settings: &Settings) -> Map<String, Value> {
             "The code of a problem, or of a job's `error`.",
             json!({ "type": "string", "pattern": "^[a-z]+(-[a-z]+)*$" }),
         ),
+        ("path.completion", PATH, "What `Raincheck-Completion-Url` ends in.", text()),
         ("path.lease", PATH, "The lease's token.", text()),
         ("path.queue", PATH, "One of the queues.", name()),
         (

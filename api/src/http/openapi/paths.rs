@@ -2,10 +2,10 @@
 
 use super::Operation;
 use crate::http::{
-    batches, cancel_job, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events, get_job_logs,
-    get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries, list_jobs,
-    livez, metrics, put_job, put_schedule, queues, readyz, redeliver, redrive, retry_job, schedules, submit_batch,
-    submit_job, submit_raw,
+    batches, cancel_job, complete_attempt, complete_lease, docs_page, erase_job, error_page, get_job, get_job_events,
+    get_job_logs, get_openapi, get_result, held_lease, index, issue_ticket, jwks, kinds, lease_jobs, list_deliveries,
+    list_jobs, livez, metrics, put_job, put_schedule, queues, readyz, redeliver, redrive, retry_job, schedules,
+    submit_batch, submit_job, submit_raw,
 };
 
 /// Path, method, and what is said about it. HEAD is GET without the body, and is not named.
@@ -53,6 +53,7 @@ pub(super) fn operations() -> Vec<(&'static str, &'static str, Operation)> {
         ("/v1/leases/{lease}/fail", "post", held_lease::fail_operation()),
         ("/v1/leases/{lease}/release", "post", held_lease::release_operation()),
         ("/v1/leases/{lease}/input", "get", complete_lease::input_operation()),
+        ("/v1/completions/{completion}", "post", complete_attempt::operation()),
         ("/metrics", "get", metrics::operation()),
         ("/", "get", index::operation()),
         ("/livez", "get", livez::operation()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{JobId, KindName, Progress, QueueName, Timestamp};
+use raincheck_shared::domain::{FailureCode, JobId, KindName, Progress, QueueName, Timestamp};
 use serde::Serialize;
 use time::serde::rfc3339;
 
@@ -136,7 +136,7 @@ pub(crate) fn read_fail(body: &[u8]) -> Result<LeaseEnd, Problem> {
     let detail = fields.text("detail").unwrap_or_default();
     let retryable = fields.choice("retryable").unwrap_or(true);
     let retry_after = fields.duration("retry_after");
-    checked(fields, LeaseEnd::Fail { message, detail, retryable, retry_after })
+    checked(fields, LeaseEnd::Fail { code: FailureCode::HandlerError, message, detail, retryable, retry_after })
 }
 
 /// Reads how a job is given back.

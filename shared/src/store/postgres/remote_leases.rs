@@ -8,9 +8,9 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::database::{Database, Lane};
-use super::rows::Cells;
-use crate::domain::{Blob, Fence, JobId, KindName, QueueName, TenantName, WorkerId};
-use crate::store::{LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, StoreError};
+use super::rows::{Cells, id_range};
+use crate::domain::{Blob, Fence, JobId, KindName, LeaseId, QueueName, TenantName, WorkerId};
+use crate::store::{HandOver, LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, StoreError};
 
 /// Nothing is stored for the default tenant.
 fn stored(tenant: &TenantName) -> Option<&str> {
@@ -117,6 +117,26 @@ impl RemoteLeases for Database {
             Ok((cells.tenant()?, cells.parse("kind")?))
         };
         self.fetch(Lane::Relaxed, query).await?.iter().map(waiting).collect()
+    }
+
+    async fn hand_over(&self, attempts: &[HandOver]) -> Result<Vec<JobId>, StoreError> {
+        if attempts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = attempts.iter().map(|one| one.fence.job.as_uuid()).collect();
+        let (first, last) = id_range(&ids);
+        let query = sqlx::query(include_str!("sql/hand_over_jobs.sql"))
+            .bind(ids)
+            .bind(attempts.iter().map(|one| one.fence.attempt).collect::<Vec<_>>())
+            .bind(attempts.iter().map(|one| one.fence.token).collect::<Vec<_>>())
+            .bind(attempts.iter().map(|one| one.worker.as_uuid()).collect::<Vec<_>>())
+            .bind(attempts.iter().map(|one| one.to.as_uuid()).collect::<Vec<_>>())
+            .bind(attempts.iter().filter_map(|one| one.lease_done.map(LeaseId::as_uuid)).collect::<Vec<_>>())
+            .bind(first)
+            .bind(last);
+        // One that a crash of the server forgot would belong to a worker that knows nothing of it any more.
+        let rows = self.fetch(Lane::Durable, query).await?;
+        rows.iter().map(|row| Ok(Cells::of_job(row)?.1)).collect()
     }
 
     async fn list_overdue_runs(&self, limit: u32) -> Result<Vec<OverdueRun>, StoreError> {

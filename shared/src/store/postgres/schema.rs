@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (
         1,
         "create jobs and what waits",
@@ -50,6 +50,11 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
         include_str!("../../../../migrations/postgres/0009_add_leases_of_remote_workers.sql"),
     ),
     (10, "make jobs by a clock", include_str!("../../../../migrations/postgres/0010_make_jobs_by_a_clock.sql")),
+    (
+        11,
+        "let upstreams end attempts",
+        include_str!("../../../../migrations/postgres/0011_let_upstreams_end_attempts.sql"),
+    ),
     (
         12,
         "let schedules have a concurrency key",

@@ -132,6 +132,8 @@ pub(super) async fn cancel(
         Ok(Canceled::Now(change))
     } else {
         set_timer(connection, job.id, "revoke", rows::later(now, grace), job.worker).await?;
+        let query = sqlx::query(include_str!("sql/end_awaiting.sql")).bind(job.worker);
+        query.execute(connection).await.map_err(failed)?;
         Ok(Canceled::Asked(change))
     }
 }

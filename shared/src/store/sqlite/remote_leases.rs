@@ -13,7 +13,7 @@ use crate::domain::{
     Dispatch, Fence, JobId, KindName, QueueName, QueueReport, TenantName, Timestamp, WorkerId, WorkerReport,
 };
 use crate::store::{
-    Claim, ClaimedJob, LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, StoreError, lease_of,
+    Claim, ClaimedJob, HandOver, LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, StoreError, lease_of,
 };
 
 fn instant(at: i64) -> Result<Timestamp, StoreError> {
@@ -66,6 +66,54 @@ async fn take_dispatched(write: &mut Write<'_>, order: &LeaseOrder) -> Result<Ve
     Ok(jobs)
 }
 
+/// How much longer than its run an incarnation lives that an upstream ends: for when nobody was there to see that end.
+const PAST_ITS_RUN: Duration = Duration::from_mins(1);
+
+/// Hands one attempt over; whether it is, now or since before.
+async fn hand_over_one(write: &mut Write<'_>, one: &HandOver, now: i64) -> Result<bool, StoreError> {
+    let query = sqlx::query(include_str!("sql/hand_over_job.sql"))
+        .bind(one.fence.job.as_uuid())
+        .bind(one.fence.attempt)
+        .bind(one.fence.token)
+        .bind(one.worker.as_uuid())
+        .bind(one.to.as_uuid());
+    let moved = query.fetch_optional(&mut **write).await.map_err(failed)?;
+    if let Some(lease) = one.lease_done {
+        let query = sqlx::query(include_str!("sql/drop_lease.sql")).bind(lease.as_uuid()).bind(one.worker.as_uuid());
+        query.execute(&mut **write).await.map_err(failed)?;
+    }
+    let Some(row) = moved else {
+        let query = sqlx::query_scalar::<_, i64>(include_str!("sql/find_handed_over.sql"))
+            .bind(one.fence.job.as_uuid())
+            .bind(one.fence.attempt)
+            .bind(one.fence.token)
+            .bind(one.to.as_uuid());
+        return Ok(query.fetch_one(&mut **write).await.map_err(failed)? > 0);
+    };
+    let row = Cell::of_job(&row, one.fence.job);
+    let run_until: i64 = row.get("run_until")?;
+    let queue = QueueReport { queue: row.get("queue")?, running: 1, ..QueueReport::default() };
+    let report = WorkerReport { awaits_upstream: true, queues: vec![queue], ..WorkerReport::default() };
+    let ttl = rows::until(now, run_until).saturating_add(PAST_ITS_RUN);
+    let query = sqlx::query(include_str!("sql/register_upstream.sql"))
+        .bind(one.to.as_uuid())
+        .bind(rows::whole(ttl.as_millis()))
+        .bind(now)
+        .bind(run_until)
+        .bind(serde_json::to_string(&report).ok());
+    query.execute(&mut **write).await.map_err(failed)?;
+    insert_lease(write, one.to, one.fence.job).await?;
+    Ok(true)
+}
+
+async fn insert_lease(write: &mut Write<'_>, worker: WorkerId, job: JobId) -> Result<(), StoreError> {
+    let query = sqlx::query(include_str!("sql/insert_lease.sql"))
+        .bind(lease_of(worker).as_uuid())
+        .bind(worker.as_uuid())
+        .bind(rows::id_bytes(&[job]));
+    query.execute(&mut **write).await.map(drop).map_err(failed)
+}
+
 /// Records the incarnation that holds a job, and its one claim.
 async fn record_lease(
     write: &mut Write<'_>,
@@ -85,11 +133,7 @@ async fn record_lease(
         .bind(run_until)
         .bind(serde_json::to_string(&report).ok());
     query.execute(&mut **write).await.map_err(failed)?;
-    let query = sqlx::query(include_str!("sql/insert_lease.sql"))
-        .bind(lease_of(worker).as_uuid())
-        .bind(worker.as_uuid())
-        .bind(rows::id_bytes(&[job.fence.job]));
-    query.execute(&mut **write).await.map_err(failed)?;
+    insert_lease(write, worker, job.fence.job).await?;
     let input_size = job.input.body.size();
     Ok(LeasedJob {
         fence: job.fence,
@@ -182,6 +226,20 @@ impl RemoteLeases for Sqlite {
             }
         }
         Ok(waiting)
+    }
+
+    async fn hand_over(&self, attempts: &[HandOver]) -> Result<Vec<JobId>, StoreError> {
+        let mut writer = self.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let now = self.now();
+        let mut handed_over = Vec::with_capacity(attempts.len());
+        for one in attempts {
+            if hand_over_one(&mut write, one, now).await? {
+                handed_over.push(one.fence.job);
+            }
+        }
+        write.commit().await?;
+        Ok(handed_over)
     }
 
     async fn list_overdue_runs(&self, limit: u32) -> Result<Vec<OverdueRun>, StoreError> {

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (
         1,
         "create jobs and what waits",
@@ -41,6 +41,11 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
         include_str!("../../../../migrations/sqlite/0009_add_leases_of_remote_workers.sql"),
     ),
     (10, "make jobs by a clock", include_str!("../../../../migrations/sqlite/0010_make_jobs_by_a_clock.sql")),
+    (
+        11,
+        "let upstreams end attempts",
+        include_str!("../../../../migrations/sqlite/0011_let_upstreams_end_attempts.sql"),
+    ),
     (
         12,
         "let schedules have a concurrency key",

@@ -11,6 +11,8 @@
 //! | what would be retried, no answer at all | asked again |
 //! | anything else | it failed |
 //!
+//! Once nobody wants the output any more, `delete_on_cancel` has the upstream told so, with DELETE.
+//!
 //! The attempt waits all the while, under its timeout and its worker's lease. If the worker dies, the next attempt sends
 //! the input again, with the same `Idempotency-Key`.
 
@@ -32,6 +34,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long an upstream may take to begin an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long telling an upstream that nobody waits may take: less than a handler has to stop after its timeout.
+const LEAVE_TAKING: Duration = Duration::from_millis(1_500);
 /// Bytes of JSON in which it is looked for what an upstream says of its work.
 const STATUS_LIMIT: usize = 64 * 1024;
 
@@ -86,14 +90,34 @@ impl Http {
         Some(Location::At(url))
     }
 
-    /// Asks until the upstream is done.
+    /// Asks until the upstream is done, or the attempt is to stop.
     pub(super) async fn follow(&self, accepted: Response, location: Location, context: &Context) -> Outcome {
-        let is_result = accepted.status() == StatusCode::SEE_OTHER;
-        let mut wait = if is_result { None } else { Some(self.retry_after(&accepted)) };
         let mut url = match location {
             Location::At(url) => url,
             Location::Elsewhere(place) => return led_away(&place),
         };
+        tokio::select! {
+            outcome = self.ask(accepted, &mut url, context) => return outcome,
+            () = context.canceled() => {}
+        }
+        if self.delete_on_cancel && context.is_unwanted() {
+            self.take_leave(url, context).await;
+        }
+        Outcome::stopped()
+    }
+
+    /// Tells the upstream that nobody waits any more. What it makes of that is its own affair.
+    async fn take_leave(&self, url: Url, context: &Context) {
+        let request = self.client.delete(url).headers(self.headers_for(context)).timeout(LEAVE_TAKING).send();
+        context.log(match request.await {
+            Ok(response) => format!("told the upstream that nobody waits any more: {}", response.status().as_u16()),
+            Err(_) => "the upstream could not be told that nobody waits any more".to_owned(),
+        });
+    }
+
+    async fn ask(&self, accepted: Response, url: &mut Url, context: &Context) -> Outcome {
+        let is_result = accepted.status() == StatusCode::SEE_OTHER;
+        let mut wait = if is_result { None } else { Some(self.retry_after(&accepted)) };
         note(accepted, context).await;
         let mut is_result = is_result;
         let mut pause = FIRST_PAUSE;
@@ -102,7 +126,7 @@ impl Http {
                 context.sleep(asked.unwrap_or(pause)).await;
                 pause = pause.mul_f64(1.5).min(LONGEST_PAUSE);
             }
-            match self.look(&mut url, is_result, context).await {
+            match self.look(url, is_result, context).await {
                 Look::Over(outcome) => return outcome,
                 Look::Again(after) => wait = Some(after),
                 Look::There(there) => {
@@ -110,7 +134,7 @@ impl Http {
                     if is_result {
                         wait = Some(None);
                     }
-                    (url, is_result) = (there, true);
+                    (*url, is_result) = (there, true);
                 }
             }
         }

@@ -43,6 +43,10 @@ revoked_later AS (
     SELECT id, 'revoke', now() + make_interval(secs => $3), worker FROM asked
     ON CONFLICT DO NOTHING
 ),
+-- An upstream that ends its attempt itself cannot be asked: whoever looks for dead workers next takes it for one.
+unawaited AS (
+    UPDATE workers w SET ttl = interval '0' FROM asked WHERE w.id = ANY(ARRAY[asked.worker]) AND w.awaits_upstream
+),
 -- A timer that is firing just now goes anyway; to wait for it could be a deadlock, since it waits for the job.
 untimed AS (
     DELETE FROM timers t

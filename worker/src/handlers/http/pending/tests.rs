@@ -84,7 +84,8 @@ impl Scripted {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap().to_owned()).collect()
+        // A call that is dropped may leave a connection on which nothing was said.
+        self.heads.lock().unwrap().iter().filter_map(|head| Some(head.lines().next()?.to_owned())).collect()
     }
 }
 
@@ -232,4 +233,42 @@ async fn the_wait_ends_with_the_attempts_time() {
     job.pass(Duration::from_secs(700)).await;
     let State::Failed(failure) = job.state() else { panic!("{:?}", job.state()) };
     assert_eq!(failure.code, FailureCode::RunTimeout);
+}
+
+/// How a job is left to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Cancel,
+    TimeOut,
+}
+
+/// What an upstream heard, and the job's log, of a job that the upstream accepted and never was done with.
+async fn left(how: Leave, delete_on_cancel: bool) -> (Vec<String>, Vec<String>) {
+    let accepted = ("202 Accepted", "location: /orders/7\r\nretry-after: 5\r\n", r#"{"progress": {"percent": 10}}"#);
+    let upstream = Scripted::start(&[accepted, ("202 Accepted", "retry-after: 5\r\n", "")]).await;
+    let config = Upstream { url: upstream.url.clone(), delete_on_cancel, ..Upstream::default() };
+    let handler = Http::new(&config, SystemClock::shared()).unwrap();
+    let mut job = JobTrial::of(handler).json(&"order").timeout(Duration::from_secs(8)).max_attempts(1).start().await;
+    // Its answer comes over a socket, which no clock knows of.
+    while job.progress().is_none() {
+        job.pass(Duration::ZERO).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    if how == Leave::Cancel {
+        job.cancel().await;
+    }
+    job.run().await;
+    (upstream.lines(), job.log())
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_to_know_is_told_of_a_cancel_and_of_a_timeout() {
+    for how in [Leave::Cancel, Leave::TimeOut] {
+        let (lines, log) = left(how, true).await;
+        assert_eq!(lines.last().map(String::as_str), Some("DELETE /orders/7 HTTP/1.1"), "{how:?}: {lines:?}");
+        assert_eq!(log, ["told the upstream that nobody waits any more: 202"]);
+        let (lines, log) = left(how, false).await;
+        let deleted = lines.iter().any(|line| line.starts_with("DELETE"));
+        assert!(!deleted && log.is_empty(), "{how:?}: {lines:?} {log:?}");
+    }
 }

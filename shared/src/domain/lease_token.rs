@@ -1,16 +1,25 @@
-//! What a remote worker shows for a job that it has leased: the job and the token of its fence.
+//! What whoever works on a job elsewhere shows for it, a remote worker or an upstream: the job and the token of its fence.
 
 use std::fmt;
 use std::str::FromStr;
 
-use raincheck_shared::domain::JobId;
 use uuid::Uuid;
 
-/// `JOB.TOKEN`. The second part is drawn anew for each attempt, and cannot be guessed.
+use super::{Fence, JobId};
+
+/// `JOB.TOKEN`. The second part is drawn anew for each attempt, and cannot be guessed: 122 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LeaseToken {
-    pub(crate) job: JobId,
-    pub(crate) token: Uuid,
+pub struct LeaseToken {
+    /// Which job.
+    pub job: JobId,
+    /// Of which attempt.
+    pub token: Uuid,
+}
+
+impl From<Fence> for LeaseToken {
+    fn from(fence: Fence) -> Self {
+        Self { job: fence.job, token: fence.token }
+    }
 }
 
 impl fmt::Display for LeaseToken {
@@ -20,8 +29,9 @@ impl fmt::Display for LeaseToken {
 }
 
 /// A text that is no token of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoLeaseToken;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not JOB.TOKEN")]
+pub struct NoLeaseToken;
 
 impl FromStr for LeaseToken {
     type Err = NoLeaseToken;
@@ -37,7 +47,7 @@ impl FromStr for LeaseToken {
 
 #[cfg(test)]
 mod tests {
-    use raincheck_shared::lifecycle::IdSource;
+    use crate::lifecycle::IdSource;
 
     use super::*;
 
