@@ -18,12 +18,17 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 19] = [
+    Target { name: "batch", law: api::batch },
+    Target { name: "callback_url", law: shared::callback_url },
     Target { name: "config", law: config },
+    Target { name: "cron", law: shared::cron },
     Target { name: "cursor", law: api::cursor },
     Target { name: "envelope", law: shared::envelope },
     Target { name: "if_none_match", law: api::if_none_match },
     Target { name: "job_id", law: api::job_id },
+    Target { name: "key", law: shared::key },
+    Target { name: "lease", law: api::lease },
     Target { name: "media_type", law: api::media_type },
     Target { name: "prefer", law: api::prefer },
     Target { name: "query", law: api::query },

@@ -9,7 +9,10 @@ use std::path::Path;
 
 use crate::broker::Envelope;
 use crate::config::{Flags, Secret, format_duration, format_size, load, parse_duration, parse_size, show, url};
-use crate::domain::{IdempotencyKey, JobId, KindName, Status};
+use crate::domain::{
+    CallbackHost, CallbackUrl, Cron, IdempotencyKey, JobId, KeyId, KeyText, KindName, SigningKey, Status, Timestamp,
+    WebhookSecret, address_problem,
+};
 
 /// A message of a queue: prints as what was read, and what is refused says why.
 pub fn envelope(bytes: &[u8]) {
@@ -52,6 +55,87 @@ pub fn value(bytes: &[u8]) {
     }
     if let Ok(status) = text.parse::<Status>() {
         assert_eq!(status.as_str(), text);
+    }
+}
+
+/// When a schedule runs: what is read prints as what reads the same, and its ticks go forward, on whole minutes, with none
+/// between two of them; what is refused says why.
+pub fn cron(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let cron = match text.parse::<Cron>() {
+        Ok(cron) => cron,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert_eq!(cron.to_string().parse(), Ok(cron.clone()));
+    // A day before and a day after clocks change in much of the world, and the end of a year.
+    for second in [1_774_659_661, 1_792_803_599, 1_798_761_599] {
+        let Ok(mut after) = Timestamp::from_unix_timestamp(second) else { continue };
+        let ticks: Vec<Timestamp> = cron.ticks_after(after).take(4).collect();
+        assert_eq!(cron.next_after(after), ticks.first().copied());
+        for tick in ticks {
+            assert!(tick > after && tick.unix_timestamp() % 60 == 0 && tick.nanosecond() == 0, "{cron}: {tick}");
+            let just_before = tick - std::time::Duration::from_secs(1);
+            assert_eq!(cron.next_after(just_before), Some(tick), "{cron}: {after} to {tick}");
+            assert_eq!(cron.local(tick), tick);
+            after = tick;
+        }
+    }
+}
+
+/// URLs that a client names: what is taken has a host, no credentials and no fragment, and is the same when it is read again;
+/// one that names an address which is not public is found to, whatever it looks like.
+pub fn callback_url(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let url = match text.parse::<CallbackUrl>() {
+        Ok(url) => url,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    assert_eq!(url.as_str().parse(), Ok(url.clone()), "{text}");
+    assert!(url.as_str().starts_with(if url.is_plain() { "http://" } else { "https://" }));
+    assert!(!url.as_str().contains('#') && !url.authority().contains('@') && url.port() != 0);
+    assert!(url.as_str().is_ascii() && url.target().starts_with('/'));
+    let on_public = |address| address_problem(address).is_none();
+    match url.host() {
+        CallbackHost::Address(std::net::IpAddr::V4(address)) => {
+            let is_ours = address.is_private() || address.is_loopback() || address.is_link_local();
+            assert!(!(is_ours || address.is_unspecified() || address.is_multicast()) || !on_public((*address).into()));
+        }
+        CallbackHost::Address(std::net::IpAddr::V6(address)) => {
+            let inner = address.to_ipv4();
+            assert!(
+                !(address.is_loopback() || address.is_multicast() || inner.is_some()) || !on_public((*address).into())
+            );
+        }
+        CallbackHost::Name(name) => {
+            assert!(!name.is_empty() && !name.ends_with('.'), "{name}");
+            // What a resolver takes for an address must not pass for a name.
+            assert!(name.parse::<std::net::IpAddr>().is_err(), "{name}");
+        }
+    }
+}
+
+/// Keys: of those who call, and of webhooks. What is read prints as what was read, and none is shown by accident.
+pub fn key(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(key) = text.parse::<KeyText>() {
+        assert_eq!(key.expose(), text);
+        assert_eq!(key.id().as_str().parse::<KeyId>().as_ref(), Ok(key.id()));
+        assert_eq!(key.hash(), key.clone().hash());
+        let secret = text.rsplit('_').next().unwrap_or_default();
+        assert!(secret.len() >= 32 && !format!("{key:?}").contains(secret));
+    }
+    match text.parse::<KeyId>() {
+        Ok(id) => assert_eq!(id.as_str(), text),
+        Err(error) => assert!(error.0.chars().count() <= 80),
+    }
+    if let Ok(secret) = text.parse::<WebhookSecret>() {
+        assert!((24..=64).contains(&secret.bytes().len()));
+        assert_eq!(secret.reveal(), text, "one secret, one text");
+        assert!(!format!("{secret:?}").contains(&secret.reveal()[6..]));
+    }
+    if let Ok(key) = text.parse::<SigningKey>() {
+        assert_eq!(key.reveal().parse(), Ok(key.clone()));
+        assert!(!format!("{key:?}").contains(&key.reveal()[5..]));
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::get;
+use super::{get, until_held};
 use crate::harness::served::Served;
-use crate::harness::wait::now;
+use crate::harness::wait::{now, until};
 
 #[tokio::test]
 async fn a_held_read_is_answered_at_once_with_the_present_state() {
@@ -17,7 +17,7 @@ async fn a_held_read_is_answered_at_once_with_the_present_state() {
     let path = format!("/v1/jobs/{id}?wait=20s");
     let started = now();
     let stop = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until_held(&served).await;
         served.begin_to_stop();
     };
     let (held, ()) = tokio::join!(get(&served.client, &path, &[]), stop);
@@ -31,16 +31,22 @@ async fn a_request_in_flight_is_told_that_the_server_stops_and_new_connections_a
     let served = Served::idle().await;
     let mut socket = TcpStream::connect(served.address).await.unwrap();
     // Its body is still on its way when draining begins.
-    socket.write_all(b"POST /v1/kinds/echo/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nha").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let head = "POST /v1/kinds/echo/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    socket.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n", "it is in flight");
+    socket.write_all(b"ha").await.unwrap();
     served.begin_to_stop();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until("no new connections to be taken", Duration::from_secs(5), async || {
+        TcpStream::connect(served.address).await.is_err()
+    })
+    .await;
     socket.write_all(b"lf").await.unwrap();
     let mut said = String::new();
     socket.read_to_string(&mut said).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("\"shutting-down\""), "{said}");
     assert!(said.to_lowercase().contains("retry-after: "), "{said}");
-    assert!(TcpStream::connect(served.address).await.is_err());
     assert!(served.stop().await);
 }
 

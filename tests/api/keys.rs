@@ -14,7 +14,12 @@ use crate::harness::wait::{self, now};
 const ALL: &[Scope] = &[Scope::JobsWrite, Scope::JobsRead, Scope::JobsWork, Scope::Admin];
 
 /// Makes a key; answers it and the header that shows it.
-async fn make(served: &Served, tenant: &str, scopes: &[Scope], expires_at: Option<Timestamp>) -> (ApiKey, String) {
+pub(super) async fn make(
+    served: &Served,
+    tenant: &str,
+    scopes: &[Scope],
+    expires_at: Option<Timestamp>,
+) -> (ApiKey, String) {
     let text = KeyText::new([IdSource.random(), IdSource.random(), IdSource.random()]);
     let key = ApiKey {
         id: text.id().clone(),

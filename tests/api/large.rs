@@ -20,10 +20,10 @@ use crate::harness::served::{Served, Work};
 use crate::harness::wait::{unique, until};
 
 const ECHO: &str = "/v1/kinds/echo/jobs";
-const LARGE: usize = 3 << 20;
+pub(super) const LARGE: usize = 3 << 20;
 
 /// One that keeps at most 64 KiB in the database.
-const SMALL_ROWS: [(&str, &str); 4] =
+pub(super) const SMALL_ROWS: [(&str, &str); 4] =
     [("blobs.in_database", "64KiB"), ("jobs.max_input", "8MiB"), ("jobs.max_output", "8MiB"), ("blobs.writers", "2")];
 
 async fn served(work: Work) -> Served {
@@ -56,17 +56,17 @@ pub(super) async fn blobs(on: &Served) -> Vec<BlobName> {
     names
 }
 
-async fn until_blobs(on: &Served, count: usize) {
+pub(super) async fn until_blobs(on: &Served, count: usize) {
     until("the blobs that there should be", Duration::from_secs(15), async || blobs(on).await.len() == count).await;
 }
 
-fn digest_of(bytes: &[u8]) -> String {
+pub(super) fn digest_of(bytes: &[u8]) -> String {
     use base64::Engine as _;
     format!("sha-256=:{}:", base64::engine::general_purpose::STANDARD.encode(Sha256::digest(bytes)))
 }
 
 /// A body whose length is not announced.
-fn in_chunks(bytes: &[u8]) -> Body {
+pub(super) fn in_chunks(bytes: &[u8]) -> Body {
     let chunks: Vec<_> =
         bytes.chunks(50_000).map(|chunk| Ok::<_, std::io::Error>(Bytes::copy_from_slice(chunk))).collect();
     Body::wrap_stream(stream::iter(chunks))

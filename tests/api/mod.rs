@@ -17,9 +17,11 @@ mod erase;
 mod estimates;
 mod events;
 mod idempotency;
+mod key_uses;
 mod keys;
 mod kinds;
 mod large;
+mod large_leases;
 mod lease_polls;
 mod leases;
 mod list;
@@ -38,14 +40,19 @@ mod schedules;
 mod submit;
 mod sweep;
 mod unread_body;
+mod webhook_secrets;
 mod webhook_snippets;
 mod webhook_wishes;
 mod webhooks;
+
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::harness::client::{Answer, Client};
+use crate::harness::served::Served;
+use crate::harness::wait::until;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -80,4 +87,13 @@ fn assert_problem(answer: &Answer, status: u16, code: &str) -> Vec<String> {
     assert!(problem["retryable"].is_boolean() && problem["title"].is_string() && problem["detail"].is_string());
     let errors = problem["errors"].as_array().cloned().unwrap_or_default();
     errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until clients of it wait for a job's next change: a request of theirs has arrived, and is held.
+async fn until_held(served: &Served) {
+    until("a read to be held", Duration::from_secs(10), async || {
+        let page = get(&Client::unchecked(served.client.address()), "/metrics", &[]).await;
+        String::from_utf8_lossy(&page.body).contains("\nraincheck_jobs_waited_for 1\n")
+    })
+    .await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{assert_problem, get, post_job};
+use super::{assert_problem, get, post_job, until_held};
 use crate::harness::served::{Served, Work};
 use crate::harness::wait::{now, until};
 
@@ -66,7 +66,7 @@ async fn a_held_read_with_a_version_is_answered_at_the_next_one() {
     seen = job["version"].as_i64().unwrap();
 
     let cancel = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until_held(&served).await;
         served.client.send(Method::POST, &format!("{path}/cancel"), &[], "").await
     };
     let tag = format!("\"{seen}\"");
@@ -96,7 +96,7 @@ async fn a_change_that_nobody_announced_is_seen_within_seconds() {
     let job: raincheck_shared::domain::JobId = id.parse().unwrap();
     let path = format!("/v1/jobs/{id}?wait=15s");
     let change = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until_held(&served).await;
         // Behind the back of the API: no wake-up tells of it.
         served
             .store

@@ -8,7 +8,7 @@ use raincheck_shared::store::{NewSchedule, ScheduleOwner};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{JSON, assert_problem, get};
+use super::{JSON, assert_problem, get, post_job};
 use crate::harness::client::{Answer, Client};
 use crate::harness::served::{Served, Work};
 use crate::harness::wait::until;
@@ -235,13 +235,12 @@ async fn a_queue_that_is_full_delays_a_tick_and_does_not_drop_it() {
     let served = Served::with(Work::Worker, &settings).await;
     let client = &served.client;
     client.send(Method::POST, "/v1/queues/default/pause", &[], "").await;
-    // What a worker takes before it has heard of the pause makes room once more.
-    until("the queue to be full", SOON, async || {
-        let full = client.try_submit("echo", &json!(2)).await.unwrap().status == 503;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        full && client.try_submit("echo", &json!(3)).await.unwrap().status == 503
+    until("the worker to have heard", SOON, async || {
+        // What it takes before is done; the first that is not within a second shows that it has.
+        post_job(client, &json!({"kind": "echo"}), &[("prefer", "wait=1")]).await.status == 202
     })
     .await;
+    assert_eq!(client.try_submit("echo", &json!(2)).await.unwrap().status, 503, "the queue is full");
     let first = plant(&served, "late", CatchUp::One, 0).await;
     until("the problem to be told", SOON, async || schedule(client, "late").await["problem"].is_string()).await;
     let is = schedule(client, "late").await;

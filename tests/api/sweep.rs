@@ -26,7 +26,7 @@ fn hours_ago(hours: u64) -> JobId {
 }
 
 async fn plant(on: &Served, job: JobId, part: BlobPart, token: Uuid) -> BlobName {
-    let name = BlobName { job, part, token };
+    let name = BlobName { job, part, token, upload: None };
     loop {
         let mut writer = on.blobs.write(name).await.unwrap();
         writer.write(b"left behind").await.unwrap();
@@ -55,7 +55,7 @@ async fn an_input_without_a_row_is_kept_while_a_submit_can_be_under_way() {
     let young = plant(&served, hours_ago(23), BlobPart::Input, IdSource.random()).await;
     let old = plant(&served, hours_ago(25), BlobPart::Input, IdSource.random()).await;
     // A crash in the middle of writing leaves half of one.
-    let half = BlobName { job: hours_ago(25), part: BlobPart::Input, token: IdSource.random() };
+    let half = BlobName { job: hours_ago(25), part: BlobPart::Input, token: IdSource.random(), upload: None };
     let file = served.folder.path().join("blobs").join(format!("{half}#1"));
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "half").unwrap();

@@ -1,5 +1,8 @@
 //! The programs in docs/webhooks.md that check signatures, run as they stand there on what the service really sent.
 
+#[expect(unreachable_pub, reason = "to the letter what the page shows")]
+mod check;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -78,6 +81,18 @@ async fn the_snippets_of_the_page_take_what_is_signed_and_nothing_else() {
     ]);
     let expected = json!([true, true, false, false, false, false, false, false]);
     let (page, folder) = (tree::file("docs/webhooks.md").text, TempFolder::new("raincheck-snippets"));
+    let source = tree::file("tests/api/webhook_snippets/check.rs").text;
+    assert_eq!(
+        source.split_once("\n\n").unwrap().1,
+        snippet(&page, "rust"),
+        "the page shows another check than is tried here"
+    );
+    let of = |case: &Value, pointer: &str| case.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    let checked = cases.as_array().unwrap().iter().map(|case| {
+        let [id, at, signatures] = names.map(|name| of(case, &format!("/headers/{name}")));
+        check::verify(&of(case, "/secret"), &id, &at, &signatures, of(case, "/body").as_bytes())
+    });
+    assert_eq!(checked.map(Value::from).collect::<Value>(), expected, "rust");
     let mut ran = 0;
     for (language, program, name, below) in PROGRAMS {
         let file = folder.0.join(name);

@@ -48,7 +48,7 @@ async fn submit(client: &Client, kind: &str, input: Value, url: &str, events: &[
 }
 
 /// Waits until the job's webhook has come to a state; answers the job.
-async fn until_webhook(client: &Client, id: &str, state: &str) -> Value {
+pub(super) async fn until_webhook(client: &Client, id: &str, state: &str) -> Value {
     let mut job = Value::Null;
     until(&format!("the webhook of {id} to be {state}"), PATIENCE, async || {
         job = client.job(id).await;
@@ -58,7 +58,7 @@ async fn until_webhook(client: &Client, id: &str, state: &str) -> Value {
     job
 }
 
-async fn deliveries(client: &Client, id: &str) -> Vec<Value> {
+pub(super) async fn deliveries(client: &Client, id: &str) -> Vec<Value> {
     let answer = get(client, &format!("/v1/jobs/{id}/deliveries"), &[]).await;
     assert_eq!(answer.status, 200, "{}", answer.json());
     answer.json()["deliveries"].as_array().unwrap().clone()

@@ -160,9 +160,14 @@ impl Served {
         self.shutdown.begin();
     }
 
+    /// Drains it, and lets its store be read. True: everything ended by itself.
+    pub(crate) async fn drain(&self) -> bool {
+        self.shutdown.finish(Duration::from_secs(20)).await
+    }
+
     /// Stops it. True: everything ended by itself.
     pub(crate) async fn stop(self) -> bool {
-        let ended = self.shutdown.finish(Duration::from_secs(20)).await;
+        let ended = self.drain().await;
         self.store.schema.close().await;
         ended
     }

@@ -13,7 +13,7 @@ use raincheck_shared::lifecycle::{IdSource, SystemClock};
 use raincheck_shared::store::{Store, postgres, sqlite};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -117,6 +117,25 @@ impl StoreFixture {
             };
             let sets: Vec<String> = columns.iter().map(|column| format!("{column} = {column} - {by}")).collect();
             self.run(format!("UPDATE {table} SET {}", sets.join(", "))).await;
+        }
+    }
+
+    /// How the store would go about a statement, once it has looked at its tables: a line for each step.
+    pub(crate) async fn plan(&self, sql: &str) -> Vec<String> {
+        match &self.side_door {
+            SideDoor::Sqlite { connection, .. } => {
+                let mut connection = connection.lock().await;
+                let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                let rows = sqlx::query(explain).fetch_all(&mut *connection).await.expect("explain");
+                rows.iter().map(|row| row.get("detail")).collect()
+            }
+            SideDoor::Postgres { connection, .. } => {
+                let mut connection = connection.lock().await;
+                sqlx::query("ANALYZE dispatches").execute(&mut *connection).await.expect("analyze");
+                let explain = AssertSqlSafe(format!("EXPLAIN {sql}"));
+                let rows = sqlx::query(explain).fetch_all(&mut *connection).await.expect("explain");
+                rows.iter().map(|row| row.get(0)).collect()
+            }
         }
     }
 

@@ -156,7 +156,7 @@ impl Finisher {
         let mut soonest: Option<Duration> = None;
         for (finish, answer) in batch.into_iter().zip(answers) {
             match answer {
-                Ok(Finished::Recorded(change)) => {
+                Ok(Finished::Recorded(change) | Finished::Before(change)) => {
                     self.counters.finished();
                     self.tally.came_to(|ends| count(ends, change.status));
                     changes.push(change);

@@ -16,7 +16,7 @@ pub(crate) struct Spool {
 
 impl Spool {
     pub(crate) fn new(blobs: Blobs, fence: Fence) -> Self {
-        Self { blobs, name: BlobName { job: fence.job, part: BlobPart::Output, token: fence.token } }
+        Self { blobs, name: BlobName { job: fence.job, part: BlobPart::Output, token: fence.token, upload: None } }
     }
 
     async fn writer(&self) -> Result<BlobWriter, BlobError> {

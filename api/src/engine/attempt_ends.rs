@@ -94,8 +94,8 @@ pub(crate) async fn record_ends(
     let mut changes = Vec::new();
     let mut soonest: Option<Duration> = None;
     for (finish, answer) in batch.iter().zip(&answers) {
-        let Ok(Finished::Recorded(change)) = answer else { continue };
-        changes.push(*change);
+        let Ok(Some(change)) = answer.as_ref().map(Finished::change) else { continue };
+        changes.push(change);
         if let Ended::Retry { delay, .. } | Ended::Snoozed(delay) = finish.ended {
             soonest = Some(soonest.map_or(delay, |soonest| soonest.min(delay)));
         }

@@ -89,7 +89,7 @@ impl Keyring {
             async move { look_up(&*keys, &asked).await }
         });
         let memory = Arc::<Mutex<Memory>>::default();
-        shutdown.spawn_service(note_uses(Arc::clone(store), Arc::clone(&memory)));
+        shutdown.spawn_foundation(note_uses(Arc::clone(store), Arc::clone(&memory), shutdown.clone()));
         let keyring = Self { lookups, memory, clock, required };
         if !required {
             shutdown.spawn_service(keyring.clone().look_for_a_first_key());
@@ -193,17 +193,22 @@ async fn look_up(keys: &dyn Keys, asked: &[Option<KeyId>]) -> Vec<Answer> {
     }
 }
 
-/// Beside the requests, never by them: what a crash forgets is a minute of notes.
-async fn note_uses(keys: Arc<dyn Keys>, memory: Arc<Mutex<Memory>>) {
+/// Beside the requests, never by them: what a crash forgets is a minute of notes. A drain notes the last ones.
+async fn note_uses(keys: Arc<dyn Keys>, memory: Arc<Mutex<Memory>>, shutdown: Shutdown) {
     loop {
-        tokio::time::sleep(NOTE_USES_EVERY).await;
+        let is_last = tokio::select! {
+            () = tokio::time::sleep(NOTE_USES_EVERY) => false,
+            () = shutdown.deserted() => true,
+        };
         let used: Vec<KeyId> = lock(&memory).used.drain().collect();
-        if used.is_empty() {
-            continue;
-        }
-        if let Err(error) = keys.record_key_uses(&used).await {
+        if !used.is_empty()
+            && let Err(error) = keys.record_key_uses(&used).await
+        {
             tracing::debug!(error = %Chain(&error), "which keys were used was not noted");
             lock(&memory).used.extend(used);
+        }
+        if is_last {
+            return;
         }
     }
 }

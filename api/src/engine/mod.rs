@@ -86,7 +86,7 @@ pub(crate) use quotas::Level;
 pub(crate) use raincheck_shared::domain::LeaseToken;
 pub(crate) use refusal::Refusal;
 pub(crate) use rejection::{Fault, FaultKind, Rejection};
-pub(crate) use remote_work::{Holder, LeaseEnd, LeaseWish, UNKNOWN_KIND};
+pub(crate) use remote_work::{Holder, LeaseEnd, LeaseWish, UNKNOWN_KIND, result_name};
 pub(crate) use retry::Retry;
 pub(crate) use schedule_job::{lasting, submission_of};
 pub(crate) use schedules::LARGEST_INPUT;

@@ -1,6 +1,6 @@
 //! How queues stand, and pausing them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -140,11 +140,14 @@ fn states(ledger: QueueLedger, known: &[QueueName], learned: &mut BTreeMap<Queue
         let Ok(name) = report.queue.parse() else { continue };
         at(&name, &mut |queue| queue.running += report.running);
     }
+    // A remote worker has a lease for each job that it runs, and is told from others by the name under which it leases.
+    let mut remote = BTreeSet::new();
     for worker in &workers {
         for report in &worker.report.queues {
             let Ok(name) = report.queue.parse() else { continue };
             at(&name, &mut |queue| {
-                queue.workers += 1;
+                let is_new = !worker.is_remote || remote.insert((name.clone(), worker.name.as_str()));
+                queue.workers += u64::from(is_new);
                 queue.slots += worker.report.slots;
                 queue.running += report.running;
                 // Weighed by how much each of them does; alike while none does anything.
@@ -184,7 +187,13 @@ mod tests {
     fn worker(slots: u64, run_seconds: Option<f64>, ends_per_second: f64) -> LivingWorker {
         let queue = QueueReport { queue: "a".to_owned(), running: 2, ends_per_second, run_seconds };
         let report = WorkerReport { slots, queues: vec![queue], ..WorkerReport::default() };
-        LivingWorker { id: IdSource.worker(), name: "w".to_owned(), silent_for: Duration::ZERO, report }
+        LivingWorker {
+            id: IdSource.worker(),
+            name: "w".to_owned(),
+            is_remote: false,
+            silent_for: Duration::ZERO,
+            report,
+        }
     }
 
     #[test]
@@ -202,5 +211,16 @@ mod tests {
         assert!((alone.queues[0].backlog_seconds - 300.0).abs() < 1e-9, "one slot is what a first worker has at least");
         let new = states(QueueLedger { waiting: waiting(), ..QueueLedger::default() }, &[], &mut BTreeMap::new());
         assert!((new.queues[0].backlog_seconds - 100.0).abs() < 1e-9);
+    }
+    #[test]
+    fn a_remote_worker_counts_once_however_many_leases_it_has() {
+        let lease = |name: &str| {
+            let report = worker(1, None, 0.0).report;
+            LivingWorker { name: name.to_owned(), is_remote: true, report, ..worker(1, None, 0.0) }
+        };
+        let workers = vec![lease("press"), lease("press"), lease("oven"), lease("press"), worker(4, None, 0.0)];
+        let told = states(QueueLedger { workers, ..QueueLedger::default() }, &[], &mut BTreeMap::new());
+        let queue = &told.queues[0];
+        assert_eq!((queue.workers, queue.slots, queue.running), (3, 8, 10));
     }
 }

@@ -239,11 +239,10 @@ impl Desk {
         found.filter(is_theirs).ok_or(Refusal::LeaseLost)
     }
 
-    /// Begins to take a large result. It has the name that any large result of the attempt has: once its lease is lost, it is
-    /// nobody's, and removed.
+    /// Begins to take a large result. It has a name of its own, since the same lease may be ended by two requests at once, with
+    /// the attempt's token in it: once the lease is lost, or another result was recorded, it is nobody's, and removed.
     pub(crate) async fn begin_result(&self, lease: LeaseToken) -> Result<BlobWriter, Refusal> {
-        let name = BlobName { job: lease.job, part: BlobPart::Output, token: lease.token };
-        Ok(self.blobs.write(name).await?)
+        Ok(self.blobs.write(result_name(lease)).await?)
     }
 
     /// The largest result that is kept at all, and in the database, in bytes.
@@ -266,6 +265,7 @@ impl Desk {
         {
             return Err(Refusal::LeaseEnded(found.status));
         }
+        let digest = ended.output().map(|output| output.digest);
         let mut answer = self.remote.ends.end(finish(&found, ended.clone())).await?;
         if answer == Finished::Fenced {
             // Whoever ran it may have handed it over in this very moment, which is done once.
@@ -275,16 +275,26 @@ impl Desk {
                 answer = self.remote.ends.end(finish(&found, ended)).await?;
             }
         }
-        match answer {
-            Finished::Recorded(change) if end.can_be(change.status) => {
-                if change.status == Status::Queued {
-                    self.wakeups.announce(Signal::Leasable(vec![found.kind]));
+        let change = match answer {
+            Finished::Recorded(change) => change,
+            // Perhaps the same end, whose answer was lost. Perhaps another, that was a moment quicker.
+            Finished::Before(change) => {
+                let other = digest.is_some()
+                    && self.attempt(holder, lease).await?.result_digest.is_some_and(|kept| Some(kept) != digest);
+                if other {
+                    return Err(Refusal::LeaseEnded(change.status));
                 }
-                Ok(change)
+                change
             }
-            Finished::Recorded(change) => Err(Refusal::LeaseEnded(change.status)),
-            Finished::Fenced => Err(Refusal::LeaseLost),
+            Finished::Fenced => return Err(Refusal::LeaseLost),
+        };
+        if !end.can_be(change.status) {
+            return Err(Refusal::LeaseEnded(change.status));
         }
+        if change.status == Status::Queued {
+            self.wakeups.announce(Signal::Leasable(vec![found.kind]));
+        }
+        Ok(change)
     }
 
     /// What the store is told.
@@ -319,6 +329,11 @@ impl Desk {
 fn finish(found: &FoundAttempt, ended: Ended) -> Finish {
     let worker = found.worker;
     Finish { fence: found.fence, worker, ended, lease_done: Some(lease_of(worker)) }
+}
+
+/// A name that no other result has.
+pub(crate) fn result_name(lease: LeaseToken) -> BlobName {
+    BlobName { job: lease.job, part: BlobPart::Output, token: lease.token, upload: Some(IdSource.random()) }
 }
 
 async fn digested(content_type: String, bytes: Bytes) -> Output {

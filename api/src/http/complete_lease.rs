@@ -3,7 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content, Status};
+use raincheck_shared::domain::{Blob, Body, Content, Status};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use super::held_lease::{ended, is_over, of_lease};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::{Caller, Front};
-use crate::engine::{Holder, LeaseEnd, LeaseToken, Refusal};
+use crate::engine::{Holder, LeaseEnd, LeaseToken, Refusal, result_name};
 
 /// Records the result of a job.
 pub(crate) async fn complete(
@@ -52,8 +52,8 @@ pub(super) async fn take(
     match front.desk.end_lease(holder, lease, end).await {
         Ok(change) => ended(lease, change),
         Err(refusal) => {
-            // Whoever has the job now writes under another name.
-            if let (Refusal::LeaseLost, Some(blob)) = (&refusal, blob) {
+            // Certainly not recorded, and nobody else writes under its name.
+            if let (Refusal::LeaseLost | Refusal::LeaseEnded(_), Some(blob)) = (&refusal, blob) {
                 front.desk.discard(&blob);
             }
             Err(refusal.into())
@@ -84,8 +84,7 @@ async fn spool(
     if let Some(writer) = writer {
         return Ok(writer.finish().await.map_err(Refusal::from)?);
     }
-    let name = BlobName { job: lease.job, part: BlobPart::Output, token: lease.token };
-    Ok(Blob { name, size, digest: sum.finalize().into() })
+    Ok(Blob { name: result_name(lease), size, digest: sum.finalize().into() })
 }
 
 /// Reads the input of a leased job.

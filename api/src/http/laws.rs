@@ -3,6 +3,8 @@
 
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "to panic is what a law is for")]
 
+mod bodies;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
@@ -15,6 +17,8 @@ use super::extract::{is_media_type, is_traceparent, read_job_id, version_of};
 use super::problem::{Finding, Problem};
 use super::wire::{ReadSubmission, read_cursor, read_options, read_submission, write_cursor};
 use crate::engine::JobOptions;
+
+pub use bodies::{batch, lease};
 
 /// What a header's value can be at all: the server below refuses the rest, and ours is ignored unless it is ASCII.
 fn header(bytes: &[u8]) -> String {
@@ -156,6 +160,7 @@ fn print_options(options: &JobOptions) -> Map<String, Value> {
     printed.insert("delay".to_owned(), json!(options.delay.map(format_duration)));
     printed.insert("deadline".to_owned(), json!(instant(options.deadline)));
     printed.insert("max_attempts".to_owned(), json!(options.max_attempts));
+    printed.insert("concurrency_key".to_owned(), json!(options.concurrency_key));
     printed.insert("validate_only".to_owned(), json!(options.validate_only));
     printed
 }

@@ -103,7 +103,7 @@ async fn only_count(beginning: &[u8], mut rest: Incoming, digest: Option<[u8; 32
     }
     let counted = sum.finalize().into();
     digest.map_or(Ok(()), |digest| check(digest, counted))?;
-    let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random() };
+    let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random(), upload: None };
     Ok(Blob { name, size, digest: counted })
 }
 

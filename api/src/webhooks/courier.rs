@@ -27,6 +27,15 @@ const TO_RECORD: Duration = Duration::from_secs(15);
 /// The answer that asks for no further attempt.
 const GONE: u16 = 410;
 
+/// Why an attempt has no answer.
+#[derive(Debug)]
+enum Unanswered {
+    /// Nothing was sent, and that is not the receiver's fault.
+    Unsent(String),
+    /// The receiver cannot be reached, or is silent.
+    Silent(String),
+}
+
 /// Everything that an attempt needs.
 pub(super) struct Courier {
     pub(super) settings: Arc<Settings>,
@@ -135,21 +144,28 @@ impl Courier {
                 let after = self.after(due, Some(&answer));
                 (attempt(Some(answer.status), response, problem_of(answer.status)), after)
             }
-            Err(error) => {
+            Err(Unanswered::Silent(error)) => {
                 place.answered(false);
                 (attempt(None, None, Some(error)), self.after(due, None))
+            }
+            // Said as it is. The receiver has done nothing, so it loses none of its room.
+            Err(Unanswered::Unsent(error)) => {
+                tracing::warn!(delivery.id = %due.claim.id, error, "a webhook was not sent");
+                (attempt(None, None, Some(format!("nothing was sent: {error}"))), self.after(due, None))
             }
         }
     }
 
-    async fn send(&self, due: &DueDelivery, subject: &Subject) -> Result<Answer, String> {
-        let Some((tenant, url)) = addressee(subject) else { return Err("there is nobody to tell".to_owned()) };
+    async fn send(&self, due: &DueDelivery, subject: &Subject) -> Result<Answer, Unanswered> {
+        let unsent = |error: &dyn std::fmt::Display| Unanswered::Unsent(error.to_string());
+        let Some((tenant, url)) = addressee(subject) else { return Err(unsent(&"there is nobody to tell")) };
         let secrets = self.settings.webhooks.secrets_of(tenant);
         if secrets.is_empty() {
-            return Err(format!("the setting webhooks.secrets has no secret of {tenant} to sign with"));
+            let error = format!("the setting webhooks.secrets has no secret of {tenant} any more to sign with");
+            return Err(Unanswered::Unsent(error));
         }
         let id = due.claim.id;
-        let body = body::render(due.event, due.created_at, subject, &self.links).map_err(|error| error.to_string())?;
+        let body = body::render(due.event, due.created_at, subject, &self.links).map_err(|error| unsent(&error))?;
         let timestamp = self.clock.now().unix_timestamp();
         let signature = signatures(id, timestamp, &body, secrets, &self.keys);
         let mut headers = HeaderMap::new();
@@ -158,10 +174,10 @@ impl Courier {
             ("webhook-timestamp", timestamp.to_string()),
             ("webhook-signature", signature),
         ] {
-            let value = HeaderValue::try_from(value).map_err(|error| error.to_string())?;
+            let value = HeaderValue::try_from(value).map_err(|error| unsent(&error))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        self.dialer.post(url, headers, body).await.map_err(|error| told(&error))
+        self.dialer.post(url, headers, body).await.map_err(|error| Unanswered::Silent(told(&error)))
     }
 
     /// What comes after an attempt and its answer.

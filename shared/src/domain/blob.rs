@@ -27,11 +27,12 @@ impl BlobPart {
     }
 }
 
-/// The name of a blob: whose it is, and who wrote it. It is written `DAY/JOB/input-TOKEN` or `DAY/JOB/output-TOKEN`, where
-/// the day is that in the job's id, so that what is old can be found by name.
+/// The name of a blob: whose it is, and who wrote it. It is written `DAY/JOB/input-TOKEN`, `DAY/JOB/output-TOKEN` or
+/// `DAY/JOB/output-TOKEN-UPLOAD`, where the day is that in the job's id, so that what is old can be found by name.
 ///
 /// The token of an output is that of the attempt's fence. So two attempts never write the same blob, and whether an
-/// output can still become the recorded one is for the fence to say.
+/// output can still become the recorded one is for the fence to say. An attempt that ends over HTTP may be ended by two
+/// requests at once, so each of these uploads has a name of its own too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlobName {
     /// The job.
@@ -40,11 +41,13 @@ pub struct BlobName {
     pub part: BlobPart,
     /// Of an output: the token of the attempt's fence. Of an input: drawn for the upload.
     pub token: Uuid,
+    /// Of an output that came over HTTP: drawn for the upload.
+    pub upload: Option<Uuid>,
 }
 
 /// Not a blob's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of a blob: DAY/JOB/input-TOKEN or DAY/JOB/output-TOKEN")]
+#[error("not the name of a blob: DAY/JOB/input-TOKEN or DAY/JOB/output-TOKEN, with -UPLOAD behind it or without")]
 pub struct InvalidBlobName;
 
 impl BlobName {
@@ -56,8 +59,9 @@ impl BlobName {
 
 impl fmt::Display for BlobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { job, part, token } = self;
-        write!(f, "{}/{job}/{}-{}", Self::day_of(*job), part.as_str(), token.simple())
+        let Self { job, part, token, upload } = self;
+        write!(f, "{}/{job}/{}-{}", Self::day_of(*job), part.as_str(), token.simple())?;
+        upload.map_or(Ok(()), |upload| write!(f, "-{}", upload.simple()))
     }
 }
 
@@ -75,8 +79,10 @@ impl FromStr for BlobName {
             "output" => BlobPart::Output,
             _ => return Err(InvalidBlobName),
         };
+        let (token, upload) = token.split_once('-').map_or((token, None), |(token, upload)| (token, Some(upload)));
         let job = job.parse().map_err(|_| InvalidBlobName)?;
-        let name = Self { job, part, token: Uuid::try_parse(token).map_err(|_| InvalidBlobName)? };
+        let uuid = |text| Uuid::try_parse(text).map_err(|_| InvalidBlobName);
+        let name = Self { job, part, token: uuid(token)?, upload: upload.map(uuid).transpose()? };
         // One blob, one name: nothing that only looks like it.
         if name.to_string() == text { Ok(name) } else { Err(InvalidBlobName) }
     }
@@ -216,7 +222,9 @@ mod tests {
     #[test]
     fn a_blob_and_its_name_are_read_back_as_they_were_written() {
         for part in [BlobPart::Input, BlobPart::Output] {
-            let name = BlobName { job: IdSource.job(), part, token: IdSource.random() };
+            let name = BlobName { job: IdSource.job(), part, token: IdSource.random(), upload: None };
+            assert_eq!(name.to_string().parse(), Ok(name));
+            let name = BlobName { upload: Some(IdSource.random()), ..name };
             assert_eq!(name.to_string().parse(), Ok(name));
             let blob = Blob { name, size: u64::MAX, digest: [0xa7; 32] };
             assert_eq!(blob.to_string().parse(), Ok(blob));
@@ -225,22 +233,34 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_name_is_none() {
-        let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random() }.to_string();
+        let name =
+            BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random(), upload: None }.to_string();
         let other_day = format!("1999{}", &name[4..]);
-        for bad in ["", "a/b/c", &name.to_uppercase(), &format!("{name}#1"), &format!("{name}/x"), &other_day] {
+        for bad in [
+            "",
+            "a/b/c",
+            &name.to_uppercase(),
+            &format!("{name}#1"),
+            &format!("{name}/x"),
+            &format!("{name}-"),
+            &other_day,
+        ] {
             assert_eq!(bad.parse::<BlobName>(), Err(InvalidBlobName), "{bad}");
         }
     }
 
     #[test]
     fn a_row_needs_what_it_names_and_what_its_running_attempt_may_make() {
-        let name = |part| BlobName { job: IdSource.job(), part, token: IdSource.random() };
+        let name = |part| BlobName { job: IdSource.job(), part, token: IdSource.random(), upload: None };
         let (input, output) = (name(BlobPart::Input), name(BlobPart::Output));
         let nothing = BlobOwner { job: input.job, running: None, input: None, output: None };
         assert!(!nothing.needs(&input) && !nothing.needs(&output));
         assert!(BlobOwner { input: Some(input), ..nothing }.needs(&input));
         assert!(BlobOwner { output: Some(output), ..nothing }.needs(&output));
         assert!(BlobOwner { running: Some(output.token), ..nothing }.needs(&output), "it may be recorded in a moment");
+        let uploaded = BlobName { upload: Some(IdSource.random()), ..output };
+        assert!(BlobOwner { running: Some(output.token), ..nothing }.needs(&uploaded), "and so may this");
+        assert!(!BlobOwner { output: Some(output), ..nothing }.needs(&uploaded), "another upload was recorded");
         assert!(
             !BlobOwner { running: Some(name(BlobPart::Output).token), ..nothing }.needs(&output),
             "a stale attempt's"

@@ -46,6 +46,16 @@ pub enum Ended {
     Released,
 }
 
+impl Ended {
+    /// What it made.
+    pub const fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Succeeded(output) => Some(output),
+            Self::Retry { .. } | Self::Failed(_) | Self::Snoozed(_) | Self::Released => None,
+        }
+    }
+}
+
 /// What decides whether there is a next attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct AttemptBounds {

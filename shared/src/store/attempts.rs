@@ -69,8 +69,20 @@ pub struct Finish {
 pub enum Finished {
     /// Recorded, and durable.
     Recorded(Change),
+    /// An end was recorded before, for the same fence: this one, sent again, or another. Nothing was recorded now.
+    Before(Change),
     /// The attempt was no longer this worker's: nothing was recorded. A normal outcome after a rescue.
     Fenced,
+}
+
+impl Finished {
+    /// The end that is recorded, now or since before.
+    pub const fn change(&self) -> Option<Change> {
+        match self {
+            Self::Recorded(change) | Self::Before(change) => Some(*change),
+            Self::Fenced => None,
+        }
+    }
 }
 
 /// The attempt that a token stands for: running, or ended and not yet followed by another.
@@ -127,7 +139,7 @@ pub trait Attempts: Send + Sync {
     /// released jobs. Answers in the order of `batch`.
     ///
     /// On [`StoreError::Unavailable`] nothing is known: send the same batch again; what was recorded the first time
-    /// answers [`Finished::Recorded`] again, since a recorded end keeps its token.
+    /// answers [`Finished::Before`] then, since a recorded end keeps its token.
     async fn finish(&self, batch: &[Finish]) -> Result<Vec<Result<Finished, StoreError>>, StoreError>;
 
     /// Finds the attempt at a job that runs under this token, or that ended under it and was followed by no other. Without

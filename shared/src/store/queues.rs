@@ -25,6 +25,8 @@ pub struct LivingWorker {
     pub id: WorkerId,
     /// Its name for people.
     pub name: String,
+    /// It leases jobs over HTTP: this is one of its leases, and it has as many as it runs jobs.
+    pub is_remote: bool,
     /// How long ago its latest sign of life came.
     pub silent_for: Duration,
     /// What it said then.

@@ -91,7 +91,7 @@ impl BlobFixture {
 }
 
 fn name(part: BlobPart) -> BlobName {
-    BlobName { job: IdSource.job(), part, token: IdSource.random() }
+    BlobName { job: IdSource.job(), part, token: IdSource.random(), upload: None }
 }
 
 /// So many bytes of which no two neighbourhoods are alike.

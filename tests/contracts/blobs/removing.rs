@@ -26,7 +26,10 @@ async fn what_is_there_is_listed_by_day(on: &BlobFixture) {
         job: long_ago(),
         part,
         token: IdSource.random(),
+        upload: None,
     }));
+    let twice = BlobName { upload: Some(IdSource.random()), ..name(BlobPart::Output) };
+    kept.extend([twice, BlobName { upload: Some(IdSource.random()), ..twice }]);
     for name in &kept {
         on.keep(*name, b"x").await;
     }

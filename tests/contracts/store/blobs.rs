@@ -17,7 +17,7 @@ against_each_store! {
 }
 
 fn blob(job: JobId, part: BlobPart, token: uuid::Uuid) -> Blob {
-    Blob { name: BlobName { job, part, token }, size: 100 << 20, digest: [0xa7; 32] }
+    Blob { name: BlobName { job, part, token, upload: None }, size: 100 << 20, digest: [0xa7; 32] }
 }
 
 fn content(blob: Blob) -> Content {

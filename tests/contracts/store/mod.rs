@@ -22,6 +22,7 @@ mod one_process;
 mod one_server;
 mod outbox;
 mod permits;
+mod plans;
 mod queues;
 mod read;
 mod remote_leases;

@@ -39,6 +39,7 @@ async fn a_ledger_tells_what_waits_and_who_works(on: &StoreFixture) {
     let workers = on.store.queues.find_ledger().await.expect("a ledger").workers;
     assert_eq!(workers.len(), 1, "{silent}");
     assert_eq!((workers[0].id, workers[0].name.as_str(), &workers[0].report), (id, "contract", &report));
+    assert!(!workers[0].is_remote);
     assert!(workers[0].silent_for < Duration::from_mins(1));
 }
 

@@ -183,10 +183,10 @@ async fn nobody_is_judged_by_who_has_just_begun_to_listen(on: &StoreFixture) {
 
 async fn an_end_is_recorded_once_and_the_incarnation_goes(on: &StoreFixture) {
     let held = leased(on, job()).await;
-    let first = finish(on, ends(&held, succeeded(b"{}"))).await;
+    let Finished::Recorded(first) = finish(on, ends(&held, succeeded(b"{}"))).await else { panic!("it is theirs") };
     let done = find(on, held.fence.job).await;
     assert_eq!((done.status, done.version), (Status::Succeeded, 3));
-    assert_eq!(finish(on, ends(&held, succeeded(b"{}"))).await, first, "sent twice");
+    assert_eq!(finish(on, ends(&held, succeeded(b"{}"))).await, Finished::Before(first), "sent twice");
     let found = on.store.attempts.find_attempt(held.fence.job, held.fence.token).await.expect("find").expect("found");
     assert_eq!((found.status, found.worker, found.fence), (Status::Succeeded, held.worker, held.fence));
     assert_eq!(found.result_digest, Some([7; 32]));

@@ -116,11 +116,12 @@ impl Database {
         let unreadable = |error: StoreError| sqlx::Error::Decode(Box::new(error));
         let statement = finish_statement(batch).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
         let rows = self.fetch_until(deadline, Lane::Durable, statement).await?;
-        let mut ends = changes(&rows).map_err(unreadable)?;
+        let ends = changes(&rows).map_err(unreadable)?;
 
         self.forget_revokes(&ends).await;
 
         // Sent before, and recorded then? Its token tells. Or the attempt was somebody else's by now.
+        let mut before = HashMap::new();
         let rest: Vec<&&Finish> = batch.iter().filter(|finish| !ends.contains_key(&finish.fence.job)).collect();
         if !rest.is_empty() {
             let ids: Vec<Uuid> = rest.iter().map(|finish| finish.fence.job.as_uuid()).collect();
@@ -129,10 +130,12 @@ impl Database {
                 .bind(rest.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
                 .bind(rest.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>());
             let rows = self.fetch_until(deadline, Lane::Durable, query).await?;
-            ends.extend(changes(&rows).map_err(unreadable)?);
+            before = changes(&rows).map_err(unreadable)?;
         }
         let answer = |finish: &&Finish| {
-            ends.get(&finish.fence.job).map_or(Finished::Fenced, |change| Finished::Recorded(*change))
+            let job = &finish.fence.job;
+            let now = ends.get(job).map(|change| Finished::Recorded(*change));
+            now.or_else(|| before.get(job).map(|change| Finished::Before(*change))).unwrap_or(Finished::Fenced)
         };
         Ok(batch.iter().map(answer).collect())
     }

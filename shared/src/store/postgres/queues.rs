@@ -21,6 +21,7 @@ fn worker(row: &PgRow) -> Result<LivingWorker, StoreError> {
     Ok(LivingWorker {
         id: WorkerId::new(cells.get("id")?),
         name: cells.get("name")?,
+        is_remote: cells.get("is_remote")?,
         silent_for: Duration::from_micros(cells.number("silent_microseconds")?),
         // None before its first renewal, and from a worker of an earlier release.
         report: cells.optional_json("report")?.unwrap_or_default(),

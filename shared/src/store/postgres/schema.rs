@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (
         1,
         "create jobs and what waits",
@@ -59,6 +59,11 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
         12,
         "let schedules have a concurrency key",
         include_str!("../../../../migrations/postgres/0012_let_schedules_have_a_concurrency_key.sql"),
+    ),
+    (
+        13,
+        "find what waits by its kind",
+        include_str!("../../../../migrations/postgres/0013_find_what_waits_by_its_kind.sql"),
     ),
 ];
 

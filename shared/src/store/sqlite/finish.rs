@@ -8,7 +8,7 @@ use super::dispatches::Waiting;
 use super::file::failed;
 use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows;
-use crate::domain::{Command, Ended, Failure, Output, Status, Timestamp, apply};
+use crate::domain::{Command, Ended, Failure, Status, Timestamp, apply};
 use crate::store::{Finish, Finished, StoreError};
 
 impl Sqlite {
@@ -59,13 +59,13 @@ async fn record_end(
     let theirs = job.token == Some(end.fence.token) && job.worker == Some(end.worker.as_uuid());
     if theirs && job.state.status != Status::InProgress {
         // Recorded before: the end keeps its token until the next claim draws another.
-        return Ok(Finished::Recorded(job.change()));
+        return Ok(Finished::Before(job.change()));
     }
     if !theirs || job.state.attempt != end.fence.attempt {
         return Ok(Finished::Fenced);
     }
     let Ok(to) = apply(&job.state, command(&end.ended), now) else { return Ok(Finished::Fenced) };
-    if let Some(output) = output(&end.ended) {
+    if let Some(output) = end.ended.output() {
         check_texts([output.content.content_type.as_str()])?;
     }
 
@@ -78,7 +78,7 @@ async fn record_end(
         cancel_acknowledged: asked,
         error: failure.filter(|_| to.status == Status::Failed),
         failed_attempt: failure.map(|error| job.failed_attempt(error.clone(), now)).transpose()?,
-        output: output(&end.ended).filter(|_| to.status == Status::Succeeded),
+        output: end.ended.output().filter(|_| to.status == Status::Succeeded),
         ..Along::default()
     };
     let change = move_job(connection, job, to, now, along).await?;
@@ -115,12 +115,5 @@ fn delay(ended: &Ended) -> std::time::Duration {
     match ended {
         Ended::Retry { delay, .. } | Ended::Snoozed(delay) => *delay,
         Ended::Succeeded(_) | Ended::Failed(_) | Ended::Released => std::time::Duration::ZERO,
-    }
-}
-
-fn output(ended: &Ended) -> Option<&Output> {
-    match ended {
-        Ended::Succeeded(output) => Some(output),
-        _ => None,
     }
 }

@@ -21,6 +21,7 @@ fn worker(row: &SqliteRow, now: i64) -> Result<LivingWorker, StoreError> {
     Ok(LivingWorker {
         id: WorkerId::new(row.get::<Uuid>("id")?),
         name: row.get("name")?,
+        is_remote: row.get("is_remote")?,
         silent_for: rows::until(row.get("heartbeat_at")?, now),
         // None before its first renewal.
         report: row.json("report")?.unwrap_or_default(),

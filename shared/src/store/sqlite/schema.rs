@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (
         1,
         "create jobs and what waits",
@@ -50,6 +50,11 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
         12,
         "let schedules have a concurrency key",
         include_str!("../../../../migrations/sqlite/0012_let_schedules_have_a_concurrency_key.sql"),
+    ),
+    (
+        13,
+        "find what waits by its kind",
+        include_str!("../../../../migrations/sqlite/0013_find_what_waits_by_its_kind.sql"),
     ),
 ];
 

@@ -19,7 +19,7 @@ fn queue() -> Value {
         "ends_per_second": seconds("Attempts that ended lately, over all workers."),
         "run_seconds": or_null(&seconds("How long they ran on average.")),
         "backlog_seconds": seconds("How long the slots there are would take for what waits; with no worker, as if there were one slot."),
-        "workers": described(&count(0), "Workers that serve it."),
+        "workers": described(&count(0), "Workers that serve it; remote ones while they hold a lease, told apart by their `worker`."),
         "slots": described(&count(0), "Their slots, which they may share with other queues."),
         "paused": { "type": "boolean" },
         "paused_at": or_null(&instant()),

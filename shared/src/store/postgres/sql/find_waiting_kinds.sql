@@ -4,11 +4,19 @@ FROM unnest($1::text[], $2::text[]) AS w (tenant, kind)
 WHERE EXISTS (
     SELECT FROM unnest($3::text[]) AS q (queue)
     WHERE NOT EXISTS (SELECT FROM paused_queues p WHERE p.name = q.queue) AND (
-        w.tenant IS NULL AND EXISTS (
-            SELECT FROM dispatches d WHERE d.queue = q.queue AND d.kind = w.kind AND d.tenant IS NULL
-        )
-        OR EXISTS (
-            SELECT FROM dispatches d WHERE d.tenant = w.tenant AND d.kind = w.kind AND d.queue = q.queue
-        )
+        -- The first by an index, rather than whether any EXISTS: for that the planner reads the table until it comes upon one.
+        w.tenant IS NULL AND (
+            SELECT d.id FROM dispatches d
+            WHERE d.queue = q.queue AND d.kind = w.kind AND d.tenant IS NULL
+            ORDER BY d.band, d.id
+            LIMIT 1
+        ) IS NOT NULL
+        OR (
+            SELECT d.id FROM dispatches d
+            -- In this order the tenant's own index has them, and no other.
+            WHERE d.tenant = w.tenant AND d.kind >= w.kind AND d.kind <= w.kind AND d.queue >= q.queue AND d.queue <= q.queue
+            ORDER BY d.kind, d.queue, d.band, d.id
+            LIMIT 1
+        ) IS NOT NULL
     )
 )

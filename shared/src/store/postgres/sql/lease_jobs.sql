@@ -8,16 +8,21 @@ WITH near AS MATERIALIZED (
     CROSS JOIN LATERAL (
         (
             SELECT id, band FROM dispatches
-            WHERE $3::text IS NULL AND tenant IS NULL AND queue = q.queue AND kind = k.kind AND band = b.band
-            ORDER BY id
+            -- The band as a range, and in the order: with `band = … ORDER BY id` the planner takes the rows for spread evenly over
+            -- the ids, and walks the primary key past whatever else waits.
+            WHERE $3::text IS NULL AND tenant IS NULL AND queue = q.queue AND kind = k.kind
+                AND band >= b.band AND band <= b.band
+            ORDER BY band, id
             -- More than will be taken: others are taking from the same end.
             LIMIT 8 * $4::bigint
         )
         UNION ALL
         (
             SELECT id, band FROM dispatches
-            WHERE tenant = $3::text AND kind = k.kind AND queue = q.queue AND band = b.band
-            ORDER BY id
+            -- Likewise: in this order the tenant's own index has them, and no other.
+            WHERE tenant = $3::text AND kind >= k.kind AND kind <= k.kind AND queue >= q.queue AND queue <= q.queue
+                AND band >= b.band AND band <= b.band
+            ORDER BY kind, queue, band, id
             LIMIT 8 * $4::bigint
         )
     ) d

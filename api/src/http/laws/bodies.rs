@@ -1,0 +1,95 @@
+//! What must hold for bodies that hold several jobs, and for those of remote workers.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use raincheck_shared::config::{Flags, Settings, load};
+use raincheck_shared::domain::QueueName;
+
+use super::{refused, told};
+use crate::engine::LeaseEnd;
+use crate::http::wire::{
+    LONGEST_MESSAGE, LONGEST_NAME, MOST_LEASES, read_batch, read_fail, read_lease_wish, read_lines, read_progress,
+    read_release,
+};
+
+/// Jobs of a batch at most, here.
+const MOST: usize = 20;
+
+/// The body of a batch: what is refused as a whole says the field, and so does each item that is; an item is a part of the
+/// body, and reads alike alone.
+pub fn batch(bytes: &[u8]) {
+    let body = Bytes::copy_from_slice(bytes);
+    let read = match read_batch(&body, MOST) {
+        Ok(read) => read,
+        Err(problem) => return refused(&problem),
+    };
+    assert!((1..=MOST).contains(&read.items.len()));
+    assert!(read.webhook.is_none_or(|webhook| !webhook.url.contains('\0')));
+    for item in read.items {
+        match item {
+            Err(problem) => refused(&problem),
+            Ok((read, key)) => {
+                told(&read.findings);
+                assert!(key.is_none_or(|key| !key.contains('\0')));
+                let input = &read.input.bytes;
+                assert!(input.as_ref() == b"null" || body.as_ptr_range().contains(&input.as_ptr()));
+            }
+        }
+    }
+}
+
+/// The configuration with a kind for remote workers.
+static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+    let set = [("kinds.hauled.remote".to_owned(), "true".to_owned())].into();
+    load(&Flags { file: None, set }, &std::collections::BTreeMap::new()).expect("good settings")
+});
+
+/// The bodies of remote workers; the first byte says which. What is refused says the field; what is taken is within its bounds.
+pub fn lease(bytes: &[u8]) {
+    let Some((which, body)) = bytes.split_first() else { return };
+    match which % 5 {
+        0 => {
+            let queues: Vec<QueueName> = SETTINGS.queues();
+            match read_lease_wish(body, &SETTINGS, &queues) {
+                Err(problem) => refused(&problem),
+                Ok(wish) => {
+                    assert!((1..=MOST_LEASES).contains(&wish.max));
+                    assert!((1..=LONGEST_NAME).contains(&wish.name.chars().count()) && !wish.name.contains('\0'));
+                    assert!((1..=3_600).contains(&wish.ttl.as_secs()));
+                    assert!(!wish.kinds.is_empty() && wish.kinds.is_sorted());
+                    assert!(wish.kinds.iter().all(|kind| SETTINGS.kinds[kind].is_remote()));
+                    assert!(!wish.queues.is_empty() && wish.queues.iter().all(|queue| queues.contains(queue)));
+                }
+            }
+        }
+        1 => match read_progress(body) {
+            Err(problem) => refused(&problem),
+            Ok(progress) => {
+                assert!((0.0..=100.0).contains(&progress.percent));
+                let message = progress.message.unwrap_or_default();
+                assert!(message.chars().count() <= LONGEST_MESSAGE && !message.contains('\0'));
+            }
+        },
+        2 => match read_lines(body) {
+            Err(problem) => refused(&problem),
+            Ok(lines) => {
+                let whole: usize = lines.iter().map(String::len).sum();
+                assert!(whole <= body.len());
+                assert!(lines.iter().all(|line| line.len() <= 8 * 1024 && !line.contains(['\n', '\0'])));
+            }
+        },
+        3 => match read_fail(body) {
+            Err(problem) => refused(&problem),
+            Ok(LeaseEnd::Fail { message, detail, .. }) => {
+                assert!(!message.trim().is_empty() && message.chars().count() <= LONGEST_MESSAGE);
+                assert!(!message.contains('\0') && !detail.contains('\0'));
+            }
+            Ok(other) => panic!("{other:?}"),
+        },
+        _ => match read_release(body) {
+            Err(problem) => refused(&problem),
+            Ok(end) => assert!(matches!(end, LeaseEnd::Release(delay) if delay.is_none_or(|delay| !delay.is_zero()))),
+        },
+    }
+}

@@ -1,0 +1,1 @@
+-- The twin of sqlite/0013. There is nothing to do: 0001 and 0009 have such indexes.

@@ -1,0 +1,75 @@
+//! How remote workers' looks for work are gone about: by an index, however much of others waits.
+
+use raincheck_shared::domain::{NewJob, TenantName};
+
+use super::given::{accepted, job};
+use crate::harness::store::StoreFixture;
+
+const LOOKS: [(&str, &str); 2] = [
+    (
+        include_str!("../../../shared/src/store/sqlite/sql/find_leasable.sql"),
+        include_str!("../../../shared/src/store/postgres/sql/lease_jobs.sql"),
+    ),
+    (
+        include_str!("../../../shared/src/store/sqlite/sql/find_waiting_of_kind.sql"),
+        include_str!("../../../shared/src/store/postgres/sql/find_waiting_kinds.sql"),
+    ),
+];
+
+/// Jobs of another kind and of other tenants, each with a dispatch of its own.
+async fn crowded(on: &StoreFixture) {
+    let other = |n: usize| NewJob {
+        kind: if n.is_multiple_of(2) { "test.other" } else { "test.echo" }.parse().expect("a kind"),
+        tenant: if n.is_multiple_of(2) {
+            TenantName::default()
+        } else {
+            format!("t{}", n % 7).parse().expect("a tenant")
+        },
+        dispatch_width: 1,
+        ..job()
+    };
+    for _ in 0..8 {
+        accepted(on, (0..500).map(other).collect()).await;
+    }
+}
+
+/// The statement with these in the places of what is bound; the highest number first, since `$1` is in `$10` too.
+fn with(statement: &str, mark: char, values: &[&str]) -> String {
+    (1..=values.len()).rev().fold(statement.to_owned(), |text, n| text.replace(&format!("{mark}{n}"), values[n - 1]))
+}
+
+#[tokio::test]
+async fn a_look_of_a_remote_worker_reads_no_table_of_what_waits_in_sqlite() {
+    let on = StoreFixture::sqlite().await;
+    crowded(&on).await;
+    let leasable = with(LOOKS[0].0, '?', &["'[\"default\"]'", "'[\"test.nothing\"]'", "NULL", "1"]);
+    let waiting = with(LOOKS[1].0, '?', &["'test.nothing'", "NULL", "'[\"default\"]'"]);
+    for statement in [leasable, waiting] {
+        let plan = on.plan(&statement).await;
+        assert!(
+            plan.iter().any(|step| step.contains("dispatches_waiting (kind=? AND queue=? AND tenant=?")),
+            "{plan:#?}"
+        );
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN d")), "{plan:#?}");
+    }
+    on.close().await;
+}
+
+#[tokio::test]
+async fn a_look_of_a_remote_worker_reads_no_table_of_what_waits_in_postgres() {
+    let on = StoreFixture::postgres().await;
+    crowded(&on).await;
+    for tenant in ["NULL", "'t1'"] {
+        let near = LOOKS[0].1.split("taken AS").next().expect("the part that looks").trim_end().trim_end_matches(',');
+        let near = with(near, '$', &["'{default}'", "'{test.nothing}'", tenant, "1"]);
+        let kinds = format!("ARRAY[{tenant}]");
+        let waiting = with(LOOKS[1].1, '$', &[&kinds, "'{test.nothing}'", "'{default}'"]);
+        for statement in [format!("{near} SELECT * FROM near"), waiting] {
+            let plan = on.plan(&statement).await.join("\n");
+            let index = if tenant == "NULL" { "using dispatches_waiting on" } else { "using dispatches_of_tenants on" };
+            assert!(plan.contains(index), "{plan}");
+            assert!(!plan.contains("Seq Scan on dispatches") && !plan.contains("dispatches_pkey"), "{plan}");
+        }
+    }
+    on.close().await;
+}
