@@ -1,6 +1,6 @@
 //! What every endpoint has at hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,8 +21,8 @@ pub(crate) struct Front {
     pub(crate) counts: Counts,
     /// What links start with.
     pub(crate) links: LinkBase,
-    /// What `GET /openapi.json` answers.
-    pub(crate) openapi: Bytes,
+    /// What `GET /openapi.json` answers, once it was asked for: to make it takes more memory than all else does at rest.
+    openapi: Arc<OnceLock<Bytes>>,
     /// What each path takes and answers.
     pub(crate) offers: Arc<Offers>,
     /// Which web pages may use it.
@@ -35,16 +35,20 @@ impl Front {
     /// Around an engine.
     pub(crate) fn new(desk: Desk) -> Self {
         let settings = desk.settings();
-        let openapi = document(settings);
         Self {
             links: LinkBase::of(settings),
-            offers: Arc::new(Offers::of(&openapi)),
+            offers: Arc::new(Offers::of(settings)),
             cross_origin: CrossOrigin::of(&settings.http),
             logs_access: settings.log.access,
-            openapi: openapi.to_string().into(),
+            openapi: Arc::default(),
             counts: Counts::default(),
             desk,
         }
+    }
+
+    /// What `GET /openapi.json` answers.
+    pub(crate) fn openapi(&self) -> Bytes {
+        self.openapi.get_or_init(|| document(self.desk.settings()).to_string().into()).clone()
     }
 
     /// The time of day.

@@ -5,12 +5,12 @@ use actix_web::{HttpResponse, web};
 use super::Front;
 use super::openapi::{Answer, Operation};
 
-/// The document, as it was put together when the server started.
+/// The document.
 pub(crate) async fn get_openapi(front: web::Data<Front>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "no-cache"))
         .content_type("application/json")
-        .body(front.openapi.clone())
+        .body(front.openapi())
 }
 
 pub(crate) fn operation() -> Operation {

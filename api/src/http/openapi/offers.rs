@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::Method;
-use serde_json::Value;
+use raincheck_shared::config::Settings;
 
+use super::Operation;
+use super::parameters;
+use super::paths::operations;
 use crate::http::extract::Accept;
 
 /// The paths by their templates.
@@ -25,13 +28,15 @@ pub(crate) struct Offer {
 }
 
 impl Offers {
-    /// Out of the document.
-    pub(crate) fn of(document: &Value) -> Self {
-        let items = document["paths"].as_object();
-        let paths = items.into_iter().flatten().map(|(path, item)| (path.clone(), Offer::of(item))).collect();
-        let parameters = document["components"]["parameters"].as_object();
-        let headers = parameters.into_iter().flatten().map(|(_, parameter)| parameter);
-        let headers = headers.filter(|parameter| parameter["in"] == "header").filter_map(|p| p["name"].as_str());
+    /// Out of what the document is made of. Not out of the document: that is large, and is made when somebody asks for it.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let mut paths: BTreeMap<String, Offer> = BTreeMap::new();
+        for (path, method, operation) in operations() {
+            paths.entry(path.to_owned()).or_default().add(method, &operation);
+        }
+        let parameters = parameters::components(settings);
+        let headers =
+            parameters.values().filter(|parameter| parameter["in"] == "header").filter_map(|p| p["name"].as_str());
         // Those that a document does not name.
         let names: BTreeSet<&str> = headers.chain(["Accept", "Authorization", "Content-Type"]).collect();
         Self { paths, request_headers: names.into_iter().collect::<Vec<_>>().join(", ") }
@@ -44,23 +49,15 @@ impl Offers {
 }
 
 impl Offer {
-    fn of(item: &Value) -> Self {
-        let mut offer = Self::default();
-        let mut methods = BTreeSet::new();
-        for (method, operation) in item.as_object().into_iter().flatten().filter(|(key, _)| *key != "parameters") {
-            methods.insert(method.to_uppercase());
-            if method == "get" {
-                methods.insert("HEAD".to_owned());
-            }
-            let answers = operation["responses"].as_object().into_iter().flatten();
-            let successes = answers.filter(|(status, _)| status.starts_with('2'));
-            let types =
-                successes.filter_map(|(_, answer)| answer["content"].as_object()).flat_map(|types| types.keys());
-            let split = types.filter_map(|name| name.split_once('/')).map(|(a, b)| (a.to_owned(), b.to_owned()));
-            offer.types.insert(method.to_uppercase(), split.collect());
+    fn add(&mut self, method: &str, operation: &Operation) {
+        let methods = self.methods.split(", ").filter(|known| !known.is_empty()).map(str::to_owned);
+        let mut methods: BTreeSet<String> = methods.chain([method.to_uppercase()]).collect();
+        if method == "get" {
+            methods.insert("HEAD".to_owned());
         }
-        offer.methods = methods.into_iter().collect::<Vec<_>>().join(", ");
-        offer
+        self.methods = methods.into_iter().collect::<Vec<_>>().join(", ");
+        let split = operation.success_types().filter_map(|name| name.split_once('/'));
+        self.types.insert(method.to_uppercase(), split.map(|(a, b)| (a.to_owned(), b.to_owned())).collect());
     }
 
     /// The types of a success, unless one of them is acceptable.

@@ -117,8 +117,14 @@ impl Operation {
         ])
     }
 
+    /// The media types of its successes.
+    pub(super) fn success_types(&self) -> impl Iterator<Item = &str> {
+        let successes = self.answers.iter().filter(|answer| (200..300).contains(&answer.status));
+        successes.flat_map(|answer| answer.content.keys().map(String::as_str))
+    }
+
     /// As OpenAPI says it.
-    pub(crate) fn into_value(self) -> Value {
+    pub(super) fn into_value(self) -> Value {
         let mut responses = Map::new();
         for answer in self.answers {
             responses.insert(answer.status.to_string(), answer.into_value());
