@@ -87,7 +87,7 @@ impl Api {
         }
         let http = settings.http.clone();
         let (webhooks, loop_health) =
-            webhooks::start(&settings, &store, &clock, &shutdown).map_err(ApiError::Webhooks)?;
+            webhooks::start(&settings, &store, &clock, &broker, &shutdown).map_err(ApiError::Webhooks)?;
         links.loops.push(loop_health);
         let backends = Backends { store, blobs, broker };
         let desk = Desk::start(settings, backends, clock, links, webhooks, &shutdown);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, FAST_LEASES, shared_backends};
@@ -24,7 +24,11 @@ const DELIVERIES: &str = "SELECT count(*) FROM deliveries";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn submit(api: &Client, receiver: &Receiver) -> String {
-    let body = json!({"kind": "echo", "input": 1, "webhook": {"url": receiver.url()}}).to_string();
+    submit_to("echo", json!(1), api, receiver).await
+}
+
+async fn submit_to(kind: &str, input: Value, api: &Client, receiver: &Receiver) -> String {
+    let body = json!({"kind": kind, "input": input, "webhook": {"url": receiver.url()}}).to_string();
     let answer = api.send(Method::POST, "/v1/jobs", &[("content-type", "application/json")], body).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     answer.job_id()
@@ -39,13 +43,14 @@ async fn a_job_whose_api_and_worker_were_killed_between_its_end_and_its_delivery
     let _room = room::shared().await;
     let mut cluster = Cluster::new(&shared_backends().await, &format!("{FAST_LEASES}{WEBHOOKS}"));
     let receiver = Receiver::answering(200).await;
-    // An API that looks for what is due once a day: the end is on record, and nobody has sent it.
-    let quiet = cluster.api_with("quiet", &["--set", "upkeep.deliveries=1d"]).await;
+    // The API dies while the job runs: the end is on record, and nobody has sent it.
+    let first = cluster.api("first").await;
     cluster.worker("worker");
-    let id = submit(&quiet, &receiver).await;
+    let id = submit_to("sleep", json!({"seconds": 1.5}), &first, &receiver).await;
+    cluster.until_count("SELECT count(*) FROM jobs WHERE status = 'in_progress'", 1, PATIENCE).await;
+    cluster.process("first").kill();
     cluster.until_count(DELIVERIES, 1, PATIENCE).await;
     cluster.process("worker").kill();
-    cluster.process("quiet").kill();
     assert!(receiver.heard().is_empty(), "nobody has sent it yet");
 
     let api = cluster.api("next").await;

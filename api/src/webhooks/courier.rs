@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use raincheck_shared::broker::Signal;
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{
     CallbackUrl, DeliveryAttempt, DeliveryId, DeliveryState, Event, Job, JobId, TenantName, next_try,
@@ -15,6 +16,9 @@ use raincheck_shared::domain::{
 use raincheck_shared::lifecycle::{Clock, IdSource, Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{AfterAttempt, DueDelivery, Store, StoreError};
 use raincheck_shared::telemetry::Chain;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::body::{self, Subject};
 use super::dialer::{Answer, Dialer, told};
@@ -46,9 +50,13 @@ pub(super) struct Courier {
     pub(super) links: LinkBase,
 }
 
+/// Between two looks that hints bring about: under load each finds many deliveries rather than one.
+const BREATH: Duration = Duration::from_millis(100);
+
 /// Starts the loop.
-pub(super) fn start(courier: Courier, shutdown: &Shutdown) -> ReconcilerHealth {
+pub(super) fn start(courier: Courier, signals: Receiver<Signal>, shutdown: &Shutdown) -> ReconcilerHealth {
     let nudge = Nudge::default();
+    shutdown.spawn_service(look_when_jobs_change(signals, nudge.clone()));
     let webhooks = &courier.settings.webhooks;
     let receivers = Receivers::new(webhooks.concurrency, webhooks.per_receiver, nudge.clone());
     let period = courier.settings.upkeep.deliveries;
@@ -57,6 +65,30 @@ pub(super) fn start(courier: Courier, shutdown: &Shutdown) -> ReconcilerHealth {
         let (courier, receivers, spawner) = (Arc::clone(&courier), receivers.clone(), spawner.clone());
         async move { courier.look(&receivers, &spawner).await }
     })
+}
+
+/// Whatever is to be told came with the change of a job, and that is a hint. Hints may be lost: then the period finds it.
+async fn look_when_jobs_change(mut signals: Receiver<Signal>, nudge: Nudge) {
+    let is_worth = |signal: &Signal| matches!(signal, Signal::Changed(_) | Signal::Missed);
+    loop {
+        let mut worth = match signals.recv().await {
+            Ok(signal) => is_worth(&signal),
+            Err(RecvError::Lagged(_)) => true,
+            Err(RecvError::Closed) => return,
+        };
+        // One look covers all that came meanwhile.
+        loop {
+            match signals.try_recv() {
+                Ok(signal) => worth |= is_worth(&signal),
+                Err(TryRecvError::Lagged(_)) => worth = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        if worth {
+            nudge.nudge();
+            tokio::time::sleep(BREATH).await;
+        }
+    }
 }
 
 impl Courier {

@@ -17,6 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use raincheck_shared::broker::Broker;
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::CallbackUrl;
 use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
@@ -77,6 +78,7 @@ pub(crate) fn start(
     settings: &Arc<Settings>,
     store: &Store,
     clock: &Arc<dyn Clock>,
+    broker: &Broker,
     shutdown: &Shutdown,
 ) -> Result<(Webhooks, ReconcilerHealth), WebhookError> {
     let destinations = Destinations::new(&settings.webhooks, Arc::new(SystemResolver::default()));
@@ -90,5 +92,5 @@ pub(crate) fn start(
         keys,
         links: LinkBase::of(settings),
     };
-    Ok((webhooks, courier::start(courier, shutdown)))
+    Ok((webhooks, courier::start(courier, broker.wakeups.subscribe(), shutdown)))
 }
