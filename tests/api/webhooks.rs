@@ -109,6 +109,18 @@ async fn an_end_is_told_once_with_the_whole_job_and_a_signature_that_can_be_chec
 }
 
 #[tokio::test]
+async fn an_end_is_told_at_once_and_not_when_the_loop_looks_again() {
+    let receiver = Receiver::answering(204).await;
+    let served = served(Work::Worker, &[("upkeep.deliveries", "1d")]).await;
+    // More than one, with pauses between: no look at the start can have found them all.
+    for n in 1..=3 {
+        let id = submit(&served.client, "echo", json!(n), &receiver.url(), &[]).await;
+        until_webhook(&served.client, &id, "delivered").await;
+    }
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
 async fn a_receiver_in_trouble_hears_the_same_again_on_the_schedule() {
     let receiver = Receiver::start(|before, _| match before {
         0 => Reply::Status(500),

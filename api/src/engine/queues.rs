@@ -212,6 +212,7 @@ mod tests {
         let new = states(QueueLedger { waiting: waiting(), ..QueueLedger::default() }, &[], &mut BTreeMap::new());
         assert!((new.queues[0].backlog_seconds - 100.0).abs() < 1e-9);
     }
+
     #[test]
     fn a_remote_worker_counts_once_however_many_leases_it_has() {
         let lease = |name: &str| {

@@ -239,8 +239,8 @@ impl Desk {
         found.filter(is_theirs).ok_or(Refusal::LeaseLost)
     }
 
-    /// Begins to take a large result. It has a name of its own, since the same lease may be ended by two requests at once, with
-    /// the attempt's token in it: once the lease is lost, or another result was recorded, it is nobody's, and removed.
+    /// Begins to take a large result. It has a name of its own, since two requests may end the same lease at once. The name
+    /// holds the attempt's token too: once the lease is lost, or another result was recorded, the blob is nobody's, and removed.
     pub(crate) async fn begin_result(&self, lease: LeaseToken) -> Result<BlobWriter, Refusal> {
         Ok(self.blobs.write(result_name(lease)).await?)
     }

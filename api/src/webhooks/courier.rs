@@ -56,8 +56,11 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Starts the loop.
 pub(super) fn start(courier: Courier, signals: Receiver<Signal>, shutdown: &Shutdown) -> ReconcilerHealth {
     let nudge = Nudge::default();
-    shutdown.spawn_service(look_when_jobs_change(signals, nudge.clone()));
     let webhooks = &courier.settings.webhooks;
+    // Who cannot use webhooks need not be asked for them at every change of a job.
+    if webhooks.is_on() {
+        shutdown.spawn_service(look_when_jobs_change(signals, nudge.clone()));
+    }
     let receivers = Receivers::new(webhooks.concurrency, webhooks.per_receiver, nudge.clone());
     let period = courier.settings.upkeep.deliveries;
     let (courier, spawner) = (Arc::new(courier), shutdown.clone());

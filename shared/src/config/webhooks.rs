@@ -45,6 +45,11 @@ impl WebhookSettings {
         self.secrets.get(tenant).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether anything can be signed, so that there is anything to deliver.
+    pub fn is_on(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
     /// Each tenant with secrets, and how many.
     pub(super) fn secret_counts(&self) -> impl Iterator<Item = (&str, usize)> {
         self.secrets.iter().map(|(tenant, secrets)| (tenant.as_str(), secrets.len()))

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use actix_web::http::Method;
 use raincheck_shared::config::Settings;
 
-use super::Operation;
 use super::parameters;
 use super::paths::operations;
 use crate::http::extract::Accept;
@@ -32,7 +31,14 @@ impl Offers {
     pub(crate) fn of(settings: &Settings) -> Self {
         let mut paths: BTreeMap<String, Offer> = BTreeMap::new();
         for (path, method, operation) in operations() {
-            paths.entry(path.to_owned()).or_default().add(method, &operation);
+            let types = operation.success_types().filter_map(|name| name.split_once('/'));
+            let types = types.map(|(major, minor)| (major.to_owned(), minor.to_owned())).collect();
+            paths.entry(path.to_owned()).or_default().types.insert(method.to_uppercase(), types);
+        }
+        for offer in paths.values_mut() {
+            let head = offer.types.contains_key("GET").then_some("HEAD");
+            let methods: BTreeSet<&str> = offer.types.keys().map(String::as_str).chain(head).collect();
+            offer.methods = methods.into_iter().collect::<Vec<_>>().join(", ");
         }
         let parameters = parameters::components(settings);
         let headers =
@@ -49,17 +55,6 @@ impl Offers {
 }
 
 impl Offer {
-    fn add(&mut self, method: &str, operation: &Operation) {
-        let methods = self.methods.split(", ").filter(|known| !known.is_empty()).map(str::to_owned);
-        let mut methods: BTreeSet<String> = methods.chain([method.to_uppercase()]).collect();
-        if method == "get" {
-            methods.insert("HEAD".to_owned());
-        }
-        self.methods = methods.into_iter().collect::<Vec<_>>().join(", ");
-        let split = operation.success_types().filter_map(|name| name.split_once('/'));
-        self.types.insert(method.to_uppercase(), split.map(|(a, b)| (a.to_owned(), b.to_owned())).collect());
-    }
-
     /// The types of a success, unless one of them is acceptable.
     pub(crate) fn unacceptable(&self, method: &Method, accept: &Accept) -> Option<String> {
         let method = if method == Method::HEAD { "GET" } else { method.as_str() };
