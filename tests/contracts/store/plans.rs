@@ -1,6 +1,7 @@
-//! How remote workers' looks for work are gone about: by an index, however much of others waits.
+//! How statements are gone about: by an index, however much else there is.
 
 use raincheck_shared::domain::{NewJob, TenantName};
+use raincheck_shared::lifecycle::IdSource;
 
 use super::given::{accepted, job};
 use crate::harness::store::StoreFixture;
@@ -70,6 +71,33 @@ async fn a_look_of_a_remote_worker_reads_no_table_of_what_waits_in_postgres() {
             assert!(plan.contains(index), "{plan}");
             assert!(!plan.contains("Seq Scan on dispatches") && !plan.contains("dispatches_pkey"), "{plan}");
         }
+    }
+    on.close().await;
+}
+
+/// As the store's own connections, whose plans are made once, for any values.
+const AS_PREPARED: &str =
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
+
+#[tokio::test]
+async fn claims_and_ends_come_upon_their_jobs_by_id_and_in_the_order_of_ids_in_postgres() {
+    let on = StoreFixture::postgres().await;
+    crowded(&on).await;
+    on.run(format!("ANALYZE jobs; {AS_PREPARED}")).await;
+    let ids = format!("'{{{}}}'::uuid[]", IdSource.job());
+    let (first, last) = ("'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'");
+    let id = first;
+    let claim = include_str!("../../../shared/src/store/postgres/sql/claim_jobs.sql");
+    let finish = include_str!("../../../shared/src/store/postgres/sql/finish_jobs.sql");
+    on.run(format!("PREPARE claim AS {claim}")).await;
+    on.run(format!("PREPARE finish AS {finish}")).await;
+    let claims = on.plan(&format!("EXECUTE claim('{{1}}', {id}, {id}, {ids}, {first}, {last})")).await.join("\n");
+    let none = vec!["'{}'"; 9].join(", ");
+    let ends = on.plan(&format!("EXECUTE finish({ids}, {none}, {ids}, {first}, {last}, '{{}}')")).await.join("\n");
+    for (plan, condition) in [(claims, "Index Cond: ((id = ANY ($4))"), (ends, "Index Cond: ((id = ANY ($1))")] {
+        // A range of ids would take in all that others have between the first and the last.
+        assert!(plan.contains(condition) && !plan.contains("Index Cond: ((id >="), "{plan}");
+        assert!(!plan.contains("Seq Scan on jobs") && !plan.contains("Bitmap"), "{plan}");
     }
     on.close().await;
 }

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::database::{Database, Lane, Statement};
+use super::parts::Parts;
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal};
 use super::rows::{Cells, millis, stored_tenant};
 use crate::domain::{BatchId, Dispatch, Fingerprint, JobId, NewJob, Webhook};
@@ -30,6 +31,8 @@ const APART_KEY_WAIT: Duration = Duration::from_millis(20);
 
 /// Rows of a failed batch that are tried at the same time.
 const ALONE_AT_ONCE: usize = 4;
+
+static ACCEPT: Parts<2> = Parts::new(include_str!("sql/accept_jobs.sql"), ["keys", "extras"]);
 
 /// Centuries are for ever.
 pub(super) const LONGEST_RETENTION: u64 = 100 * 366 * 86_400;
@@ -228,8 +231,7 @@ impl<'a> Acceptance<'a> {
     async fn insert_fresh(&self, rows: &[usize], wait: Duration) -> Result<(Outcome, Vec<usize>), sqlx::Error> {
         let jobs: Vec<&NewJob> = rows.iter().map(|&i| &self.jobs[i]).collect();
         let wait = wait.min(self.timeout / 2).as_millis().to_string();
-        let tags: Vec<String> = jobs.iter().map(|job| array_literal(&job.tags)).collect();
-        let found = self.fetch(Lane::Durable, statement(&jobs, &tags, &wait)).await?;
+        let found = self.fetch(Lane::Durable, statement(&jobs, &wait)).await?;
 
         let by_id: HashMap<JobId, usize> = rows.iter().map(|&i| (self.jobs[i].id, i)).collect();
         let mut outcome = Outcome::default();
@@ -300,7 +302,7 @@ fn scoped_key(job: &NewJob) -> Option<(&str, &str)> {
     job.idempotency.as_ref().map(|idempotency| (job.tenant.as_str(), idempotency.key.as_str()))
 }
 
-fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statement<'q> {
+fn statement<'q>(jobs: &[&'q NewJob], key_wait: &str) -> Statement<'q> {
     fn column<'j, T>(jobs: &[&'j NewJob], cell: impl Fn(&'j NewJob) -> T) -> Vec<T> {
         jobs.iter().map(|job| cell(job)).collect()
     }
@@ -308,37 +310,56 @@ fn statement<'q>(jobs: &[&'q NewJob], tags: &[String], key_wait: &str) -> Statem
     let retention = |job: &NewJob| seconds(job.retention).min(LONGEST_RETENTION).cast_signed();
     let width = |job: &NewJob| i32::try_from(job.dispatch_width.max(1)).unwrap_or(i32::MAX);
     let idempotency = |job: &'q NewJob| job.idempotency.as_ref();
-    sqlx::query(include_str!("sql/accept_jobs.sql"))
+    let keys = jobs.iter().any(|job| job.idempotency.is_some());
+    let extras = jobs.iter().any(|job| has_extras(job));
+    // What a part that is left out would read, nobody has to write.
+    let (keyed, extended) = (if keys { jobs } else { &[] }, if extras { jobs } else { &[] });
+    sqlx::query(ACCEPT.with([keys, extras]))
         .bind(column(jobs, |job| job.id.as_uuid()))
+        .bind(column(jobs, |job| stored_tenant(&job.tenant)))
         .bind(column(jobs, |job| job.kind.as_str()))
         .bind(column(jobs, |job| job.queue.as_str()))
         .bind(column(jobs, |job| i16::from(job.priority)))
+        .bind(column(jobs, |job| job.band().as_i16()))
+        .bind(column(jobs, width))
+        .bind(chunks(jobs))
         .bind(column(jobs, |job| job.input.body.inline().map(AsRef::<[u8]>::as_ref)))
         .bind(column(jobs, |job| job.input.content_type.as_str()))
-        .bind(column(jobs, |job| job.run_at))
-        .bind(column(jobs, NewJob::expires_unstarted_at))
-        .bind(column(jobs, |job| job.deadline))
         .bind(column(jobs, |job| millis(job.run_timeout)))
         .bind(column(jobs, |job| job.max_attempts))
         .bind(column(jobs, retention))
-        .bind(column(jobs, |job| job.metadata.as_deref()))
-        .bind(tags.to_vec())
-        .bind(column(jobs, |job| idempotency(job).map(|i| i.key.as_str())))
-        .bind(column(jobs, |job| idempotency(job).map(|i| i.fingerprint.0.as_slice())))
+        .bind(column(jobs, |job| job.deadline))
         .bind(column(jobs, |job| job.traceparent.as_deref()))
-        .bind(column(jobs, width))
-        .bind(chunks(jobs))
+        .bind(column(keyed, |job| idempotency(job).map(|i| i.key.as_str())))
+        .bind(column(keyed, |job| idempotency(job).map(|i| i.fingerprint.0.as_slice())))
         .bind(key_wait.to_owned())
-        .bind(column(jobs, |job| job.retry_of.map(JobId::as_uuid)))
-        .bind(column(jobs, |job| job.batch.map(BatchId::as_uuid)))
-        .bind(column(jobs, |job| stored_tenant(&job.tenant)))
-        .bind(column(jobs, |job| job.band().as_i16()))
-        .bind(column(jobs, |job| job.input_goes_after().map(|kept| seconds(kept).cast_signed())))
-        .bind(column(jobs, |job| job.webhook.as_ref().map(|webhook| webhook.url.as_str())))
-        .bind(column(jobs, |job| job.webhook.as_ref().map(events)))
-        .bind(column(jobs, |job| job.input.body.blob().map(ToString::to_string)))
-        .bind(column(jobs, |job| job.concurrency_key.as_deref()))
-        .bind(column(jobs, |job| job.line.as_deref()))
+        .bind(column(extended, |job| job.run_at))
+        .bind(column(extended, NewJob::expires_unstarted_at))
+        .bind(column(extended, |job| job.metadata.as_deref()))
+        .bind(column(extended, |job| array_literal(&job.tags)))
+        .bind(column(extended, |job| job.retry_of.map(JobId::as_uuid)))
+        .bind(column(extended, |job| job.batch.map(BatchId::as_uuid)))
+        .bind(column(extended, |job| job.input_goes_after().map(|kept| seconds(kept).cast_signed())))
+        .bind(column(extended, |job| job.webhook.as_ref().map(|webhook| webhook.url.as_str())))
+        .bind(column(extended, |job| job.webhook.as_ref().map(events)))
+        .bind(column(extended, |job| job.input.body.blob().map(ToString::to_string)))
+        .bind(column(extended, |job| job.concurrency_key.as_deref()))
+        .bind(column(extended, |job| job.line.as_deref()))
+}
+
+/// Whether the job has anything in the part `extras` of the statement.
+fn has_extras(job: &NewJob) -> bool {
+    job.run_at.is_some()
+        || job.expires_unstarted_at().is_some()
+        || job.metadata.is_some()
+        || !job.tags.is_empty()
+        || job.retry_of.is_some()
+        || job.batch.is_some()
+        || job.input_goes_after().is_some()
+        || job.webhook.is_some()
+        || job.input.body.blob().is_some()
+        || job.concurrency_key.is_some()
+        || job.line.is_some()
 }
 
 /// The events of a webhook, as Postgres writes an array of them.

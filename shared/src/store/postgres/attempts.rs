@@ -10,6 +10,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::database::{Database, Lane, Statement};
+use super::parts::Parts;
 use super::refusal::{may_be_one_row, refusal};
 use super::rows::{Cells, change, id_range, millis};
 use crate::domain::{Content, Ended, Failure, Fence, JobId, KindName, LeaseId, QueueName, Status, WorkerId};
@@ -18,6 +19,8 @@ use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, FoundA
 
 /// Rows of a failed batch that are tried at the same time.
 const ALONE_AT_ONCE: usize = 4;
+
+static FINISH: Parts<1> = Parts::new(include_str!("sql/finish_jobs.sql"), ["again"]);
 
 fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
     let (cells, job) = Cells::of_job(row)?;
@@ -76,14 +79,18 @@ impl<'f> Ending<'f> {
 }
 
 fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreError> {
+    // In order of id, as every statement that takes several jobs.
+    let mut batch = batch.to_vec();
+    batch.sort_unstable_by_key(|finish| finish.fence.job);
     let endings = batch.iter().map(|finish| Ending::of(&finish.ended)).collect::<Result<Vec<_>, _>>()?;
+    let again = batch.iter().any(|finish| !matches!(finish.ended, Ended::Succeeded(_) | Ended::Failed(_)));
     let ids: Vec<Uuid> = batch.iter().map(|finish| finish.fence.job.as_uuid()).collect();
     let (first, last) = id_range(&ids);
     let done: Vec<Uuid> = batch.iter().filter_map(|finish| finish.lease_done.map(LeaseId::as_uuid)).collect();
     #[cfg(not(feature = "proof"))]
-    let statement = sqlx::query(include_str!("sql/finish_jobs.sql"));
+    let statement = sqlx::query(FINISH.with([again]));
     #[cfg(feature = "proof")]
-    let statement = sqlx::query(sqlx::AssertSqlSafe(mutable_finish_sql()));
+    let statement = sqlx::query(sqlx::AssertSqlSafe(mutable(FINISH.with([again]))));
     Ok(statement
         .bind(ids)
         .bind(batch.iter().map(|finish| finish.fence.attempt).collect::<Vec<_>>())
@@ -103,9 +110,8 @@ fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreErro
 
 /// The statement, or the mutation of it that takes any end for the one that is due.
 #[cfg(feature = "proof")]
-fn mutable_finish_sql() -> String {
-    const FENCE: &str = "AND l.attempt = b.attempt AND l.token = b.token AND l.worker = b.worker";
-    let sql = include_str!("sql/finish_jobs.sql");
+fn mutable(sql: &str) -> String {
+    const FENCE: &str = "AND j.attempt = b.attempt AND j.token = b.token AND j.worker = b.worker";
     assert!(sql.contains(FENCE), "the mutation does not know the fence any more");
     if crate::lifecycle::Mutation::NoFence.is_on() { sql.replace(FENCE, "") } else { sql.to_owned() }
 }

@@ -20,6 +20,7 @@ mod leases;
 mod logs;
 mod outbox;
 mod partitions;
+mod parts;
 mod permits;
 mod queues;
 mod refusal;

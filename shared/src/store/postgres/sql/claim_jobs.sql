@@ -2,33 +2,33 @@
 WITH cleared AS (
     DELETE FROM dispatches WHERE id = ANY($1)
 ),
--- In order of id, as every statement that takes several jobs: unordered they would deadlock. Not SKIP LOCKED: the
--- dispatch goes with this claim, so a job that was skipped would be lost until somebody finds it.
-locked AS MATERIALIZED (
-    SELECT id, version, webhook_url, webhook_events FROM jobs
+-- In order of id, as every statement that takes several jobs: unordered they would deadlock. It is the order of the index,
+-- and there is no other way to these rows (`database.rs`). Not SKIP LOCKED: the dispatch goes with this claim, so a job that
+-- was skipped would be lost until somebody finds it.
+taken AS (
+    UPDATE jobs SET
+        status = 'in_progress',
+        version = version + 1,
+        attempt = attempt + 1,
+        worker = $2,
+        token = gen_random_uuid(),
+        started_at = now(),
+        next_attempt_at = NULL,
+        progress = NULL
     WHERE id = ANY($4) AND id BETWEEN $5 AND $6 AND status = 'queued'
-    ORDER BY id
-    FOR UPDATE
+    RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
+        traceparent, tenant, input_blob, webhook_url, webhook_events
 ),
 announced AS (
     INSERT INTO deliveries (job_id, version, event, receiver)
-    SELECT id, version + 1, 'job.started', receiver_of(webhook_url)
-    FROM locked WHERE 'job.started' = ANY(webhook_events)
+    SELECT id, version, 'job.started', receiver_of(webhook_url)
+    FROM taken WHERE 'job.started' = ANY(webhook_events)
     ON CONFLICT DO NOTHING
 ),
 leased AS (
     INSERT INTO leases (id, worker, jobs)
-    SELECT $3, $2, array_agg(id) FROM locked HAVING count(*) > 0
+    SELECT $3, $2, array_agg(id) FROM taken HAVING count(*) > 0
 )
-UPDATE jobs SET
-    status = 'in_progress',
-    version = version + 1,
-    attempt = attempt + 1,
-    worker = $2,
-    token = gen_random_uuid(),
-    started_at = now(),
-    next_attempt_at = NULL,
-    progress = NULL
-WHERE id = ANY(ARRAY(SELECT id FROM locked)) AND id BETWEEN $5 AND $6 AND status = 'queued'
-RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
+SELECT id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
     traceparent, tenant, input_blob
+FROM taken
