@@ -1,7 +1,7 @@
 //! From messages, or from the store, to running attempts.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use raincheck_shared::broker::{Deliveries, Delivery};
 use raincheck_shared::domain::{Ended, QueueName, WorkerId};
@@ -19,8 +19,11 @@ use crate::executor::{Attempt, Limits, Ran, execute};
 use crate::handler_log::HandlerLog;
 use crate::running::{Run, Stop};
 
-/// Claims under way at the same time: the next messages are claimed while the last claim is written.
+/// Claims under way at the same time: the next messages are claimed while a slow claim is written.
 const CLAIMS: usize = 2;
+/// How long a message waits while the store has something of this worker's under way, for others that are then claimed with
+/// it: few large statements cost less than many small ones. A store that is slower than this has claims beside one another.
+const PATIENCE: Duration = Duration::from_millis(5);
 /// After a claim whose fate is unknown: when to look for jobs that it took and nobody runs. More than once, since the
 /// statement may still have been under way the first time.
 const STRAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(30)];
@@ -67,9 +70,22 @@ impl Pipeline {
         self.parked.push(Parked { delivery, since: self.clock.monotonic() });
     }
 
+    /// When the next message has waited long enough for others to be claimed with.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        let now = self.clock.monotonic();
+        self.parked.iter().map(|parked| parked.since + PATIENCE).filter(|ends| *ends > now).min()
+    }
+
+    /// Whether what waits here had better wait for more.
+    fn may_wait(&self) -> bool {
+        let busy = self.finishing > 0 || !self.claiming.is_empty();
+        let now = self.clock.monotonic();
+        busy && self.parked.iter().all(|parked| now < parked.since + PATIENCE)
+    }
+
     /// Claims what waits here and fits the free slots, all in one.
     pub(super) fn claim_parked(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
-        if self.parked.is_empty() {
+        if self.parked.is_empty() || self.may_wait() {
             return;
         }
         let Some(worker) = self.claimant() else { return };

@@ -60,6 +60,8 @@ pub(crate) struct Pipeline {
     /// Whether its lease was renewed lately: nothing is claimed while that is in doubt.
     sure: bool,
     claiming: HashSet<LeaseId>,
+    /// Ends that are on their way to the store.
+    finishing: usize,
     stray_checks: Vec<Instant>,
     /// No claim may start meanwhile: the check would take it for a stray.
     checking_strays: bool,
@@ -109,6 +111,7 @@ impl Pipeline {
             worker: None,
             sure: false,
             claiming: HashSet::new(),
+            finishing: 0,
             stray_checks: Vec::new(),
             checking_strays: false,
             unknown_kinds: HashSet::new(),
@@ -160,6 +163,7 @@ impl Pipeline {
             }
             let broker_down = *inbox.link.borrow_and_update() == Link::Down;
             let look = broker_down || heir_until.is_some_and(|until| self.clock.monotonic() < until);
+            let patience_ends = self.patience_ends();
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
                 () = shutdown.begun(), if !draining => {
@@ -188,7 +192,12 @@ impl Pipeline {
                         self.on_ended(token, ended, &outbox);
                     }
                 }
-                Some(tokens) = inbox.finished.recv() => tokens.iter().for_each(|token| self.forget(token)),
+                Some(tokens) = inbox.finished.recv() => {
+                    self.finishing = self.finishing.saturating_sub(tokens.len());
+                    tokens.iter().for_each(|token| self.forget(token));
+                }
+                // Looks at what waits once more.
+                () = sleep_until(patience_ends) => {}
                 signal = inbox.signals.recv() => match signal {
                     Ok(Signal::CancelRequested(jobs)) => self.cancel(&jobs),
                     Ok(Signal::WorkerDied) => heir_until = Some(self.clock.monotonic() + self.stale_connection()),
@@ -253,6 +262,7 @@ impl Pipeline {
             Some(Ran::HandedOver) => Leaving::HandedOver(HandOver { fence, worker, to: self.ids.worker(), lease_done }),
             None => return self.forget(&token),
         };
+        self.finishing += 1;
         // The lane outlives the pipeline.
         let _ = outbox.finish.send(leaving);
     }
