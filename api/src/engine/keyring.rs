@@ -19,7 +19,7 @@ use super::{Caller, Refusal};
 const FRESH: Duration = Duration::from_secs(5);
 /// Between two looks for a first key, while there is none: less than what an answer is good for, so that no request has to
 /// wait for one.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(4);
 /// Keys that are remembered, wrong ones included. Beyond that all are asked for anew.
 const REMEMBERED: usize = 10_000;
 /// Between two notes in the store of which keys were used.

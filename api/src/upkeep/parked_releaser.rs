@@ -21,6 +21,8 @@ const LINES: u32 = 250;
 const REMEMBERED: usize = 100_000;
 /// The shortest pause until a permit of a rate comes back.
 const SPIN: Duration = Duration::from_millis(10);
+/// While nothing waits for a permit it looks so many times less often: what begins to wait is told of.
+const AT_REST: u32 = 5;
 
 /// What was heard.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ struct Round {
 pub(super) fn start(parts: &Parts, nudge: Nudge, shutdown: &Shutdown) -> ReconcilerHealth {
     let heard = Arc::new(Mutex::new(Heard::default()));
     shutdown.spawn_service(listen(parts.broker.wakeups.subscribe(), Arc::clone(&heard), nudge.clone()));
-    let period = parts.settings.upkeep.permits;
+    let period = parts.settings.upkeep.permits * AT_REST;
     let parts = parts.clone();
     let round = Arc::new(tokio::sync::Mutex::new(Round::default()));
     Reconciler { name: "parked-releaser", period, nudge }.start(shutdown, move || {
@@ -124,7 +126,8 @@ async fn look(parts: &Parts, round: &mut Round, heard: &Mutex<Heard>) -> Result<
     if std::mem::take(&mut round.moved) {
         return Ok(Next::Again);
     }
-    Ok(soonest.map_or(Next::Idle, |wait| Next::Within(wait.max(SPIN))))
+    let period = parts.settings.upkeep.permits;
+    Ok(Next::Within(soonest.map_or(period, |wait| wait.clamp(SPIN, period.max(SPIN)))))
 }
 
 #[cfg(test)]

@@ -53,6 +53,10 @@ pub(super) struct Courier {
 /// Between two looks that hints bring about: under load each finds many deliveries rather than one.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Where webhooks are off it looks so many times less often: nothing new comes, but what was to be told before they were
+/// switched off has to be recorded as never told.
+const WHILE_OFF: u32 = 10;
+
 /// Starts the loop.
 pub(super) fn start(courier: Courier, signals: Receiver<Signal>, shutdown: &Shutdown) -> ReconcilerHealth {
     let nudge = Nudge::default();
@@ -62,7 +66,7 @@ pub(super) fn start(courier: Courier, signals: Receiver<Signal>, shutdown: &Shut
         shutdown.spawn_service(look_when_jobs_change(signals, nudge.clone()));
     }
     let receivers = Receivers::new(webhooks.concurrency, webhooks.per_receiver, nudge.clone());
-    let period = courier.settings.upkeep.deliveries;
+    let period = courier.settings.upkeep.deliveries * if webhooks.is_on() { 1 } else { WHILE_OFF };
     let (courier, spawner) = (Arc::new(courier), shutdown.clone());
     Reconciler { name: "webhooks", period, nudge }.start(shutdown, move || {
         let (courier, receivers, spawner) = (Arc::clone(&courier), receivers.clone(), spawner.clone());
