@@ -20,13 +20,15 @@ pub(super) fn start(parts: &Parts, nudge: Nudge, shutdown: &Shutdown) -> Reconci
 }
 
 async fn fire(parts: Parts) -> Result<Next, StoreError> {
-    let moved = parts.store.upkeep.fire_timers(BATCH).await?;
-    let more = moved.more;
-    parts.spread(moved);
-    if more {
-        return Ok(Next::Again);
+    // Asked first: most looks find nothing that is due.
+    match parts.store.upkeep.next_timer().await? {
+        None => return Ok(Next::Idle),
+        Some(wait) if !wait.is_zero() => return Ok(Next::Within(wait.max(SPIN))),
+        Some(_) => {}
     }
+    let moved = parts.store.upkeep.fire_timers(BATCH).await?;
+    let fired = moved.more || !moved.changes.is_empty();
+    parts.spread(moved);
     // An overdue timer that was not fired is in another replica's hands: do not spin while it fires.
-    let next = parts.store.upkeep.next_timer().await?;
-    Ok(next.map_or(Next::Idle, |wait| Next::Within(wait.max(SPIN))))
+    Ok(if fired { Next::Again } else { Next::Within(SPIN) })
 }

@@ -12,6 +12,7 @@ use raincheck_shared::telemetry::Chain;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::patience::Patience;
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
 use crate::context::Time;
@@ -21,9 +22,6 @@ use crate::running::{Run, Stop};
 
 /// Claims under way at the same time: the next messages are claimed while a slow claim is written.
 const CLAIMS: usize = 2;
-/// How long a message waits while the store has something of this worker's under way, for others that are then claimed with
-/// it: few large statements cost less than many small ones. A store that is slower than this has claims beside one another.
-const PATIENCE: Duration = Duration::from_millis(5);
 /// After a claim whose fate is unknown: when to look for jobs that it took and nobody runs. More than once, since the
 /// statement may still have been under way the first time.
 const STRAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(30)];
@@ -70,22 +68,15 @@ impl Pipeline {
         self.parked.push(Parked { delivery, since: self.clock.monotonic() });
     }
 
-    /// When the next message has waited long enough for others to be claimed with.
-    pub(super) fn patience_ends(&self) -> Option<Instant> {
-        let now = self.clock.monotonic();
-        self.parked.iter().map(|parked| parked.since + PATIENCE).filter(|ends| *ends > now).min()
-    }
-
-    /// Whether what waits here had better wait for more.
-    fn may_wait(&self) -> bool {
+    /// How long what waits here may wait for more.
+    pub(super) fn patience(&self) -> Patience<impl Iterator<Item = Instant>> {
         let busy = self.finishing > 0 || !self.claiming.is_empty();
-        let now = self.clock.monotonic();
-        busy && self.parked.iter().all(|parked| now < parked.since + PATIENCE)
+        Patience { busy, arrived: self.parked.iter().map(|parked| parked.since) }
     }
 
     /// Claims what waits here and fits the free slots, all in one.
     pub(super) fn claim_parked(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
-        if self.parked.is_empty() || self.may_wait() {
+        if self.parked.is_empty() || self.patience().has_room(self.clock.monotonic()) {
             return;
         }
         let Some(worker) = self.claimant() else { return };

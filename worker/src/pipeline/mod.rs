@@ -5,6 +5,7 @@
 
 mod housekeeping;
 mod intake;
+mod patience;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -163,7 +164,7 @@ impl Pipeline {
             }
             let broker_down = *inbox.link.borrow_and_update() == Link::Down;
             let look = broker_down || heir_until.is_some_and(|until| self.clock.monotonic() < until);
-            let patience_ends = self.patience_ends();
+            let patience_ends = self.patience().ends(self.clock.monotonic());
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
                 () = shutdown.begun(), if !draining => {
