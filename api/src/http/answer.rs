@@ -48,9 +48,13 @@ pub(crate) fn rate_limit(level: &Level) -> Vec<(HeaderName, HeaderValue)> {
     named.into_iter().filter_map(header).collect()
 }
 
+/// Bytes that most answers fit into: one that grows as it is written is copied over and over.
+const USUAL: usize = 2048;
+
 /// Any JSON.
 pub(crate) fn json(builder: &mut HttpResponseBuilder, body: &impl Serialize) -> Result<HttpResponse, Problem> {
-    let bytes = serde_json::to_vec(body).map_err(|error| {
+    let mut bytes = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut bytes, body).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written as JSON");
         Problem::new(Code::InternalError, "the answer cannot be written")
     })?;

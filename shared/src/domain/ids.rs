@@ -26,14 +26,14 @@ impl JobId {
         self.0
     }
 
-    /// When the job was accepted, to the millisecond: read from the id, so it needs no column.
     /// The least id of that instant, to the millisecond: ids of jobs made earlier are less, and those made later are not.
     pub fn least_of(at: Timestamp) -> Self {
         let millis = u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0).min((1 << 48) - 1);
         Self(Uuid::from_u64_pair(millis << 16, 0))
     }
 
-    /// The epoch for an id that is not a UUIDv7.
+    /// When the job was accepted, to the millisecond: read from the id, so it needs no column. The epoch for an id that is
+    /// not a UUIDv7.
     pub fn created_at(self) -> Timestamp {
         let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |t| t.to_unix());
         let seconds = i64::try_from(seconds).unwrap_or(0);

@@ -7,7 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 
 /// A SHA-256 as `Content-Digest` (RFC 9530) says it.
 pub(crate) fn digest_field(digest: &[u8; 32]) -> String {
-    format!("sha-256=:{}:", STANDARD.encode(digest))
+    let mut field = String::with_capacity(64);
+    field.push_str("sha-256=:");
+    STANDARD.encode_string(digest, &mut field);
+    field.push(':');
+    field
 }
 
 /// The SHA-256 in the value of a `Content-Digest`, which may hold digests of other kinds too. `None`: there is none;

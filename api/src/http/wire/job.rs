@@ -54,7 +54,7 @@ pub(crate) struct JobView<'a> {
     concurrency_key: Option<&'a str>,
     retry_of: Option<String>,
     batch_id: Option<String>,
-    metadata: Box<RawValue>,
+    metadata: &'a RawValue,
     tags: &'a [String],
     trace_id: Option<&'a str>,
     links: JobLinks,
@@ -144,7 +144,7 @@ impl<'a> JobView<'a> {
                 reason: cancel.reason.as_deref(),
                 acknowledged_at: cancel.acknowledged_at,
             }),
-            result: job.result.as_ref().map(|result| ResultView::new(result, links.result(job.id))),
+            result: job.result.as_ref().map(|result| ResultView::new(result, || links.result(job.id))),
             error: job.error.as_ref(),
             attempts: &job.attempts,
             expires_at: job.expires_at,
@@ -164,21 +164,21 @@ impl<'a> JobView<'a> {
 }
 
 impl<'a> ResultView<'a> {
-    fn new(result: &'a JobResult, url: String) -> Self {
+    fn new(result: &'a JobResult, url: impl FnOnce() -> String) -> Self {
         let value = result.inline.as_ref().and_then(|bytes| InlineValue::of(&result.content_type, bytes));
         Self {
             content_type: &result.content_type,
             size: result.size,
             digest: digest_field(&result.digest),
-            url: value.is_none().then_some(url),
+            url: value.is_none().then(url),
             value,
         }
     }
 }
 
 /// Metadata as it is kept.
-pub(super) fn metadata(text: Option<&str>) -> Box<RawValue> {
-    RawValue::from_string(text.unwrap_or("{}").to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+pub(super) fn metadata(text: Option<&str>) -> &RawValue {
+    serde_json::from_str(text.unwrap_or("{}")).unwrap_or(RawValue::NULL)
 }
 
 fn shown_key(job: &Job) -> Option<&str> {
@@ -216,7 +216,7 @@ pub(crate) struct JobSummary<'a> {
     concurrency_key: Option<&'a str>,
     retry_of: Option<String>,
     batch_id: Option<String>,
-    metadata: Box<RawValue>,
+    metadata: &'a RawValue,
     tags: &'a [String],
     links: JobLinks,
 }

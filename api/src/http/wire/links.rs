@@ -2,22 +2,39 @@
 
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{BatchId, DeliveryId, JobId};
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 /// What links start with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LinkBase(String);
 
-/// The links of a job.
-#[derive(Debug, Serialize)]
-pub(crate) struct JobLinks {
-    #[serde(rename = "self")]
-    itself: String,
-    result: String,
-    events: String,
-    logs: String,
-    cancel: String,
-    retry: String,
+/// The links of a job: where it is, and what lies below.
+#[derive(Debug)]
+pub(crate) struct JobLinks(String);
+
+impl Serialize for JobLinks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const BELOW: [(&str, &str); 5] = [
+            ("result", "/result"),
+            ("events", "/events"),
+            ("logs", "/logs"),
+            ("cancel", "/cancel"),
+            ("retry", "/retry"),
+        ];
+        let Self(job) = self;
+        let mut links = serializer.serialize_struct("JobLinks", 1 + BELOW.len())?;
+        links.serialize_field("self", job)?;
+        // Every answer has them all: one text, of which the end is changed.
+        let mut link = String::with_capacity(job.len() + "/result".len());
+        link.push_str(job);
+        for (name, below) in BELOW {
+            link.truncate(job.len());
+            link.push_str(below);
+            links.serialize_field(name, &link)?;
+        }
+        links.end()
+    }
 }
 
 impl LinkBase {
@@ -58,13 +75,6 @@ impl LinkBase {
 
     /// All links of a job.
     pub(crate) fn all(&self, id: JobId) -> JobLinks {
-        JobLinks {
-            itself: self.job(id),
-            result: self.result(id),
-            events: self.events(id),
-            logs: format!("{}/v1/jobs/{id}/logs", self.0),
-            cancel: format!("{}/v1/jobs/{id}/cancel", self.0),
-            retry: format!("{}/v1/jobs/{id}/retry", self.0),
-        }
+        JobLinks(self.job(id))
     }
 }

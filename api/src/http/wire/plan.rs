@@ -25,7 +25,7 @@ pub(crate) struct PlanView<'a> {
     retention: Retention,
     max_attempts: i32,
     retry_of: Option<String>,
-    metadata: Box<RawValue>,
+    metadata: &'a RawValue,
     tags: &'a [String],
     concurrency_key: Option<&'a str>,
     input: Input<'a>,
