@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use raincheck_shared::domain::{Band, Dispatch, NewJob, Payload, Status};
+use raincheck_shared::domain::{Band, Dispatch, Event, NewJob, Payload, Status, Webhook};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Accepted, StoreError};
 
@@ -13,6 +13,8 @@ use crate::harness::store::StoreFixture;
 
 against_each_store! {
     every_field_of_a_job_comes_back_as_it_went_in,
+    what_only_one_job_of_a_batch_has_is_kept_of_it_alone,
+    whatever_a_job_has_besides_its_input_is_kept_where_it_has_nothing_else,
     inputs_come_back_byte_for_byte,
     a_row_that_cannot_be_kept_fails_alone,
     an_id_that_is_taken_fails_alone,
@@ -69,6 +71,61 @@ async fn every_field_of_a_job_comes_back_as_it_went_in(on: &StoreFixture) {
     assert_eq!(found.idempotency_key.as_deref(), Some("a key, 'quoted'"));
     assert_eq!(found.traceparent, new.traceparent);
     assert_eq!((found.retry_of, found.batch), (new.retry_of, new.batch));
+}
+
+async fn whatever_a_job_has_besides_its_input_is_kept_where_it_has_nothing_else(on: &StoreFixture) {
+    let webhook =
+        Webhook { url: "https://hooks.example.com/a".parse().expect("a URL"), events: vec![Event::Succeeded] };
+    let jobs = [
+        NewJob { run_at: Some(now() + HOUR), ..job() },
+        NewJob { start_by: Some(now() + HOUR), ..job() },
+        NewJob { deadline: Some(now() + HOUR), ..job() },
+        NewJob { input_retention: Some(HOUR), ..job() },
+        NewJob { metadata: Some("{\"a\":\"b\"}".to_owned()), ..job() },
+        NewJob { tags: vec!["a".to_owned()], ..job() },
+        NewJob { concurrency_key: Some("a".to_owned()), ..job() },
+        NewJob { line: Some("test.echo default a".to_owned()), ..job() },
+        NewJob { retry_of: Some(IdSource.job()), ..job() },
+        NewJob { batch: Some(IdSource.batch()), ..job() },
+        NewJob { webhook: Some(webhook), ..job() },
+        NewJob { traceparent: Some("00-aa-bb-01".to_owned()), ..job() },
+        keyed_job("alone", 1),
+    ];
+    for new in jobs {
+        let before = (on.count("erasures").await, on.count("parked_jobs").await);
+        let dispatches = accepted(on, vec![new.clone()]).await;
+        let found = find(on, new.id).await;
+        let timed = new.run_at.is_some() || new.expires_unstarted_at().is_some();
+        assert_eq!(on.timers_of(new.id).await, i64::from(timed), "{new:?}");
+        assert_eq!((found.run_at, found.deadline), (new.run_at, new.deadline));
+        assert_eq!((&found.metadata, &found.tags), (&new.metadata, &new.tags));
+        assert_eq!(found.concurrency_key, new.concurrency_key);
+        assert_eq!((found.retry_of, found.batch), (new.retry_of, new.batch));
+        assert_eq!(found.webhook.map(|webhook| webhook.wish), new.webhook);
+        assert_eq!(found.traceparent, new.traceparent);
+        assert_eq!(found.idempotency_key.is_some(), new.idempotency.is_some());
+        let kept = (
+            on.count("erasures").await - before.0,
+            on.count("parked_jobs").await - before.1,
+            i64::try_from(dispatches.len()).expect("few"),
+        );
+        let waits = new.run_at.is_none() && new.line.is_none();
+        let expected = (i64::from(new.input_retention.is_some()), i64::from(new.line.is_some()), i64::from(waits));
+        assert_eq!(kept, expected, "{new:?}");
+    }
+}
+
+async fn what_only_one_job_of_a_batch_has_is_kept_of_it_alone(on: &StoreFixture) {
+    let tagged = NewJob { tags: vec!["a".to_owned()], metadata: Some("{\"a\":\"b\"}".to_owned()), ..job() };
+    let (plain, delayed) = (job(), scheduled_job(HOUR));
+    let keyed = keyed_job("one of many", 1);
+    accepted(on, vec![plain.clone(), tagged.clone(), delayed.clone(), keyed.clone()]).await;
+    for new in [&plain, &tagged, &delayed, &keyed] {
+        let found = find(on, new.id).await;
+        assert_eq!((&found.metadata, &found.tags, found.run_at), (&new.metadata, &new.tags, new.run_at));
+        assert_eq!(found.status, if new.run_at.is_some() { Status::Scheduled } else { Status::Queued });
+        assert_eq!(found.idempotency_key.is_some(), new.idempotency.is_some());
+    }
 }
 
 async fn inputs_come_back_byte_for_byte(on: &StoreFixture) {

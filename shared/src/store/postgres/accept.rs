@@ -347,19 +347,48 @@ fn statement<'q>(jobs: &[&'q NewJob], key_wait: &str) -> Statement<'q> {
         .bind(column(extended, |job| job.line.as_deref()))
 }
 
-/// Whether the job has anything in the part `extras` of the statement.
+/// Whether the job has anything in the part `extras` of the statement. Every field is named: one that is new belongs
+/// somewhere.
 fn has_extras(job: &NewJob) -> bool {
-    job.run_at.is_some()
-        || job.expires_unstarted_at().is_some()
-        || job.metadata.is_some()
-        || !job.tags.is_empty()
-        || job.retry_of.is_some()
-        || job.batch.is_some()
-        || job.input_goes_after().is_some()
-        || job.webhook.is_some()
-        || job.input.body.blob().is_some()
-        || job.concurrency_key.is_some()
-        || job.line.is_some()
+    let NewJob {
+        id: _,
+        tenant: _,
+        kind: _,
+        queue: _,
+        priority: _,
+        express: _,
+        input,
+        run_at,
+        // The earlier of these is when it expires.
+        start_by,
+        deadline,
+        run_timeout: _,
+        max_attempts: _,
+        retention: _,
+        input_retention,
+        metadata,
+        tags,
+        concurrency_key,
+        line,
+        idempotency: _,
+        traceparent: _,
+        retry_of,
+        batch,
+        webhook,
+        dispatch_width: _,
+    } = job;
+    run_at.is_some()
+        || start_by.is_some()
+        || deadline.is_some()
+        || input_retention.is_some()
+        || metadata.is_some()
+        || !tags.is_empty()
+        || retry_of.is_some()
+        || batch.is_some()
+        || webhook.is_some()
+        || input.body.blob().is_some()
+        || concurrency_key.is_some()
+        || line.is_some()
 }
 
 /// The events of a webhook, as Postgres writes an array of them.
