@@ -92,7 +92,7 @@ async fn claims_and_ends_come_upon_their_jobs_by_id_and_in_the_order_of_ids_in_p
     on.run(format!("PREPARE claim AS {claim}")).await;
     on.run(format!("PREPARE finish AS {finish}")).await;
     let claims = on.plan(&format!("EXECUTE claim('{{1}}', {id}, {id}, {ids}, {first}, {last})")).await.join("\n");
-    let none = vec!["'{}'"; 9].join(", ");
+    let none = ["'{}'"; 9].join(", ");
     let ends = on.plan(&format!("EXECUTE finish({ids}, {none}, {ids}, {first}, {last}, '{{}}')")).await.join("\n");
     for (plan, condition) in [(claims, "Index Cond: ((id = ANY ($4))"), (ends, "Index Cond: ((id = ANY ($1))")] {
         // A range of ids would take in all that others have between the first and the last.

@@ -195,7 +195,9 @@ impl Pipeline {
                 }
                 Some(tokens) = inbox.finished.recv() => {
                     self.finishing = self.finishing.saturating_sub(tokens.len());
-                    tokens.iter().for_each(|token| self.forget(token));
+                    for token in &tokens {
+                        self.forget(token);
+                    }
                 }
                 // Looks at what waits once more.
                 () = sleep_until(patience_ends) => {}
