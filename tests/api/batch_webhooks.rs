@@ -91,7 +91,9 @@ async fn a_canceled_batch_tells_of_itself_and_of_those_of_its_jobs_that_are_told
         let none = get(&served.client, &format!("{path}/deliveries"), &[]).await.json();
         assert_eq!(none["deliveries"], json!([]), "it has not ended");
         let canceled = served.client.send(Method::POST, &format!("{path}/cancel"), &[], "").await;
-        assert_eq!((canceled.status, &canceled.json()["webhook"]["state"]), (200, &json!("pending")));
+        // The receiver may have been told before the answer was read.
+        let state = canceled.json()["webhook"]["state"].clone();
+        assert!(canceled.status == 200 && (state == "pending" || state == "delivered"), "{state}");
         until_told(&served.client, path, "delivered", 1).await;
         let mut events: Vec<String> = receiver.until(3).await.iter().map(Heard::event).collect();
         events.sort();

@@ -10,7 +10,8 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use super::accept::{Acceptance, BATCH_KEY_WAIT, KEY_WAIT, LONGEST_RETENTION};
+use super::accept::{Acceptance, BATCH_KEY_WAIT, KEY_WAIT};
+use super::accept_statement::LONGEST_RETENTION;
 use super::database::{Database, Lane};
 use super::refusal::{is_lock_timeout, may_be_one_row, refusal, timed_out};
 use super::rows::{Cells, change};

@@ -8,6 +8,7 @@
 //! to look each of them up by its key.
 
 mod accept;
+mod accept_statement;
 mod attempts;
 mod batches;
 mod connections;
