@@ -13,6 +13,7 @@ pub(super) const LONGEST_RETENTION: u64 = 100 * 366 * 86_400;
 
 static ACCEPT: Parts<2> = Parts::new(include_str!("sql/accept_jobs.sql"), ["keys", "extras"]);
 
+/// Keeps these jobs. `key_wait`: milliseconds for which a key is waited for that another transaction has inserted.
 pub(super) fn statement<'q>(jobs: &[&'q NewJob], key_wait: &str) -> Statement<'q> {
     fn column<'j, T>(jobs: &[&'j NewJob], cell: impl Fn(&'j NewJob) -> T) -> Vec<T> {
         jobs.iter().map(|job| cell(job)).collect()

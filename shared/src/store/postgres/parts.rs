@@ -43,15 +43,15 @@ impl<const N: usize> Parts<N> {
             match line.trim_start() {
                 "-- else" => stands = !stands,
                 "-- end" => stands = true,
-                mark if mark.starts_with("-- if ") => {
-                    let part = self.names.iter().position(|name| mark.ends_with(name));
-                    stands = part.is_none_or(|part| wanted[part]);
+                mark => {
+                    if let Some(asked) = mark.strip_prefix("-- if ") {
+                        let part = self.names.iter().position(|name| *name == asked);
+                        stands = part.is_none_or(|part| wanted[part]);
+                    } else if stands {
+                        statement.push_str(line);
+                        statement.push('\n');
+                    }
                 }
-                _ if stands => {
-                    statement.push_str(line);
-                    statement.push('\n');
-                }
-                _ => {}
             }
         }
         statement
@@ -86,6 +86,8 @@ mod tests {
                 if let Some(name) = line.strip_prefix("-- if ") {
                     assert!(names.contains(&name) && open.is_none(), "{line}");
                     open = Some(name);
+                } else if line == "-- else" {
+                    assert!(open.is_some(), "nothing to be else of");
                 } else if line == "-- end" {
                     assert!(open.take().is_some(), "nothing to end");
                 }
