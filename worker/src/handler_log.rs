@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use raincheck_shared::domain::Fence;
 use raincheck_shared::lifecycle::Clock;
-use raincheck_shared::store::{LogBatch, LogEntry, Logs, StoreError};
+use raincheck_shared::store::{LogBatch, LogEntry, Logs, StoreError, lines_of};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::OwnedMutexGuard;
 
-/// Bytes of one line; the rest of a longer one is a line of its own.
-pub(crate) const LONGEST_LINE: usize = 8 * 1024;
 /// How long the end of an attempt waits for its last lines to be recorded, while the store is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -63,16 +61,8 @@ impl HandlerLog {
         let at = self.clock.now();
         let at = at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at);
         let mut unrecorded = self.lock();
-        for line in text.lines() {
-            let mut rest = line;
-            loop {
-                let (part, more) = rest.split_at(rest.floor_char_boundary(LONGEST_LINE));
-                unrecorded.push(LogEntry { at, line: part.to_owned() }, self.limit);
-                rest = more;
-                if rest.is_empty() {
-                    break;
-                }
-            }
+        for line in lines_of(text) {
+            unrecorded.push(LogEntry { at, line: line.to_owned() }, self.limit);
         }
     }
 
@@ -163,6 +153,7 @@ pub(crate) async fn record(recordings: Vec<Recording>, logs: &dyn Logs, limit: u
 #[cfg(test)]
 mod tests {
     use raincheck_shared::lifecycle::SystemClock;
+    use raincheck_shared::store::LONGEST_LINE;
 
     use super::*;
 

@@ -49,6 +49,8 @@ impl Section {
 
     /// The dotted name of a key in here.
     pub(super) fn dotted(&self, key: &str) -> String {
+        // As TOML writes it: nothing at all would be no name.
+        let key = if key.is_empty() { "\"\"" } else { key };
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 

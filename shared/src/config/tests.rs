@@ -113,6 +113,7 @@ fn a_worker_that_shows_its_life_by_a_lock_beats_at_least_each_second() {
 fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_allowed() {
     let toml = r#"
         colour = "blue"
+        "" = 1
         [http]
         lsiten = "127.0.0.1:8080"
         max_wait = 30
@@ -146,6 +147,7 @@ fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_al
     let all = problems.join("\n");
     for expected in [
         "a b: not the name of a setting: SECTION.KEY, for instance http.listen (from the command line)",
+        "\"\": unknown key; known here: auth, blobs, broker, http, jobs,",
         "colour: unknown key; known here: auth, blobs, broker, http, jobs,",
         "http.lsiten: unknown key; did you mean `listen`? (from raincheck.toml)",
         "http.max_wait: 30 is not a duration",
@@ -168,7 +170,7 @@ fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_al
         assert!(all.contains(expected), "{expected}\nis missing in\n{all}");
     }
     assert!(!all.contains("pa55"), "{all}");
-    assert_eq!(problems.len(), 19, "{all}");
+    assert_eq!(problems.len(), 20, "{all}");
 }
 
 #[test]

@@ -53,6 +53,9 @@ pub enum InvalidCallbackUrl {
     /// `http://0x7f.1`, `http://2130706433`, `http://0177.0.0.1`: written so as not to be recognised.
     #[error("must name an address in the usual form, such as {0}")]
     OddAddress(Ipv4Addr),
+    /// `https://127.0.0.1../`: no name server knows it, but what is left without its dots may be an address.
+    #[error("names a host with nothing between two dots")]
+    EmptyLabel,
     /// Port 0 is nobody's.
     #[error("must name a port from 1 to 65535")]
     Port,
@@ -123,7 +126,12 @@ impl FromStr for CallbackUrl {
             }
             Some(Host::Ipv6(address)) => CallbackHost::Address(IpAddr::V6(address)),
             Some(Host::Domain(name)) if !name.trim_matches('.').is_empty() => {
-                CallbackHost::Name(name.trim_end_matches('.').to_owned())
+                // The last dot is the root's.
+                let name = name.strip_suffix('.').unwrap_or(name);
+                if name.split('.').any(str::is_empty) {
+                    return Err(Invalid::EmptyLabel);
+                }
+                CallbackHost::Name(name.to_owned())
             }
             _ => return Err(Invalid::NoHost),
         };
@@ -247,6 +255,11 @@ mod tests {
             assert_eq!(bad.parse::<CallbackUrl>(), Err(Invalid::UserInfo), "{bad}");
         }
         assert_eq!("https://example.com/#x".parse::<CallbackUrl>(), Err(Invalid::Fragment));
+        for bad in ["https://127.0.0.1../", "https://a..example/", "https://.example.com/", "https://example.com../x"] {
+            assert_eq!(bad.parse::<CallbackUrl>(), Err(Invalid::EmptyLabel), "{bad}");
+        }
+        let rooted: CallbackUrl = "https://example.com./x".parse().unwrap();
+        assert_eq!(rooted.host(), &CallbackHost::Name("example.com".to_owned()));
         assert_eq!("https://example.com:0/".parse::<CallbackUrl>(), Err(Invalid::Port));
         let long = format!("https://example.com/{}", "a".repeat(LONGEST));
         assert_eq!(long.parse::<CallbackUrl>(), Err(Invalid::TooLong));

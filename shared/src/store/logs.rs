@@ -5,6 +5,21 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::domain::{Fence, JobId, Timestamp};
 
+/// Bytes of one line; the rest of a longer one is a line of its own.
+pub const LONGEST_LINE: usize = 8 * 1024;
+
+/// The lines of a text, as they are kept.
+pub fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| {
+        let mut rest = Some(line);
+        std::iter::from_fn(move || {
+            let (part, more) = rest.map(|rest| rest.split_at(rest.floor_char_boundary(LONGEST_LINE)))?;
+            rest = (!more.is_empty()).then_some(more);
+            Some(part)
+        })
+    })
+}
+
 /// A line that a handler wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {

@@ -37,7 +37,7 @@ pub use jobs::{
 };
 pub use keys::{FoundKeys, Keys};
 pub use leases::{CancelOrder, Lease, LeaseError, Leases, Renewal};
-pub use logs::{LogBatch, LogEntry, LoggedLine, Logs};
+pub use logs::{LONGEST_LINE, LogBatch, LogEntry, LoggedLine, Logs, lines_of};
 pub use outbox::{Outbox, QueueDepth};
 pub use permits::{LetGo, Look, Permits};
 pub use queues::{LivingWorker, QueueLedger, Queues, WaitingJobs};

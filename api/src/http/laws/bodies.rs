@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use raincheck_shared::config::{Flags, Settings, load};
 use raincheck_shared::domain::QueueName;
+use raincheck_shared::store::LONGEST_LINE;
 
 use super::{refused, told};
 use crate::engine::LeaseEnd;
@@ -76,7 +77,7 @@ pub fn lease(bytes: &[u8]) {
             Ok(lines) => {
                 let whole: usize = lines.iter().map(String::len).sum();
                 assert!(whole <= body.len());
-                assert!(lines.iter().all(|line| line.len() <= 8 * 1024 && !line.contains(['\n', '\0'])));
+                assert!(lines.iter().all(|line| line.len() <= LONGEST_LINE && !line.contains('\n')));
             }
         },
         3 => match read_fail(body) {

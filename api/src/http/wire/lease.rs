@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{FailureCode, JobId, KindName, Progress, QueueName, Timestamp};
+use raincheck_shared::store::lines_of;
 use serde::Serialize;
 use time::serde::rfc3339;
 
@@ -25,9 +26,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// Characters of a worker's name, and of an error's line.
 pub(crate) const LONGEST_NAME: usize = 200;
 pub(crate) const LONGEST_MESSAGE: usize = 1_000;
-/// Lines of one request at most, and bytes of one of them: the rest of a longer one is a line of its own.
+/// Lines of one request at most.
 pub(crate) const MOST_LINES: usize = 1_000;
-const LONGEST_LINE: usize = 8 * 1024;
 
 fn checked<T>(fields: Fields<'_>, read: T) -> Result<T, Problem> {
     let findings = fields.finish();
@@ -111,19 +111,7 @@ pub(crate) fn read_lines(body: &[u8]) -> Result<Vec<String>, Problem> {
         fields.fault("lines", format!("must have at most {MOST_LINES} lines"));
     }
     let given = checked(fields, given)?;
-    let mut lines = Vec::with_capacity(given.len());
-    for line in given.iter().flat_map(|text| text.lines()) {
-        let mut rest = line;
-        loop {
-            let (part, more) = rest.split_at(rest.floor_char_boundary(LONGEST_LINE));
-            lines.push(part.to_owned());
-            rest = more;
-            if rest.is_empty() {
-                break;
-            }
-        }
-    }
-    Ok(lines)
+    Ok(given.iter().flat_map(|text| lines_of(text)).map(str::to_owned).collect())
 }
 
 /// Reads why an attempt failed.
