@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use raincheck_shared::domain::Fence;
 use raincheck_shared::lifecycle::Clock;
+pub(crate) use raincheck_shared::store::LONGEST_LINE;
 use raincheck_shared::store::{LogBatch, LogEntry, Logs, StoreError, lines_of};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::OwnedMutexGuard;
@@ -153,7 +154,6 @@ pub(crate) async fn record(recordings: Vec<Recording>, logs: &dyn Logs, limit: u
 #[cfg(test)]
 mod tests {
     use raincheck_shared::lifecycle::SystemClock;
-    use raincheck_shared::store::LONGEST_LINE;
 
     use super::*;
 

@@ -44,7 +44,8 @@ impl AttemptEnds {
             StoreSettings::Sqlite { .. } => 1,
         };
         let patience = Duration::from_millis(5);
-        let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000, patience };
+        let limits =
+            BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000, patience, gathering: patience };
         Self(Batcher::start(limits, shutdown, move |batch: Vec<Finish>| {
             let (store, wakeups) = (store.clone(), Arc::clone(&wakeups));
             async move { end_each_once(&store, &*wakeups, batch).await }

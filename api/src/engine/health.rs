@@ -67,8 +67,14 @@ impl Health {
         shutdown: &Shutdown,
     ) -> Self {
         // One ping answers everybody who asked while the one before it was under way.
-        let limits =
-            BatcherLimits { lanes: 1, batch: 1_000, weight: usize::MAX, waiting: 1_000, patience: Duration::ZERO };
+        let limits = BatcherLimits {
+            lanes: 1,
+            batch: 1_000,
+            weight: usize::MAX,
+            waiting: 1_000,
+            patience: Duration::ZERO,
+            gathering: Duration::ZERO,
+        };
         let pings = Batcher::start(limits, shutdown, move |askers: Vec<()>| {
             let schema = Arc::clone(&schema);
             async move {

@@ -21,6 +21,8 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How long a commit may take before another is begun beside it. Where the disk is fast one lane is the cheapest, since its
 /// batches are the largest.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// A statement costs as much as twenty of its rows, so in a flood those who have just been answered are waited for.
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// The writers. Cloning shares them.
 #[derive(Clone)]
@@ -51,7 +53,14 @@ impl Intake {
             StoreSettings::Postgres { .. } => 4,
             StoreSettings::Sqlite { .. } => 1,
         };
-        let limits = BatcherLimits { lanes, batch: 256, weight: BATCH_BYTES, waiting: 10_000, patience: PATIENCE };
+        let limits = BatcherLimits {
+            lanes,
+            batch: 256,
+            weight: BATCH_BYTES,
+            waiting: 10_000,
+            patience: PATIENCE,
+            gathering: GATHERING,
+        };
         let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, parked, clock });
         let accepting = Arc::clone(&intaker);
         let batcher = Batcher::start(limits, shutdown, move |batch| {

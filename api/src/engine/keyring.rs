@@ -25,8 +25,14 @@ const REMEMBERED: usize = 10_000;
 /// Between two notes in the store of which keys were used.
 const NOTE_USES_EVERY: Duration = Duration::from_mins(1);
 
-const LIMITS: BatcherLimits =
-    BatcherLimits { lanes: 2, batch: 256, weight: usize::MAX, waiting: 10_000, patience: Duration::from_millis(5) };
+const LIMITS: BatcherLimits = BatcherLimits {
+    lanes: 2,
+    batch: 256,
+    weight: usize::MAX,
+    waiting: 10_000,
+    patience: Duration::from_millis(5),
+    gathering: Duration::ZERO,
+};
 
 /// Why somebody is not let in.
 #[derive(Debug)]

@@ -14,8 +14,14 @@ use super::store_calls::STORE_PATIENCE;
 /// How long one read may take before another is begun beside it.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// Two lanes: a slow one does not hold up all others.
-const LIMITS: BatcherLimits =
-    BatcherLimits { lanes: 2, batch: 256, weight: usize::MAX, waiting: 10_000, patience: PATIENCE };
+const LIMITS: BatcherLimits = BatcherLimits {
+    lanes: 2,
+    batch: 256,
+    weight: usize::MAX,
+    waiting: 10_000,
+    patience: PATIENCE,
+    gathering: Duration::ZERO,
+};
 
 type Answer = Result<Option<Arc<Job>>, StoreError>;
 

@@ -31,7 +31,14 @@ impl fmt::Debug for StoreCalls {
 impl StoreCalls {
     /// Starts `lanes` lanes on the runtime of the caller.
     pub(crate) fn start(store: Store, lanes: usize, shutdown: &Shutdown) -> Self {
-        let limits = BatcherLimits { lanes, batch: 1, weight: usize::MAX, waiting: 1_000, patience: Duration::ZERO };
+        let limits = BatcherLimits {
+            lanes,
+            batch: 1,
+            weight: usize::MAX,
+            waiting: 1_000,
+            patience: Duration::ZERO,
+            gathering: Duration::ZERO,
+        };
         Self(Batcher::start(limits, shutdown, move |calls: Vec<Call>| {
             let store = store.clone();
             async move {

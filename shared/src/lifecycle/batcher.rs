@@ -1,8 +1,9 @@
 //! Natural batching: a batch is whatever arrived while the previous one was being written.
 //!
-//! No timer and no minimum: one lone request is written at once, a flood is written hundreds at a time. The number of
-//! lanes bounds how many batches are under way, and so how many connections a purpose can take; the queue in front of
-//! them is bounded too, and what does not fit is told so before any harm.
+//! One lone request is written at once, a flood is written hundreds at a time. In a flood, those who have just been answered
+//! are likely to come back: the next batch waits for them, no longer than the last write took, instead of leaving them for
+//! the one after. The number of lanes bounds how many batches are under way, and so how many connections a purpose can take;
+//! the queue in front of them is bounded too, and what does not fit is told so before any harm.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,8 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use super::Shutdown;
+use super::gathering::{Gathering, Written};
 
 /// Nothing was taken: the queue is full, or the batcher has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +37,9 @@ pub struct BatcherLimits {
     /// that is full waits for nobody. Few large batches cost less than many small ones, so further lanes are for a store
     /// that answers slowly, and for batches that got stuck.
     pub patience: Duration,
+    /// How long the next batch of a flood waits at most for those who have just been answered; no longer than the last write
+    /// took. Zero where a batch hardly costs more than its items.
+    pub gathering: Duration,
 }
 
 struct Entry<Q, A> {
@@ -49,6 +55,7 @@ struct Waiting<Q, A> {
     writing: usize,
     /// Batches taken so far.
     taken: u64,
+    gathering: Option<Gathering>,
 }
 
 struct Queue<Q, A> {
@@ -63,6 +70,8 @@ enum Found<Q, A> {
     Nothing,
     /// Something that a lane which is writing will take when it is done, unless that lasts. So many batches were taken.
     Spoken(u64),
+    /// More are likely to come until then.
+    Gathering(Instant),
     Batch(Vec<Entry<Q, A>>),
 }
 
@@ -79,6 +88,13 @@ impl<Q, A> Queue<Q, A> {
     /// Looks for a batch. `waited`: patience is over if no batch was taken since this many.
     fn look(&self, waited: Option<u64>) -> Found<Q, A> {
         let mut waiting = self.lock();
+        if let Some(gathering) = waiting.gathering
+            && gathering.goes_on(waiting.entries.len(), Instant::now())
+            && !self.is_full(&waiting)
+        {
+            return Found::Gathering(gathering.ends);
+        }
+        waiting.gathering = None;
         if waiting.entries.is_empty() {
             return Found::Nothing;
         }
@@ -92,6 +108,15 @@ impl<Q, A> Queue<Q, A> {
             self.arrived.notify_one();
         }
         Found::Batch(batch)
+    }
+
+    /// A batch of `size` was written in `took`.
+    fn wrote(&self, size: usize, took: Duration) {
+        let mut waiting = self.lock();
+        waiting.writing -= 1;
+        let (largest, longest) = (self.limits.batch, self.limits.gathering);
+        let written = Written { size, took, left: waiting.entries.len(), largest, longest };
+        waiting.gathering = Gathering::after(&written, Instant::now());
     }
 
     fn take_batch(&self, waiting: &mut Waiting<Q, A>) -> Vec<Entry<Q, A>> {
@@ -140,7 +165,7 @@ where
         W: Fn(Vec<Q>) -> F + Send + Sync + 'static,
         F: Future<Output = Vec<A>> + Send + 'static,
     {
-        let waiting = Waiting { entries: VecDeque::new(), weight: 0, writing: 0, taken: 0 };
+        let waiting = Waiting { entries: VecDeque::new(), weight: 0, writing: 0, taken: 0, gathering: None };
         let queue = Arc::new(Queue { waiting: Mutex::new(waiting), arrived: Notify::new(), limits });
         let write = Arc::new(write);
         for _ in 0..limits.lanes.max(1) {
@@ -160,8 +185,12 @@ where
             }
             waiting.entries.push_back(Entry { item, weight, answer });
             waiting.weight += weight;
-            // In between, what arrives joins what an idle lane has already seen.
-            waiting.writing == 0 || waiting.entries.len() == 1 || self.queue.is_full(&waiting)
+            let is_worth_it = match waiting.gathering {
+                Some(gathering) => waiting.entries.len() == gathering.wanted,
+                // In between, what arrives joins what an idle lane has already seen.
+                None => waiting.writing == 0 || waiting.entries.len() == 1,
+            };
+            is_worth_it || self.queue.is_full(&waiting)
         };
         if worth_a_look {
             self.queue.arrived.notify_one();
@@ -184,10 +213,14 @@ where
                     waited = Some(taken);
                 }
             }
+            Found::Gathering(ends) => {
+                let _ = tokio::time::timeout_at(ends, queue.arrived.notified()).await;
+            }
             Found::Batch(batch) => {
+                let (size, began) = (batch.len(), Instant::now());
                 let (items, senders): (Vec<_>, Vec<_>) = batch.into_iter().map(|e| (e.item, e.answer)).unzip();
                 let answers = write(items).await;
-                queue.lock().writing -= 1;
+                queue.wrote(size, began.elapsed());
                 for (sender, answer) in senders.into_iter().zip(answers) {
                     // A caller that went away does not want its answer.
                     let _ = sender.send(answer);
@@ -198,137 +231,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::Semaphore;
-
-    use super::*;
-
-    const LIMITS: BatcherLimits =
-        BatcherLimits { lanes: 1, batch: 4, weight: 100, waiting: 10, patience: Duration::from_hours(1) };
-
-    /// Answers an item with itself and the size of its batch; each batch takes a permit of `gate` first.
-    fn echoing(limits: BatcherLimits, gate: &Arc<Semaphore>) -> (Batcher<u32, (u32, usize)>, Shutdown) {
-        let shutdown = Shutdown::new();
-        let gate = Arc::clone(gate);
-        let batcher = Batcher::start(limits, &shutdown, move |items: Vec<u32>| {
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await.unwrap().forget();
-                let size = items.len();
-                items.into_iter().map(|item| (item, size)).collect()
-            }
-        });
-        (batcher, shutdown)
-    }
-
-    /// Submits 0, 1, … one after another: the first is being written, at the closed gate, before the others wait.
-    async fn submit_in_turn(
-        batcher: &Batcher<u32, (u32, usize)>,
-        count: u32,
-    ) -> Vec<tokio::task::JoinHandle<Result<(u32, usize), Overloaded>>> {
-        let mut answers = Vec::new();
-        for item in 0..count {
-            let submitted = batcher.clone();
-            #[expect(clippy::disallowed_methods, reason = "a test asks from several tasks at once")]
-            answers.push(tokio::task::spawn(async move { submitted.submit(item, 1).await }));
-            let arrived = async {
-                // The test's runtime has one thread: after a few yields everybody has gone as far as they can.
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
-                while batcher.queue.lock().entries.len() != usize::try_from(item).unwrap() {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap();
-        }
-        answers
-    }
-
-    #[tokio::test]
-    async fn what_arrives_during_a_write_is_the_next_batch_up_to_its_size() {
-        let gate = Arc::new(Semaphore::new(0));
-        let (batcher, _shutdown) = echoing(LIMITS, &gate);
-        let answers = submit_in_turn(&batcher, 7).await;
-        gate.add_permits(10);
-        let mut sizes = Vec::new();
-        for (item, answer) in answers.into_iter().enumerate() {
-            let (echoed, size) = answer.await.unwrap().unwrap();
-            assert_eq!(usize::try_from(echoed).unwrap(), item);
-            sizes.push(size);
-        }
-        assert_eq!(sizes, [1, 4, 4, 4, 4, 2, 2]);
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_before_taking_anything() {
-        let gate = Arc::new(Semaphore::new(0));
-        let (batcher, _shutdown) = echoing(BatcherLimits { waiting: 2, ..LIMITS }, &gate);
-        let answers = submit_in_turn(&batcher, 3).await;
-        assert_eq!(batcher.submit(9, 1).await, Err(Overloaded));
-        gate.add_permits(10);
-        for answer in answers {
-            assert!(answer.await.unwrap().is_ok());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_heavy_item_makes_a_batch_of_its_own() {
-        let gate = Arc::new(Semaphore::new(10));
-        let (batcher, _shutdown) = echoing(LIMITS, &gate);
-        assert_eq!(batcher.submit(1, 1_000).await, Ok((1, 1)));
-    }
-
-    #[tokio::test]
-    async fn a_second_lane_takes_a_full_batch_at_once_and_no_other() {
-        let gate = Arc::new(Semaphore::new(0));
-        let (batcher, _shutdown) = echoing(BatcherLimits { lanes: 2, ..LIMITS }, &gate);
-        let all = futures_util::future::join_all((0..10).map(|item| batcher.submit(item, 1)));
-        let both_write = async {
-            while batcher.queue.lock().writing < 2 {
-                tokio::task::yield_now().await;
-            }
-            gate.add_permits(10);
-        };
-        let all = futures_util::future::join(all, both_write);
-        let (answers, ()) = tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
-        let sizes: Vec<usize> = answers.into_iter().map(|answer| answer.unwrap().1).collect();
-        assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]);
-    }
-
-    #[tokio::test]
-    async fn a_second_lane_takes_what_has_waited_long_enough_for_the_first() {
-        let gate = Arc::new(Semaphore::new(0));
-        let patience = Duration::from_millis(5);
-        let (batcher, _shutdown) = echoing(BatcherLimits { lanes: 2, patience, ..LIMITS }, &gate);
-        let later = async {
-            while batcher.queue.lock().taken == 0 {
-                tokio::task::yield_now().await;
-            }
-            batcher.submit(2, 1).await
-        };
-        let opened = async {
-            // Only patience can bring this about: the first lane stands at the gate.
-            while batcher.queue.lock().writing < 2 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            gate.add_permits(2);
-        };
-        let all = futures_util::future::join3(batcher.submit(1, 1), later, opened);
-        let (first, second, ()) = tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
-        assert_eq!((first, second), (Ok((1, 1)), Ok((2, 1))));
-    }
-
-    #[tokio::test]
-    async fn whoever_drains_can_still_write() {
-        let gate = Arc::new(Semaphore::new(10));
-        let (batcher, shutdown) = echoing(LIMITS, &gate);
-        let draining = shutdown.clone();
-        let last = shutdown.spawn(async move {
-            draining.begun().await;
-            batcher.submit(1, 1).await
-        });
-        assert!(shutdown.finish(Duration::from_secs(10)).await);
-        assert_eq!(last.await.unwrap(), Some(Ok((1, 1))));
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 mod batcher;
 mod clock;
 pub mod failpoint;
+mod gathering;
 mod ids;
 #[cfg(feature = "proof")]
 mod mutation;

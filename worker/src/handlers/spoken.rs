@@ -13,10 +13,10 @@
 use std::time::Duration;
 
 use raincheck_shared::config::parse_duration;
-use raincheck_shared::store::LONGEST_LINE;
 
 use super::bounded::Tail;
 use crate::Context;
+use crate::handler_log::LONGEST_LINE;
 
 /// Longer than this no program may have itself put off.
 const LONGEST_DELAY: Duration = Duration::from_hours(24 * 30);

@@ -12,7 +12,7 @@ use raincheck_shared::telemetry::Chain;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::patience::Patience;
+use super::patience::{FLOOD, Patience};
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
 use crate::context::Time;
@@ -71,7 +71,7 @@ impl Pipeline {
     /// How long what waits here may wait for more.
     pub(super) fn patience(&self) -> Patience<impl Iterator<Item = Instant>> {
         let busy = self.finishing > 0 || !self.claiming.is_empty();
-        Patience { busy, arrived: self.parked.iter().map(|parked| parked.since) }
+        Patience { busy, last_claim: self.flood, arrived: self.parked.iter().map(|parked| parked.since) }
     }
 
     /// Claims what waits here and fits the free slots, all in one.
@@ -94,6 +94,10 @@ impl Pipeline {
         }
         self.parked = rest;
         if !messages.is_empty() {
+            let jobs = messages.iter().map(|message| message.dispatch.jobs.len()).sum();
+            // Where slots are short, to wait for more would be to leave some empty.
+            let has_room = messages.iter().all(|message| self.slots.fits(&message.dispatch.kind, jobs));
+            self.flood = (jobs >= FLOOD && has_room).then(|| self.clock.monotonic());
             self.start_claim(worker, Source::Messages(messages), outbox, shutdown);
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Pipeline {
     ids: IdSource,
     slots: Slots,
     parked: Vec<Parked>,
+    /// When the last claim began, if it was a large one and left room for another.
+    flood: Option<Instant>,
     running: Running,
     /// Who claims; `None` before registration and after a loss.
     worker: Option<WorkerId>,
@@ -108,6 +110,7 @@ impl Pipeline {
             ids: IdSource,
             slots,
             parked: Vec::new(),
+            flood: None,
             running: Running::default(),
             worker: None,
             sure: false,
