@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::Reach;
 use super::caller::Caller;
 use super::table::cell;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
 
 /// Jobs of one request.
@@ -102,7 +102,8 @@ pub(super) async fn run(arguments: &RedriveArgs, caller: &Caller, terminal: &Ter
     };
     let rest = if cursor.is_null() { "" } else { " There may be more: run it again." };
     terminal.hint(format_args!("{made} {jobs} {verb}, {refused} cannot be.{rest}"));
-    Ok(())
+    // Which and why has been said.
+    if refused > 0 { Err(Failure::asked(Exit::Refused, "")) } else { Ok(()) }
 }
 
 fn filter(arguments: &RedriveArgs) -> Value {

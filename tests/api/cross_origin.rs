@@ -60,6 +60,7 @@ async fn a_page_that_is_listed_may_ask_submit_and_read_every_header() {
     // A cache must not give one page's answer to another.
     let plain = get(&served.client, "/v1/jobs", &[]).await;
     assert!(has(&plain, "vary", "Origin") && plain.header("access-control-allow-origin").is_empty());
+    assert_eq!(plain.header("access-control-expose-headers"), "", "that is for pages");
     assert!(served.stop().await);
 }
 

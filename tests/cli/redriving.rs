@@ -1,7 +1,13 @@
 //! `raincheck redrive`: what it would try, and what it tries.
 
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
 use super::{Desk, Said};
-use crate::harness::served::Served;
+use crate::harness::served::{Served, Work};
+use crate::harness::wait::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_jobs_are_named_by_a_dry_run_and_tried_once_more_without_it() {
@@ -46,6 +52,27 @@ async fn failed_jobs_are_named_by_a_dry_run_and_tried_once_more_without_it() {
     assert!(pairs.iter().any(|pair| text(&pair["retried_by"]) == from) && from != to, "{}", one.all());
     ask(&["redrive", "--error-code", "worker-lost"]).assert_code(0);
     ask(&["redrive", "--since", "yesterday"]).assert_code(7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_be_tried_again_is_named_and_the_exit_code_says_so() {
+    let served = Served::with(Work::Worker, &[("upkeep.retention", "200ms")]).await;
+    let desk = Desk::new();
+    let body = json!({"kind": "failing", "input": 1, "retention": {"input": "1s", "result": "1d"}});
+    let json = [("content-type", "application/json")];
+    let id = served.client.send(Method::POST, "/v1/jobs", &json, body.to_string()).await.job_id();
+    served.client.done(&id).await;
+    until("the input to go", Duration::from_secs(20), async || {
+        served.store.jobs.find_input(id.parse().unwrap()).await.unwrap().is_none()
+    })
+    .await;
+    let refused = desk.ask(served.address, &["redrive"], b"");
+    refused.assert_code(7);
+    assert!(refused.out.is_empty() && refused.err.contains(&id), "{}", refused.all());
+    let dry = desk.ask(served.address, &["redrive", "--dry-run"], b"");
+    dry.assert_code(0);
+    assert_eq!(dry.out.trim(), id);
+    assert!(served.stop().await);
 }
 
 fn sorted(said: &Said) -> Vec<String> {

@@ -48,7 +48,12 @@ impl StoreFixture {
         let Ok(url) = std::env::var(POSTGRES_URL) else {
             panic!("{POSTGRES_URL} is not set: run scripts/test, which starts a server for the tests");
         };
-        let server = Box::new(PgConnectOptions::from_str(&url).expect("a Postgres URL"));
+        Self::postgres_on(&url).await
+    }
+
+    /// A new database on a server of the test's own.
+    pub(crate) async fn postgres_on(url: &str) -> Self {
+        let server = Box::new(PgConnectOptions::from_str(url).expect("a Postgres URL"));
         let database = format!("raincheck_test_{}", IdSource.random().simple());
         let mut admin = server.connect().await.expect("connect to the test server");
         run_pg(&mut admin, format!("CREATE DATABASE {database}")).await;

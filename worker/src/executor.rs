@@ -216,7 +216,7 @@ impl Attempt<'_> {
             return Ended::Failed(self.failure(&error, false));
         }
         if size > self.blobs.in_database() {
-            return self.keep_apart(payload).await;
+            return Box::pin(self.keep_apart(payload)).await;
         }
         let digest = digest(payload.bytes.clone()).await;
         let content_type = sendable(payload.content_type);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Wakeups};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Body, IdempotencyKey, Job, JobId, NewJob, TenantName, Version};
+use raincheck_shared::domain::{Body, IdempotencyKey, Job, JobId, NewJob, Status, TenantName, Version};
 use raincheck_shared::lifecycle::{Clock, Nudge, Shutdown};
 use raincheck_shared::store::{Accepted, Cursor, JobFilter, JobPage, LoggedLine, StoredResult};
 
@@ -176,7 +176,8 @@ impl Desk {
     pub(super) async fn examine(&self, submission: &Submission) -> Result<Examined, Rejection> {
         let mut examined = examine(submission, &self.settings, self.clock.now())?;
         if let Some(webhook) = &examined.job.webhook {
-            examined.faults.extend(self.webhooks.fault(&webhook.url).await);
+            // Apart, as all that few requests need: so that those that do not are held, and moved, small.
+            examined.faults.extend(Box::pin(self.webhooks.fault(&webhook.url)).await);
         }
         Ok(examined)
     }
@@ -222,18 +223,18 @@ impl Desk {
 
         let follower = (!patience.is_zero()).then(|| self.follower(&new.tenant, new.id));
         let sent = new.idempotency.clone();
-        let mut fresh = fresh_job(&new, raincheck_shared::domain::Status::Queued);
+        let mut job = Arc::new(fresh_job(&new, Status::Queued));
         let accepted = self.intake.accept(new).await;
         if submission.id.is_some() && matches!(accepted, Err(Refusal::Unkeepable)) {
             return Err(taken());
         }
         match accepted? {
             Accepted::New { status, .. } => {
-                fresh.status = status;
-                self.note_retried(submission.retry_of, fresh.id).await;
-                let job = Arc::new(fresh);
+                // Nobody else has it yet.
+                Arc::make_mut(&mut job).status = status;
+                self.note_retried(submission.retry_of, job.id).await;
                 let job = match follower {
-                    Some(follower) => self.follow(follower, job, None, patience).await,
+                    Some(follower) => Box::pin(self.follow(follower, job, None, patience)).await,
                     None => job,
                 };
                 Ok(Submitted { job, replayed: false, level })
@@ -247,7 +248,7 @@ impl Desk {
                 if sent.is_none_or(|sent| sent.fingerprint != fingerprint) {
                     return Err(Refusal::KeyReused { first }.into());
                 }
-                let job = self.wait(&submission.tenant, first, None, patience).await?;
+                let job = Box::pin(self.wait(&submission.tenant, first, None, patience)).await?;
                 Ok(Submitted { job, replayed: true, level })
             }
         }

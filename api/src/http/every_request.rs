@@ -122,7 +122,6 @@ pub(crate) fn on_every_answer(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -138,6 +137,7 @@ fn vary(headers: &mut HeaderMap, origin: Option<HeaderValue>, by_origin: bool) {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
     if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.clone());
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
 }

@@ -52,9 +52,9 @@ pub(crate) async fn submit_raw(
         }
         Gathered::More(beginning, rest) => {
             let blob = if !findings.is_empty() || submission.options.validate_only {
-                only_count(&beginning, rest, digest).await?
+                Box::pin(only_count(&beginning, rest, digest)).await?
             } else {
-                spool(&front, &submission, beginning, rest, digest).await?
+                Box::pin(spool(&front, &submission, beginning, rest, digest)).await?
             };
             submission.input.body = Body::Blob(blob);
             failpoint::passed(Step::Spooled).await;

@@ -1,5 +1,5 @@
-//! What the machine allows, measured in the same run on the same servers: `pgbench` with one row for each commit, point
-//! reads by key, and one confirmed publish at a time.
+//! What the machine allows, measured in the same run on the same servers: `pgbench` with one row for each commit, of a
+//! table of nothing else and of `jobs`, point reads by key, and one confirmed publish at a time.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,9 +7,11 @@ use std::time::Duration;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, ConnectionProperties};
+use raincheck_shared::lifecycle::IdSource;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::figures::percentile;
+use crate::stage::process::program;
 use crate::stage::services;
 use crate::stage::temp::TempFolder;
 use crate::stage::wait::now;
@@ -35,6 +37,8 @@ impl Limits {
         connection.execute(sqlx::AssertSqlSafe(fill)).await.unwrap();
         connection.execute("VACUUM ANALYZE rows").await.unwrap();
         connection.close().await.unwrap();
+        let migrated = Command::new(program()).arg("migrate").env("RAINCHECK__STORE__URL", postgres).output().unwrap();
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         Self {
             postgres: postgres.to_owned(),
             rabbitmq: rabbitmq.to_owned(),
@@ -45,6 +49,22 @@ impl Limits {
     /// One-row inserts of 256 bytes, each its own commit, 64 clients: commits a second.
     pub fn inserts(&self, time: Duration) -> f64 {
         self.pgbench("INSERT INTO rows (payload) VALUES (decode(repeat('78', 256), 'hex'));", 64, time)
+    }
+
+    /// One-row inserts into `jobs` of what a job is when it is accepted, each its own commit, 64 clients: commits a second.
+    /// That is what a service can accept at most that keeps each request by itself.
+    pub fn job_inserts(&self, time: Duration) -> f64 {
+        // Ids of this millisecond: in today's partition, and beside one another in its index, as those of a flood are.
+        let id = IdSource.job().to_string();
+        let (beginning, _) = id.split_at(id.len() - 12);
+        let script = format!(
+            "\\set n random(0, {})\n\
+             INSERT INTO jobs (id, kind, queue, priority, dispatch_width, status, input, input_type, run_timeout_ms, \
+             max_attempts, retention_seconds) VALUES (('{beginning}' || lpad(to_hex(:n::bigint), 12, '0'))::uuid, \
+             'echo', 'default', 5, 64, 'queued', decode(repeat('78', 256), 'hex'), 'application/json', 3600000, 3, 86400);",
+            (1_u64 << 48) - 1
+        );
+        self.pgbench(&script, 64, time)
     }
 
     /// Point reads by key, 16 clients: reads a second.

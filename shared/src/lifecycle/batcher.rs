@@ -174,9 +174,14 @@ where
         Self { queue }
     }
 
-    /// Hands an item over and waits for its answer. `weight` is in the unit of [`BatcherLimits::weight`].
-    /// Dropping the future gives up the answer, not the item.
-    pub async fn submit(&self, item: Q, weight: usize) -> Result<A, Overloaded> {
+    /// Hands an item over, at once; the future waits for its answer. `weight` is in the unit of
+    /// [`BatcherLimits::weight`]. Dropping the future gives up the answer, not the item.
+    pub fn submit(&self, item: Q, weight: usize) -> impl Future<Output = Result<A, Overloaded>> + Send + use<Q, A> {
+        let taken = self.take(item, weight);
+        async { taken?.await.map_err(|_| Overloaded) }
+    }
+
+    fn take(&self, item: Q, weight: usize) -> Result<oneshot::Receiver<A>, Overloaded> {
         let (answer, answered) = oneshot::channel();
         let worth_a_look = {
             let mut waiting = self.queue.lock();
@@ -195,7 +200,7 @@ where
         if worth_a_look {
             self.queue.arrived.notify_one();
         }
-        answered.await.map_err(|_| Overloaded)
+        Ok(answered)
     }
 }
 

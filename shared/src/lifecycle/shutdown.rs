@@ -4,9 +4,12 @@
 //! or the end of the drain time, is hard. Every task is spawned through [`Shutdown::spawn`], so none is forgotten.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use pin_project_lite::pin_project;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 /// The two tokens and the tasks they stop. Cloning shares it; each app of a process has its own.
@@ -82,25 +85,11 @@ impl Shutdown {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let deserted = self.deserted.clone();
-        self.spawn_foundation(async move {
-            tokio::select! {
-                biased;
-                () = deserted.cancelled() => {}
-                () = service => {}
-            }
-        });
+        self.spawn_foundation(Unless { stopped: self.deserted.clone().cancelled_owned(), task: service });
     }
 
-    fn unless_forced<F: Future>(&self, task: F) -> impl Future<Output = Option<F::Output>> + use<F> {
-        let hard = self.hard.clone();
-        async move {
-            tokio::select! {
-                biased;
-                () = hard.cancelled() => None,
-                output = task => Some(output),
-            }
-        }
+    fn unless_forced<F>(&self, task: F) -> Unless<F> {
+        Unless { stopped: self.hard.clone().cancelled_owned(), task }
     }
 
     /// Waits for every task, at most `patience` before it forces them. True: all ended by themselves.
@@ -120,6 +109,28 @@ impl Shutdown {
         self.tasks.wait().await;
         self.foundations.wait().await;
         false
+    }
+}
+
+pin_project! {
+    /// A task that is dropped when a token says so. An `async` block would hold it twice: as it was given, and as it runs.
+    struct Unless<F> {
+        #[pin]
+        stopped: WaitForCancellationFutureOwned,
+        #[pin]
+        task: F,
+    }
+}
+
+impl<F: Future> Future for Unless<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.stopped.poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        this.task.poll(context).map(Some)
     }
 }
 

@@ -1,10 +1,14 @@
 //! How statements are gone about: by an index, however much else there is.
 
-use raincheck_shared::domain::{NewJob, TenantName};
+use raincheck_shared::domain::{NewJob, Payload, TenantName};
 use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::store::Finish;
+use raincheck_shared::store::postgres::parts::Parts;
 
-use super::given::{accepted, job};
+use super::given::{accepted, claim, job, succeeded, worker};
+use crate::harness::services::{PrivateServer, Server};
 use crate::harness::store::StoreFixture;
+use crate::harness::temp::TempFolder;
 
 const LOOKS: [(&str, &str); 2] = [
     (
@@ -75,6 +79,9 @@ async fn a_look_of_a_remote_worker_reads_no_table_of_what_waits_in_postgres() {
     on.close().await;
 }
 
+static FINISH: Parts<2> =
+    Parts::new(include_str!("../../../shared/src/store/postgres/sql/finish_jobs.sql"), ["mixed", "again"]);
+
 /// As the store's own connections, whose plans are made once, for any values.
 const AS_PREPARED: &str =
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
@@ -88,16 +95,50 @@ async fn claims_and_ends_come_upon_their_jobs_by_id_and_in_the_order_of_ids_in_p
     let (first, last) = ("'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'");
     let id = first;
     let claim = include_str!("../../../shared/src/store/postgres/sql/claim_jobs.sql");
-    let finish = include_str!("../../../shared/src/store/postgres/sql/finish_jobs.sql");
     on.run(format!("PREPARE claim AS {claim}")).await;
-    on.run(format!("PREPARE finish AS {finish}")).await;
-    let claims = on.plan(&format!("EXECUTE claim('{{1}}', {id}, {id}, {ids}, {first}, {last})")).await.join("\n");
+    let claims =
+        on.plan(&format!("EXECUTE claim('{{1}}', {id}, {id}, {ids}, {first}, {last}, {ids})")).await.join("\n");
+    let mut plans = vec![(claims, "Index Cond: ((id = ANY ($4))")];
     let none = ["'{}'"; 9].join(", ");
-    let ends = on.plan(&format!("EXECUTE finish({ids}, {none}, {ids}, {first}, {last}, '{{}}')")).await.join("\n");
-    for (plan, condition) in [(claims, "Index Cond: ((id = ANY ($4))"), (ends, "Index Cond: ((id = ANY ($1))")] {
+    for (name, parts) in [("well", [false, false]), ("mixed", [true, false]), ("again", [true, true])] {
+        on.run(format!("PREPARE {name} AS {}", FINISH.with(parts))).await;
+        let ends = on.plan(&format!("EXECUTE {name}({ids}, {none}, {ids}, {first}, {last}, '{{}}')")).await.join("\n");
+        plans.push((ends, "Index Cond: ((id = ANY ($1))"));
+    }
+    for (plan, condition) in plans {
         // A range of ids would take in all that others have between the first and the last.
         assert!(plan.contains(condition) && !plan.contains("Index Cond: ((id >="), "{plan}");
         assert!(!plan.contains("Seq Scan on jobs") && !plan.contains("Bitmap"), "{plan}");
     }
+    on.close().await;
+}
+
+#[tokio::test]
+async fn jobs_with_results_as_large_as_their_inputs_stay_on_their_pages_in_postgres() {
+    // A page is tidied once nobody can see what was on it, and the transactions of other databases blur whether anybody
+    // can: so it has a server to itself.
+    let folder = TempFolder::new("raincheck-pages");
+    let server = PrivateServer::start(Server::Postgres, folder.path());
+    let on = StoreFixture::postgres_on(&server.url).await;
+    on.run("ALTER SYSTEM SET autovacuum = off".to_owned()).await;
+    on.run("SELECT pg_reload_conf()".to_owned()).await;
+    let body = format!("\"{}\"", "x".repeat(254));
+    let input = Payload::json(body.clone().into_bytes());
+    let jobs = (0..60).map(|_| NewJob { input: input.clone().into(), dispatch_width: 60, ..job() }).collect();
+    let dispatches = accepted(&on, jobs).await;
+    on.run("CREATE TABLE began AS SELECT id, (ctid::text::point)[0] AS page FROM jobs".to_owned()).await;
+
+    let (worker, _life) = worker(&on).await;
+    let ends: Vec<_> = claim(&on, worker, dispatches)
+        .await
+        .into_iter()
+        .map(|claimed| Finish { fence: claimed.fence, worker, ended: succeeded(body.as_bytes()), lease_done: None })
+        .collect();
+    assert!(on.store.attempts.finish(&ends).await.expect("finish").iter().all(Result::is_ok));
+
+    // Whoever moves to another page writes its index as well.
+    let moved = "SELECT count(*) FROM jobs JOIN began USING (id) WHERE (jobs.ctid::text::point)[0] <> began.page";
+    assert_eq!(on.number(moved.to_owned()).await, 0);
+    assert_eq!(on.number("SELECT count(*) FROM jobs WHERE status = 'succeeded'".to_owned()).await, 60);
     on.close().await;
 }

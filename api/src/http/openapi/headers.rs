@@ -14,16 +14,20 @@ const ALWAYS: [&str; 6] = [
     "X-Content-Type-Options",
     "Cache-Control",
     "Vary",
-    "Access-Control-Expose-Headers",
     "Access-Control-Allow-Origin?",
+    "Access-Control-Expose-Headers?",
 ];
 
 const ALL: &[Header] = &[
     Header("X-Request-Id", "The request's id: the client's own if it was harmless, else a new one.", request_id),
     Header("X-Content-Type-Options", "Always `nosniff`.", || json!({ "const": "nosniff" })),
     Header("Cache-Control", "Whether the answer may be kept.", text),
-    Header("Access-Control-Expose-Headers", "The headers that scripts in browsers see.", text),
     Header("Access-Control-Allow-Origin", "The origin, if pages of it may see the answer.", text),
+    Header(
+        "Access-Control-Expose-Headers",
+        "If pages of the origin may see the answer, the headers that scripts see.",
+        text,
+    ),
     Header("Vary", "What the answer depends on besides its URL.", text),
     Header("ETag", "Changes with the answer: a job's version, a result's digest.", entity_tag),
     Header(

@@ -14,13 +14,14 @@ use super::parts::Parts;
 use super::refusal::{may_be_one_row, refusal};
 use super::rows::{Cells, change, id_range, millis};
 use crate::domain::{Content, Ended, Failure, Fence, JobId, KindName, LeaseId, QueueName, Status, WorkerId};
+use crate::lifecycle::IdSource;
 use crate::store::attempts::{dispatch_ids, job_ids};
 use crate::store::{Attempts, Change, Claim, ClaimedJob, Finish, Finished, FoundAttempt, ProgressReport, StoreError};
 
 /// Rows of a failed batch that are tried at the same time.
 const ALONE_AT_ONCE: usize = 4;
 
-static FINISH: Parts<1> = Parts::new(include_str!("sql/finish_jobs.sql"), ["again"]);
+static FINISH: Parts<2> = Parts::new(include_str!("sql/finish_jobs.sql"), ["mixed", "again"]);
 
 fn claimed(row: &PgRow, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
     let (cells, job) = Cells::of_job(row)?;
@@ -83,14 +84,15 @@ fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreErro
     let mut batch = batch.to_vec();
     batch.sort_unstable_by_key(|finish| finish.fence.job);
     let endings = batch.iter().map(|finish| Ending::of(&finish.ended)).collect::<Result<Vec<_>, _>>()?;
+    let mixed = batch.iter().any(|finish| !matches!(finish.ended, Ended::Succeeded(_)));
     let again = batch.iter().any(|finish| !matches!(finish.ended, Ended::Succeeded(_) | Ended::Failed(_)));
     let ids: Vec<Uuid> = batch.iter().map(|finish| finish.fence.job.as_uuid()).collect();
     let (first, last) = id_range(&ids);
     let done: Vec<Uuid> = batch.iter().filter_map(|finish| finish.lease_done.map(LeaseId::as_uuid)).collect();
     #[cfg(not(feature = "proof"))]
-    let statement = sqlx::query(FINISH.with([again]));
+    let statement = sqlx::query(FINISH.with([mixed, again]));
     #[cfg(feature = "proof")]
-    let statement = sqlx::query(sqlx::AssertSqlSafe(mutable(FINISH.with([again]))));
+    let statement = sqlx::query(sqlx::AssertSqlSafe(mutable(FINISH.with([mixed, again]))));
     Ok(statement
         .bind(ids)
         .bind(batch.iter().map(|finish| finish.fence.attempt).collect::<Vec<_>>())
@@ -184,13 +186,15 @@ impl Attempts for Database {
         let mut dispatches = dispatch_ids(&claim);
         dispatches.sort_unstable();
         let (first, last) = id_range(&ids);
+        let tokens: Vec<Uuid> = ids.iter().map(|_| IdSource.random()).collect();
         let query = sqlx::query(include_str!("sql/claim_jobs.sql"))
             .bind(dispatches)
             .bind(claim.worker.as_uuid())
             .bind(claim.lease.as_uuid())
             .bind(ids)
             .bind(first)
-            .bind(last);
+            .bind(last)
+            .bind(tokens);
         self.fetch(CLAIMING, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
     }
 

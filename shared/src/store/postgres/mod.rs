@@ -21,7 +21,7 @@ mod leases;
 mod logs;
 mod outbox;
 mod partitions;
-mod parts;
+pub mod parts;
 mod permits;
 mod queues;
 mod refusal;

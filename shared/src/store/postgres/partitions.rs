@@ -137,12 +137,15 @@ async fn create(connection: &mut PgConnection, day: Date) -> Result<(), sqlx::Er
         tracing::warn!(partition = %name, "not made: the default partition holds jobs of that day already");
         return Ok(());
     }
+    // Filled to 35 %: a job is written three times, as it came, as it was claimed, and with its result, and the last takes
+    // the place of the first. What does not fit its page is not HOT, and leaves a hole behind.
+    //
     // Attached rather than created in place: that would lock out everybody from `jobs`, this only those who use the
     // default partition, for as long as it takes to see that no job in it belongs here.
     execute(
         connection,
         format!(
-            "CREATE TABLE {name} (LIKE jobs INCLUDING ALL) WITH (fillfactor = 50);
+            "CREATE TABLE {name} (LIKE jobs INCLUDING ALL) WITH (fillfactor = 35);
              ALTER TABLE jobs ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}');"
         ),
     )

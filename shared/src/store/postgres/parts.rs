@@ -18,20 +18,21 @@ use std::sync::OnceLock;
 const COMBINATIONS: usize = 8;
 
 /// A statement of `N` parts, three at most.
-pub(super) struct Parts<const N: usize> {
+pub struct Parts<const N: usize> {
     text: &'static str,
     names: [&'static str; N],
     combinations: [OnceLock<String>; COMBINATIONS],
 }
 
 impl<const N: usize> Parts<N> {
-    pub(super) const fn new(text: &'static str, names: [&'static str; N]) -> Self {
-        assert!(1 << N <= COMBINATIONS);
+    /// The text of a statement, and the names of its parts.
+    pub const fn new(text: &'static str, names: [&'static str; N]) -> Self {
+        const { assert!(1 << N <= COMBINATIONS) };
         Self { text, names, combinations: [const { OnceLock::new() }; COMBINATIONS] }
     }
 
     /// The statement with those parts that are `wanted`, in the order of the names.
-    pub(super) fn with(&'static self, wanted: [bool; N]) -> &'static str {
+    pub fn with(&'static self, wanted: [bool; N]) -> &'static str {
         let combination = wanted.iter().fold(0, |number, wanted| number * 2 + usize::from(*wanted));
         self.combinations[combination].get_or_init(|| self.assemble(wanted))
     }
@@ -78,7 +79,7 @@ mod tests {
     fn every_mark_names_a_part_and_is_closed() {
         let statements = [
             (include_str!("sql/accept_jobs.sql"), &["keys", "extras"][..]),
-            (include_str!("sql/finish_jobs.sql"), &["again"][..]),
+            (include_str!("sql/finish_jobs.sql"), &["mixed", "again"][..]),
         ];
         for (text, names) in statements {
             let mut open = None;

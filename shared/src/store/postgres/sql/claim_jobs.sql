@@ -11,7 +11,8 @@ taken AS (
         version = version + 1,
         attempt = attempt + 1,
         worker = $2,
-        token = gen_random_uuid(),
+        -- Drawn by the worker: the server asks the system for each.
+        token = ($7::uuid[])[array_position($4, id)],
         started_at = now(),
         next_attempt_at = NULL,
         progress = NULL

@@ -1,6 +1,6 @@
 -- Records how attempts ended, each only if it is still the one that the worker claims it to be.
 --
--- Of parts (`parts.rs`): `again` if any attempt ended such that its job may go on.
+-- Of parts (`parts.rs`): `mixed` if any attempt ended otherwise than well, `again` if any such that its job may go on.
 WITH batch AS MATERIALIZED (
     SELECT * FROM unnest(
         $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::text[],
@@ -15,6 +15,7 @@ unleased AS (
 -- the same whatever way they are joined.
 ended AS (
     UPDATE jobs j SET
+        -- if mixed
         (
             status, version, attempt, next_attempt_at, finished_at, expires_at, cancel_acknowledged_at,
             result, result_blob, result_type, result_digest, error, attempts
@@ -49,6 +50,20 @@ ended AS (
                 OFFSET 0
             ) d
         )
+        -- else
+        -- The same of those that went well, without a subquery for each row.
+        status = CASE WHEN j.cancel_requested_at IS NULL THEN 'succeeded' ELSE 'canceled' END,
+        version = j.version + 1,
+        next_attempt_at = NULL,
+        finished_at = now(),
+        expires_at = now() + kept_for(j.retention_seconds, j.idempotency_key),
+        cancel_acknowledged_at = CASE WHEN j.cancel_requested_at IS NOT NULL THEN now() END,
+        result = CASE WHEN j.cancel_requested_at IS NULL THEN b.result END,
+        result_blob = CASE WHEN j.cancel_requested_at IS NULL THEN b.result_blob END,
+        result_type = CASE WHEN j.cancel_requested_at IS NULL THEN b.result_type END,
+        result_digest = CASE WHEN j.cancel_requested_at IS NULL THEN b.result_digest END,
+        error = NULL
+        -- end
     FROM batch b
     WHERE j.id = b.id AND j.id = ANY($1) AND j.id BETWEEN $12 AND $13 AND j.status = 'in_progress'
         AND j.attempt = b.attempt AND j.token = b.token AND j.worker = b.worker
