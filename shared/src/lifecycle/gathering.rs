@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// With so many at once it is a flood.
-const FLOOD: usize = 16;
+/// With so many at once it is a flood, in which a larger batch is worth a wait.
+pub const FLOOD: usize = 16;
 
 /// A wait for those who have just been answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod shutdown;
 
 pub use batcher::{Batcher, BatcherLimits, Overloaded};
 pub use clock::{Clock, SystemClock};
+pub use gathering::FLOOD;
 pub use ids::IdSource;
 #[cfg(feature = "proof")]
 pub use mutation::Mutation;

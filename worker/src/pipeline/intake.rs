@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use raincheck_shared::broker::{Deliveries, Delivery};
 use raincheck_shared::domain::{Ended, QueueName, WorkerId};
-use raincheck_shared::lifecycle::Shutdown;
 use raincheck_shared::lifecycle::failpoint::{self, Step};
+use raincheck_shared::lifecycle::{FLOOD, Shutdown};
 use raincheck_shared::store::{ClaimedJob, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::patience::{FLOOD, Patience};
+use super::patience::Patience;
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
 use crate::context::Time;

@@ -7,8 +7,6 @@
 use std::time::{Duration, Instant};
 
 const LONGEST: Duration = Duration::from_millis(8);
-/// A claim of so many jobs is part of a flood.
-pub(super) const FLOOD: usize = 16;
 
 /// Some messages, as they arrived.
 pub(super) struct Patience<A> {
