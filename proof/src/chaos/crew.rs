@@ -46,6 +46,8 @@ pub struct Crew {
     folder: PathBuf,
     members: Mutex<BTreeMap<String, Member>>,
     absences: Mutex<Vec<Absence>>,
+    /// While the database has no connection left: the absences of those who have lost theirs.
+    locked_out: Mutex<Option<Vec<usize>>>,
     broken: Mutex<Vec<String>>,
 }
 
@@ -60,6 +62,7 @@ impl Crew {
             folder: folder.to_owned(),
             members: Mutex::default(),
             absences: Mutex::default(),
+            locked_out: Mutex::default(),
             broken: Mutex::default(),
         }
     }
@@ -148,6 +151,25 @@ impl Crew {
     pub fn cut_off(&self, name: &str) -> Option<usize> {
         let pid = lock(&self.members).get(name)?.process.as_ref()?.pid();
         Some(self.note(name, pid, Why::CutOff, Moment::now()))
+    }
+
+    /// Notes that the database has no connection left; the end of that is [`Crew::has_connections`].
+    pub fn has_no_connections(&self) {
+        lock(&self.locked_out).get_or_insert_default();
+    }
+
+    /// Notes that there are connections again: who lost its own meanwhile can open others.
+    pub fn has_connections(&self) {
+        for absence in lock(&self.locked_out).take().unwrap_or_default() {
+            self.close(Some(absence));
+        }
+    }
+
+    /// Notes that a process's connections to the database were cut. It opens others at once, where there are any.
+    pub fn lost_connections(&self, name: &str) {
+        if let Some(locked_out) = lock(&self.locked_out).as_mut() {
+            locked_out.extend(self.cut_off(name));
+        }
     }
 
     /// The end of an absence.

@@ -58,7 +58,9 @@ async fn take_connections(fault: &Fault, ground: &Ground) {
         let Ok(connection) = PgConnection::connect(&ground.database).await else { break };
         taken.push(connection);
     }
+    ground.crew.has_no_connections();
     tokio::time::sleep(fault.lasts).await;
+    ground.crew.has_connections();
     // Not closed one by one: the server notices.
     drop(taken);
     tokio::time::sleep(Duration::from_millis(300)).await;

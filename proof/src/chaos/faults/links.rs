@@ -10,6 +10,9 @@ pub(super) async fn happen(fault: &Fault, (name, server): (&str, Server), ground
     let proxy = ground.proxy(name, server);
     let mode = match fault.kind.name {
         "cut" => {
+            if server == Server::Postgres {
+                ground.crew.lost_connections(name);
+            }
             proxy.cut();
             return;
         }
