@@ -60,10 +60,10 @@ async fn take_connections(fault: &Fault, ground: &Ground) {
     }
     ground.crew.has_no_connections();
     tokio::time::sleep(fault.lasts).await;
-    ground.crew.has_connections();
     // Not closed one by one: the server notices.
     drop(taken);
     tokio::time::sleep(Duration::from_millis(300)).await;
+    ground.crew.has_connections();
 }
 
 async fn lock_tables(fault: &Fault, ground: &Ground) {
