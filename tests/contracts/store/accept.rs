@@ -14,6 +14,7 @@ use crate::harness::store::StoreFixture;
 against_each_store! {
     every_field_of_a_job_comes_back_as_it_went_in,
     what_only_one_job_of_a_batch_has_is_kept_of_it_alone,
+    jobs_that_are_alike_and_one_that_is_not_are_each_kept_as_they_are,
     whatever_a_job_has_besides_its_input_is_kept_where_it_has_nothing_else,
     inputs_come_back_byte_for_byte,
     a_row_that_cannot_be_kept_fails_alone,
@@ -125,6 +126,43 @@ async fn what_only_one_job_of_a_batch_has_is_kept_of_it_alone(on: &StoreFixture)
         assert_eq!((&found.metadata, &found.tags, found.run_at), (&new.metadata, &new.tags, new.run_at));
         assert_eq!(found.status, if new.run_at.is_some() { Status::Scheduled } else { Status::Queued });
         assert_eq!(found.idempotency_key.is_some(), new.idempotency.is_some());
+    }
+}
+
+async fn jobs_that_are_alike_and_one_that_is_not_are_each_kept_as_they_are(on: &StoreFixture) {
+    let like = || NewJob { dispatch_width: 3, ..job() };
+    let image = Payload { content_type: "image/png".to_owned(), bytes: Bytes::from_static(b"i") };
+    let odd_ones = [
+        NewJob { input: Payload::json(&b"[1]"[..]).into(), traceparent: Some("00-aa-bb-01".to_owned()), ..like() },
+        NewJob { tenant: "acme".parse().expect("a tenant"), ..like() },
+        NewJob { kind: kind("test.other"), ..like() },
+        NewJob { queue: queue("other"), ..like() },
+        NewJob { priority: 4, ..like() },
+        NewJob { priority: 9, ..like() },
+        NewJob { express: true, ..like() },
+        NewJob { dispatch_width: 1, ..like() },
+        NewJob { input: image.into(), ..like() },
+        NewJob { run_timeout: HOUR, ..like() },
+        NewJob { max_attempts: 9, ..like() },
+        NewJob { retention: DAY, ..like() },
+    ];
+    for odd in odd_ones {
+        // Not in the order of their ids.
+        let batch = vec![like(), odd, like(), like()];
+        let dispatches = accepted(on, batch.clone()).await;
+        for new in &batch {
+            let found = find(on, new.id).await;
+            assert_eq!((&found.tenant, &found.kind, &found.queue), (&new.tenant, &new.kind, &new.queue));
+            assert_eq!((found.priority, found.status, found.version), (new.priority, Status::Queued, 1));
+            assert_eq!((found.run_timeout, found.retention), (new.run_timeout, new.retention));
+            assert_eq!((found.max_attempts, &found.traceparent), (new.max_attempts, &new.traceparent));
+            let input = on.store.jobs.find_input(new.id).await.expect("read").expect("kept");
+            assert_eq!(format!("{input:?}"), format!("{:?}", new.input));
+            let own: Vec<_> = dispatches.iter().filter(|dispatch| dispatch.jobs.contains(&new.id)).collect();
+            let [Dispatch { queue, band, kind, jobs, .. }] = own[..] else { panic!("in one dispatch: {own:?}") };
+            assert_eq!((queue, *band, kind), (&new.queue, new.band(), &new.kind));
+            assert!(jobs.len() <= new.dispatch_width);
+        }
     }
 }
 

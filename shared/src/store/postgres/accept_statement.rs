@@ -15,15 +15,68 @@ static ACCEPT: Parts<2> = Parts::new(include_str!("sql/accept_jobs.sql"), ["keys
 
 /// Keeps these jobs. `key_wait`: milliseconds for which a key is waited for that another transaction has inserted.
 pub(super) fn statement<'q>(jobs: &[&'q NewJob], key_wait: &str) -> Statement<'q> {
-    fn column<'j, T>(jobs: &[&'j NewJob], cell: impl Fn(&'j NewJob) -> T) -> Vec<T> {
-        jobs.iter().map(|job| cell(job)).collect()
-    }
-    let seconds = |d: Duration| d.as_secs() + u64::from(d.subsec_nanos() > 0);
-    let retention = |job: &NewJob| seconds(job.retention).min(LONGEST_RETENTION).cast_signed();
-    let width = |job: &NewJob| i32::try_from(job.dispatch_width.max(1)).unwrap_or(i32::MAX);
-    let idempotency = |job: &'q NewJob| job.idempotency.as_ref();
     let keys = jobs.iter().any(|job| job.idempotency.is_some());
     let extras = jobs.iter().any(|job| has_extras(job));
+    match jobs {
+        [first, rest @ ..] if !keys && !extras && rest.iter().all(|job| shared(job) == shared(first)) => {
+            statement_for_alike(jobs, first)
+        }
+        _ => statement_for_any(jobs, keys, extras, key_wait),
+    }
+}
+
+fn column<'j, T>(jobs: &[&'j NewJob], cell: impl Fn(&'j NewJob) -> T) -> Vec<T> {
+    jobs.iter().map(|job| cell(job)).collect()
+}
+
+fn seconds(d: Duration) -> u64 {
+    d.as_secs() + u64::from(d.subsec_nanos() > 0)
+}
+
+fn retention(job: &NewJob) -> i64 {
+    seconds(job.retention).min(LONGEST_RETENTION).cast_signed()
+}
+
+fn width(job: &NewJob) -> i32 {
+    i32::try_from(job.dispatch_width.max(1)).unwrap_or(i32::MAX)
+}
+
+fn inline(job: &NewJob) -> Option<&[u8]> {
+    job.input.body.inline().map(AsRef::as_ref)
+}
+
+/// What the jobs of a batch have in common that are alike.
+fn shared(job: &NewJob) -> impl PartialEq + use<'_> {
+    let input_type = job.input.content_type.as_str();
+    let bounds = (job.run_timeout, job.max_attempts, job.retention);
+    (&job.tenant, &job.kind, &job.queue, job.priority, job.express, job.dispatch_width, input_type, bounds)
+}
+
+/// For jobs without keys and extras that are like `first`.
+fn statement_for_alike<'q>(jobs: &[&'q NewJob], first: &'q NewJob) -> Statement<'q> {
+    let mut jobs = jobs.to_vec();
+    jobs.sort_unstable_by_key(|job| job.id);
+    let dispatches: Vec<i32> =
+        (1..=jobs.len()).step_by(first.dispatch_width.max(1)).filter_map(|place| i32::try_from(place).ok()).collect();
+    sqlx::query(include_str!("sql/accept_alike_jobs.sql"))
+        .bind(column(&jobs, |job| job.id.as_uuid()))
+        .bind(column(&jobs, inline))
+        .bind(column(&jobs, |job| job.traceparent.as_deref()))
+        .bind(dispatches)
+        .bind(stored_tenant(&first.tenant))
+        .bind(first.kind.as_str())
+        .bind(first.queue.as_str())
+        .bind(i16::from(first.priority))
+        .bind(first.band().as_i16())
+        .bind(width(first))
+        .bind(first.input.content_type.as_str())
+        .bind(millis(first.run_timeout))
+        .bind(first.max_attempts)
+        .bind(retention(first))
+}
+
+fn statement_for_any<'q>(jobs: &[&'q NewJob], keys: bool, extras: bool, key_wait: &str) -> Statement<'q> {
+    let idempotency = |job: &'q NewJob| job.idempotency.as_ref();
     // What a part that is left out would read, nobody has to write.
     let (keyed, extended) = (if keys { jobs } else { &[] }, if extras { jobs } else { &[] });
     sqlx::query(ACCEPT.with([keys, extras]))
@@ -35,7 +88,7 @@ pub(super) fn statement<'q>(jobs: &[&'q NewJob], key_wait: &str) -> Statement<'q
         .bind(column(jobs, |job| job.band().as_i16()))
         .bind(column(jobs, width))
         .bind(chunks(jobs))
-        .bind(column(jobs, |job| job.input.body.inline().map(AsRef::<[u8]>::as_ref)))
+        .bind(column(jobs, inline))
         .bind(column(jobs, |job| job.input.content_type.as_str()))
         .bind(column(jobs, |job| millis(job.run_timeout)))
         .bind(column(jobs, |job| job.max_attempts))
