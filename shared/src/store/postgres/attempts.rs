@@ -84,8 +84,11 @@ fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreErro
     let mut batch = batch.to_vec();
     batch.sort_unstable_by_key(|finish| finish.fence.job);
     let endings = batch.iter().map(|finish| Ending::of(&finish.ended)).collect::<Result<Vec<_>, _>>()?;
-    let mixed = batch.iter().any(|finish| !matches!(finish.ended, Ended::Succeeded(_)));
+    let is_plain = |ended: &Ended| matches!(ended, Ended::Succeeded(output) if output.content.body.blob().is_none());
+    let mixed = batch.iter().any(|finish| !is_plain(&finish.ended));
     let again = batch.iter().any(|finish| !matches!(finish.ended, Ended::Succeeded(_) | Ended::Failed(_)));
+    // What a part that is left out would read, nobody has to write.
+    let rare = if mixed { &endings[..] } else { &[] };
     let ids: Vec<Uuid> = batch.iter().map(|finish| finish.fence.job.as_uuid()).collect();
     let (first, last) = id_range(&ids);
     let done: Vec<Uuid> = batch.iter().filter_map(|finish| finish.lease_done.map(LeaseId::as_uuid)).collect();
@@ -98,16 +101,16 @@ fn finish_statement<'f>(batch: &[&'f Finish]) -> Result<Statement<'f>, StoreErro
         .bind(batch.iter().map(|finish| finish.fence.attempt).collect::<Vec<_>>())
         .bind(batch.iter().map(|finish| finish.fence.token).collect::<Vec<_>>())
         .bind(batch.iter().map(|finish| finish.worker.as_uuid()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.name).collect::<Vec<_>>())
         .bind(endings.iter().map(Ending::bytes).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.content.map(|c| c.content_type.as_str())).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.digest).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.error.as_deref()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.delay_ms).collect::<Vec<_>>())
         .bind(done)
         .bind(first)
         .bind(last)
-        .bind(endings.iter().map(Ending::blob).collect::<Vec<_>>()))
+        .bind(rare.iter().map(|ending| ending.name).collect::<Vec<_>>())
+        .bind(rare.iter().map(|ending| ending.error.as_deref()).collect::<Vec<_>>())
+        .bind(rare.iter().map(|ending| ending.delay_ms).collect::<Vec<_>>())
+        .bind(rare.iter().map(Ending::blob).collect::<Vec<_>>()))
 }
 
 /// The statement, or the mutation of it that takes any end for the one that is due.

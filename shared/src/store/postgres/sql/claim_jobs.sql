@@ -11,8 +11,9 @@ taken AS (
         version = version + 1,
         attempt = attempt + 1,
         worker = $2,
-        -- Drawn by the worker: the server asks the system for each.
-        token = ($7::uuid[])[array_position($4, id)],
+        -- Drawn by the worker: the server asks the system for each. The ids are sorted, so that a place among them is found by
+        -- halves.
+        token = ($7::uuid[])[width_bucket(id, $4)],
         started_at = now(),
         next_attempt_at = NULL,
         progress = NULL

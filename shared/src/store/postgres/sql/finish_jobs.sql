@@ -1,15 +1,22 @@
 -- Records how attempts ended, each only if it is still the one that the worker claims it to be.
 --
--- Of parts (`parts.rs`): `mixed` if any attempt ended otherwise than well, `again` if any such that its job may go on.
+-- Of parts (`parts.rs`): `mixed` if any attempt ended otherwise than well or its result is a blob, `again` if any ended such
+-- that its job may go on.
 WITH batch AS MATERIALIZED (
     SELECT * FROM unnest(
-        $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::text[],
-        $6::bytea[], $7::text[], $8::bytea[], $9::text[], $10::bigint[],
-        $14::text[]
-    ) AS b (id, attempt, token, worker, ended, result, result_type, result_digest, error, delay_ms, result_blob)
+        $1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::bytea[], $6::text[], $7::bytea[]
+        -- if mixed
+        , $11::text[], $12::text[], $13::bigint[], $14::text[]
+        -- end
+    ) AS b (
+        id, attempt, token, worker, result, result_type, result_digest
+        -- if mixed
+        , ended, error, delay_ms, result_blob
+        -- end
+    )
 ),
 unleased AS (
-    DELETE FROM leases WHERE id = ANY($11)
+    DELETE FROM leases WHERE id = ANY($8)
 ),
 -- In order of id, as every statement that takes several jobs: that of the index, and the batch is given in it, so that it is
 -- the same whatever way they are joined.
@@ -59,16 +66,18 @@ ended AS (
         expires_at = now() + kept_for(j.retention_seconds, j.idempotency_key),
         cancel_acknowledged_at = CASE WHEN j.cancel_requested_at IS NOT NULL THEN now() END,
         result = CASE WHEN j.cancel_requested_at IS NULL THEN b.result END,
-        result_blob = CASE WHEN j.cancel_requested_at IS NULL THEN b.result_blob END,
+        result_blob = NULL,
         result_type = CASE WHEN j.cancel_requested_at IS NULL THEN b.result_type END,
         result_digest = CASE WHEN j.cancel_requested_at IS NULL THEN b.result_digest END,
         error = NULL
         -- end
     FROM batch b
-    WHERE j.id = b.id AND j.id = ANY($1) AND j.id BETWEEN $12 AND $13 AND j.status = 'in_progress'
+    WHERE j.id = b.id AND j.id = ANY($1) AND j.id BETWEEN $9 AND $10 AND j.status = 'in_progress'
         AND j.attempt = b.attempt AND j.token = b.token AND j.worker = b.worker
-    RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express,
-        j.next_attempt_at, j.batch_id, j.webhook_url, j.webhook_events, j.line
+    RETURNING j.id, j.version, j.status, j.batch_id, j.webhook_url, j.webhook_events
+        -- if again
+        , j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.next_attempt_at, j.line
+        -- end
 ),
 -- if again
 timed AS (
