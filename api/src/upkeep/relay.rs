@@ -12,17 +12,23 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use raincheck_shared::broker::{Link, Signal};
 use raincheck_shared::domain::{Dispatch, DispatchId, KindName};
-use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
+use raincheck_shared::lifecycle::{FLOOD, Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Parts;
 
 /// Dispatches of one publish at most.
 const BATCH: usize = 512;
+/// Offers that are taken together at most.
+const LISTS: usize = 256;
 /// Publishes under way at the same time: a lone one does not wait for the confirms of the one before.
 const PUBLISHES: usize = 4;
+/// In a flood, the time from one publish to the next: the broker's write to the disk costs the same for one message as for
+/// many. The first of a flood goes at once, and so does what comes alone.
+const PACE: Duration = Duration::from_millis(16);
 /// How long confirms are collected before they are noted in the store. Dispatches that were claimed meanwhile need no
 /// note any more, and when workers keep up that is all of them. Well below the two seconds after which another replica
 /// would take an unmarked dispatch for forgotten.
@@ -43,21 +49,45 @@ pub(super) fn start(parts: &Parts, offered: mpsc::Receiver<Vec<Dispatch>>, shutd
     Reconciler { name: "outbox-relay", period, nudge }.start(shutdown, move || publish_forgotten(scan.clone()))
 }
 
+/// What was offered straight from memory.
+struct Offers {
+    lists: mpsc::Receiver<Vec<Dispatch>>,
+    /// Nothing is taken before.
+    pause: Instant,
+}
+
+impl Offers {
+    /// Whatever was offered since the last call, as soon as there is anything and a flood's pause is over; `None` once
+    /// nobody can offer any more. Dropped before it is ready it has taken nothing.
+    async fn next(&mut self) -> Option<Vec<Dispatch>> {
+        if Instant::now() < self.pause {
+            tokio::time::sleep_until(self.pause).await;
+        }
+        let mut lists = Vec::new();
+        if self.lists.recv_many(&mut lists, LISTS).await == 0 {
+            return None;
+        }
+        let batch: Vec<Dispatch> = lists.into_iter().flatten().collect();
+        let jobs: usize = batch.iter().map(|dispatch| dispatch.jobs.len()).sum();
+        if jobs >= FLOOD {
+            self.pause = Instant::now() + PACE;
+        }
+        Some(batch)
+    }
+}
+
 /// From memory: whatever was offered while the previous batches were on their way.
 async fn publish_offered(
     parts: Parts,
-    mut offered: mpsc::Receiver<Vec<Dispatch>>,
+    offered: mpsc::Receiver<Vec<Dispatch>>,
     confirmed: mpsc::UnboundedSender<Vec<DispatchId>>,
 ) {
+    let mut offers = Offers { lists: offered, pause: Instant::now() };
     let mut under_way = FuturesUnordered::new();
-    let mut lists = Vec::new();
     loop {
         tokio::select! {
-            taken = offered.recv_many(&mut lists, 64), if under_way.len() < PUBLISHES => {
-                if taken == 0 {
-                    return;
-                }
-                let mut batch: Vec<Dispatch> = lists.drain(..).flatten().collect();
+            offered = offers.next(), if under_way.len() < PUBLISHES => {
+                let Some(mut batch) = offered else { return };
                 let woken = wake_remote_workers(&parts, &mut batch);
                 if !woken.is_empty() {
                     let _ = confirmed.send(woken);
@@ -149,5 +179,41 @@ async fn nudge_when_up(parts: Parts, nudge: Nudge) {
         if *link.borrow_and_update() == Link::Up {
             nudge.nudge();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use raincheck_shared::domain::Band;
+    use raincheck_shared::lifecycle::IdSource;
+
+    use super::*;
+
+    fn offer(jobs: usize) -> Vec<Dispatch> {
+        let (queue, kind) = ("default".parse().unwrap(), "echo".parse().unwrap());
+        let jobs = (0..jobs).map(|_| IdSource.job()).collect();
+        vec![Dispatch { id: 1, queue, band: Band::Normal, kind, jobs }]
+    }
+
+    #[tokio::test]
+    async fn what_comes_alone_goes_at_once_and_a_flood_goes_a_pace_apart() {
+        let (offer_to, lists) = mpsc::channel(8);
+        let mut offers = Offers { lists, pause: Instant::now() };
+        for jobs in [1, FLOOD - 1, FLOOD] {
+            offer_to.send(offer(jobs)).await.unwrap();
+            assert!(offers.next().now_or_never().flatten().is_some(), "{jobs} at once");
+        }
+        let flooded = Instant::now();
+        for jobs in [1, FLOOD - 2] {
+            offer_to.send(offer(jobs)).await.unwrap();
+            assert!(offers.next().now_or_never().is_none(), "so soon after {FLOOD}");
+        }
+        assert_eq!(offers.next().await.map(|batch| batch.len()), Some(2), "together");
+        assert!(flooded.elapsed() + Duration::from_millis(2) >= PACE);
+        offer_to.send(offer(1)).await.unwrap();
+        assert!(offers.next().now_or_never().flatten().is_some(), "that was no flood any more");
+        drop(offer_to);
+        assert!(offers.next().await.is_none());
     }
 }
