@@ -19,7 +19,11 @@ use super::wire::{JobView, hex, poll_after, retry_after};
 use crate::engine::{Forecast, Level};
 
 /// What answers depend on besides their URL.
-const VARY: &str = "Authorization, Prefer, Accept";
+const VARY: HeaderValue = HeaderValue::from_static("Authorization, Prefer, Accept");
+/// Which preferences of the client's were met.
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// Of answers that nobody may keep.
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The entity tag of a job, without its quotes: its version. `webhook` can change while the version does not, and then a
 /// count of these changes stands behind it: one tag never means two bodies.
@@ -108,9 +112,11 @@ impl<'a> JobAnswer<'a> {
         Self { front, job, random, now, forecast, builder }
     }
 
-    /// Adds a header.
-    pub(crate) fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
-        self.builder.insert_header((name, value.as_ref()));
+    /// Adds a header, unless its value cannot stand in one.
+    pub(crate) fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.builder.insert_header((name, value));
+        }
         self
     }
 
@@ -125,7 +131,7 @@ impl<'a> JobAnswer<'a> {
     /// Says which preferences were met.
     pub(crate) fn applied(self, applied: Option<String>) -> Self {
         match applied {
-            Some(applied) => self.header("Preference-Applied", applied),
+            Some(applied) => self.header(PREFERENCE_APPLIED, applied),
             None => self,
         }
     }

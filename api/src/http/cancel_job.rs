@@ -1,9 +1,10 @@
 //! `POST /v1/jobs/{id}/cancel`: asks that a job stop.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::answer::JobAnswer;
+use super::answer::{JobAnswer, NO_STORE};
 use super::code::Code;
 use super::extract;
 use super::openapi::{Answer, Operation};
@@ -33,7 +34,7 @@ pub(crate) async fn cancel_job(
             return Err(Problem::new(Code::JobAlreadyFinished, detail).about(id));
         }
     };
-    JobAnswer::new(&front, &job, status).header("Cache-Control", "no-store").with_job()
+    JobAnswer::new(&front, &job, status).header(header::CACHE_CONTROL, NO_STORE).with_job()
 }
 
 /// Reads why, if the body says it.

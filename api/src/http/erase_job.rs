@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::answer::JobAnswer;
+use super::answer::{JobAnswer, NO_STORE};
 use super::code::Code;
 use super::extract::{self, Query};
 use super::openapi::{Answer, Operation};
@@ -31,7 +32,7 @@ pub(crate) async fn erase_job(
     match front.desk.erase(&caller.tenant, id, cancel.then_some(PATIENCE)).await? {
         Erasure::Done => Ok(HttpResponse::NoContent().insert_header(("Cache-Control", "no-store")).finish()),
         Erasure::Stopping(job) => {
-            JobAnswer::new(&front, &job, StatusCode::ACCEPTED).header("Cache-Control", "no-store").with_job()
+            JobAnswer::new(&front, &job, StatusCode::ACCEPTED).header(header::CACHE_CONTROL, NO_STORE).with_job()
         }
         Erasure::Live(status) => {
             let detail = format!("the job is {status}; with ?cancel=true it is canceled first");

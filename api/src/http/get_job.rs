@@ -1,10 +1,11 @@
 //! `GET /v1/jobs/{id}`: how a job stands, now or once it has moved.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use raincheck_shared::domain::Status;
 
-use super::answer::{JobAnswer, tag};
+use super::answer::{JobAnswer, PREFERENCE_APPLIED, tag};
 use super::code::Code;
 use super::extract::{self, IfNoneMatch, Prefer, Query};
 use super::openapi::{Answer, Operation};
@@ -30,10 +31,13 @@ pub(crate) async fn get_job(
 
     let job = front.desk.wait(&caller.tenant, id, known.version(), granted).await?;
     let applied = prefer.applied(false, wait.map(|_| granted));
-    let answer = |status| JobAnswer::new(&front, &job, status).header("Cache-Control", "private, no-cache");
+    let answer = |status| {
+        JobAnswer::new(&front, &job, status)
+            .header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))
+    };
     if prefer.redirect && job.status == Status::Succeeded {
-        let answer = answer(StatusCode::SEE_OTHER).header("Location", front.links.result(id));
-        return Ok(answer.header("Preference-Applied", "redirect").bare());
+        let answer = answer(StatusCode::SEE_OTHER).header(header::LOCATION, front.links.result(id));
+        return Ok(answer.header(PREFERENCE_APPLIED, HeaderValue::from_static("redirect")).bare());
     }
     if known.matches(&tag(&job)) {
         return Ok(answer(StatusCode::NOT_MODIFIED).applied(applied).bare());

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 
 use super::Front;
-use super::answer::{JobAnswer, json};
+use super::answer::{JobAnswer, NO_STORE, json};
 use super::code::Code;
 use super::extract::Prefer;
 use super::openapi::{Answer, Operation};
@@ -14,6 +15,8 @@ use super::problem::{Finding, Problem};
 use super::refusals::Carrier;
 use super::wire::PlanView;
 use crate::engine::{Submission, SubmitError, Submitted};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Submits what was read, unless something was wrong with its shape, and answers.
 pub(crate) async fn submit(
@@ -52,9 +55,9 @@ pub(crate) fn answer(
     front.counts.accepted(u64::from(!submitted.replayed));
     let status = if job.status.is_done() { StatusCode::OK } else { StatusCode::ACCEPTED };
     JobAnswer::new(front, job, status)
-        .header("Location", front.links.job(job.id))
-        .header("Cache-Control", "no-store")
-        .header("Idempotency-Replayed", if submitted.replayed { "true" } else { "false" })
+        .header(header::LOCATION, front.links.job(job.id))
+        .header(header::CACHE_CONTROL, NO_STORE)
+        .header(REPLAYED, HeaderValue::from_static(if submitted.replayed { "true" } else { "false" }))
         .rated(submitted.level.as_ref())
         .applied(prefer.applied(status == StatusCode::ACCEPTED, waited))
         .with_job()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StatusRules;
-use crate::domain::{KindLimits, KindName, QueueName, RetryPolicy};
+use crate::domain::{KindLimits, KindName, Payload, QueueName, RetryPolicy};
 
 /// `[kinds.NAME]`
 #[derive(Debug, Clone)]
@@ -58,11 +58,11 @@ impl Kind {
 
     /// Whether an input of this media type is taken.
     pub fn takes(&self, content_type: &str) -> bool {
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = Payload::essence(content_type);
         self.content_types.is_empty()
             || self.content_types.iter().any(|allowed| match allowed.strip_suffix("/*") {
-                Some(major) => essence.split('/').next() == Some(major),
-                None => *allowed == essence,
+                Some(major) => essence.split('/').next().is_some_and(|sent| sent.eq_ignore_ascii_case(major)),
+                None => essence.eq_ignore_ascii_case(allowed),
             })
     }
 }

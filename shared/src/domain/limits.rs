@@ -103,21 +103,22 @@ impl FlowRules {
     /// What the start of a job needs a permit of; nothing: it may start at any time.
     pub fn limits_of(&self, tenant: &TenantName, kind: &KindName, key: Option<&str>) -> Vec<Limit> {
         let mut limits = Vec::new();
-        let mut running = |name: String, most: Option<u32>| {
-            limits.extend(most.map(|most| Limit { name, most, period: None }));
+        // Most jobs need nothing, and no name for it.
+        let mut running = |most: Option<u32>, name: &dyn Fn() -> String| {
+            limits.extend(most.map(|most| Limit { name: name(), most, period: None }));
         };
         let of_kind = self.kinds.get(kind).copied().unwrap_or_default();
-        running(format!("tenant {tenant}"), *self.tenants.get(tenant).unwrap_or(&self.each_tenant));
-        running(format!("kind {kind}"), of_kind.concurrent_jobs);
+        running(*self.tenants.get(tenant).unwrap_or(&self.each_tenant), &|| format!("tenant {tenant}"));
+        running(of_kind.concurrent_jobs, &|| format!("kind {kind}"));
         if let Some(key) = key {
-            running(format!("key {kind} {tenant} {key}"), of_kind.concurrent_per_key);
+            running(of_kind.concurrent_per_key, &|| format!("key {kind} {tenant} {key}"));
         }
-        let mut starting = |name: String, rate: Option<Rate>| {
-            limits.extend(rate.map(|rate| Limit { name, most: rate.starts, period: Some(rate.period) }));
+        let mut starting = |rate: Option<Rate>, name: &dyn Fn() -> String| {
+            limits.extend(rate.map(|rate| Limit { name: name(), most: rate.starts, period: Some(rate.period) }));
         };
-        starting(format!("kind-rate {kind}"), of_kind.rate);
+        starting(of_kind.rate, &|| format!("kind-rate {kind}"));
         if let Some(key) = key {
-            starting(format!("key-rate {kind} {tenant} {key}"), of_kind.rate_per_key);
+            starting(of_kind.rate_per_key, &|| format!("key-rate {kind} {tenant} {key}"));
         }
         limits
     }

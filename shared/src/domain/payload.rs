@@ -17,18 +17,24 @@ impl Payload {
         Self { content_type: "application/json".to_owned(), bytes: bytes.into() }
     }
 
+    /// A content type without its parameters, in the case that it was written in.
+    pub fn essence(content_type: &str) -> &str {
+        content_type.split(';').next().unwrap_or_default().trim()
+    }
+
     /// Whether a content type means JSON: `application/json` or anything `+json`, with or without parameters.
     pub fn is_json_type(content_type: &str) -> bool {
-        let essence = essence(content_type);
-        essence == "application/json" || essence.ends_with("+json")
+        let essence = Self::essence(content_type);
+        essence.eq_ignore_ascii_case("application/json") || ends_with(essence, "+json")
     }
 
     /// Whether a content type means text that a reader can be shown inline.
     pub fn is_text_type(content_type: &str) -> bool {
-        essence(content_type).starts_with("text/")
+        Self::essence(content_type).get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"))
     }
 }
 
-fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+fn ends_with(text: &str, end: &str) -> bool {
+    let start = text.len().saturating_sub(end.len());
+    text.get(start..).is_some_and(|text| text.eq_ignore_ascii_case(end))
 }
