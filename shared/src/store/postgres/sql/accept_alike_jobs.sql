@@ -14,7 +14,8 @@ WITH kept AS (
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs)
     -- The ids are given in order; these are the places of each dispatch's first.
-    SELECT $7::text, $9::smallint, $6::text, $5::text, ($1::uuid[])[first : first + least($10::integer, cardinality($1::uuid[])) - 1]
+    SELECT $7::text, $9::smallint, $6::text, $5::text,
+        ($1::uuid[])[first : first + least($10::integer, cardinality($1::uuid[])) - 1]
     FROM unnest($4::integer[]) AS d (first)
     RETURNING id, jobs
 )
