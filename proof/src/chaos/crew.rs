@@ -237,3 +237,30 @@ impl Crew {
         names.iter().map(|name| (name.clone(), read(name))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::temp::TempFolder;
+
+    #[test]
+    fn who_loses_its_connections_is_cut_off_only_while_there_are_no_others() {
+        let folder = TempFolder::new("raincheck-crew");
+        let crew = Crew::new(&folder.0);
+        let post = Post { program: "sleep".into(), arguments: vec!["60".to_owned()], environment: Vec::new() };
+        crew.hire("w", post);
+        let ended = || crew.absences().iter().map(|absence| (absence.why, absence.until.is_some())).collect::<Vec<_>>();
+
+        crew.lost_connections("w");
+        assert_eq!(ended(), [], "it opens others at once");
+        crew.has_no_connections();
+        crew.lost_connections("w");
+        crew.lost_connections("nobody");
+        assert_eq!(ended(), [(Why::CutOff, false)]);
+        crew.has_connections();
+        assert_eq!(ended(), [(Why::CutOff, true)]);
+        crew.lost_connections("w");
+        assert_eq!(ended().len(), 1, "that is over");
+        crew.kill("w");
+    }
+}
