@@ -30,7 +30,7 @@ pub(crate) async fn erase_job(
     let cancel = query.parsed("cancel", read_flag).unwrap_or(false);
     query.check()?;
     match front.desk.erase(&caller.tenant, id, cancel.then_some(PATIENCE)).await? {
-        Erasure::Done => Ok(HttpResponse::NoContent().insert_header(("Cache-Control", "no-store")).finish()),
+        Erasure::Done => Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, NO_STORE)).finish()),
         Erasure::Stopping(job) => {
             JobAnswer::new(&front, &job, StatusCode::ACCEPTED).header(header::CACHE_CONTROL, NO_STORE).with_job()
         }

@@ -36,7 +36,7 @@ pub(crate) async fn submit(
     }
     if submission.options.validate_only {
         let plan = front.desk.check(&submission).await.map_err(|rejection| carrier.problem(findings, rejection))?;
-        return json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &PlanView::new(&plan));
+        return json(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, NO_STORE)), &PlanView::new(&plan));
     }
     let granted = front.granted(wait);
     let submitted =

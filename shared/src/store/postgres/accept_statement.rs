@@ -113,7 +113,7 @@ fn statement_for_any<'q>(jobs: &[&'q NewJob], keys: bool, extras: bool, key_wait
 }
 
 /// Whether the job has anything in the part `extras` of the statement. Every field is named: one that is new belongs
-/// somewhere.
+/// somewhere. If not among the extras, then also in [`shared`], or with what alike jobs may differ in.
 fn has_extras(job: &NewJob) -> bool {
     let NewJob {
         id: _,
