@@ -66,10 +66,21 @@ impl Connection {
 
 /// A submit of the kind `echo` with an input of 256 bytes, to be answered at once.
 pub fn submit(queue: &str) -> Vec<u8> {
+    submit_with(queue, "")
+}
+
+/// The same with a key, as the client packages send it: no two that came after one another are neighbours in an index.
+pub fn submit_with_key(queue: &str, n: usize) -> Vec<u8> {
+    // An odd factor: no two numbers get the same key.
+    let key = (n as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    submit_with(queue, &format!("Idempotency-Key: \"{key:032x}\"\r\n"))
+}
+
+fn submit_with(queue: &str, header: &str) -> Vec<u8> {
     let input = format!("\"{}\"", "x".repeat(254));
     format!(
         "POST /v1/kinds/echo/jobs?queue={queue} HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{input}",
+         {header}Content-Length: {}\r\n\r\n{input}",
         input.len()
     )
     .into_bytes()

@@ -20,6 +20,8 @@ pub struct Rig {
     /// Where the API listens.
     pub address: String,
     side_door: PgConnection,
+    /// Idempotency keys used so far.
+    keys: usize,
     // after the cluster: dropped last
     private: PrivateBackends,
 }
@@ -40,7 +42,7 @@ impl Rig {
         let api = Client::unchecked(cluster.api("api").await.address());
         cluster.run("worker", &["worker", "--name", "worker", "--queue", "default"]);
         let side_door = PgConnection::connect(&backends.postgres).await.unwrap();
-        let rig = Self { cluster, limits, address: api.address().to_owned(), side_door, private };
+        let rig = Self { cluster, limits, address: api.address().to_owned(), side_door, keys: 0, private };
         // Warm connections, caches and plans.
         rig.submit(2_000, "default").await;
         rig
@@ -51,6 +53,14 @@ impl Rig {
         let request = load::submit(queue);
         let longest = Duration::from_mins(10);
         closed_loop(std::slice::from_ref(&self.address), 64, jobs, longest, 202, move |_, to| to.extend(&request)).await
+    }
+
+    /// The same with a key each, which no job of this rig has had before.
+    pub async fn submit_with_keys(&mut self, jobs: usize) -> Load {
+        let (first, longest) = (self.keys, Duration::from_mins(10));
+        self.keys += jobs;
+        let make = move |n: usize, to: &mut Vec<u8>| to.extend(load::submit_with_key("default", first + n));
+        closed_loop(std::slice::from_ref(&self.address), 64, jobs, longest, 202, make).await
     }
 
     /// Waits until nothing waits or runs, not counting the queue `later`.

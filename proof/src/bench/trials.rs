@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Executor as _;
 
 use super::figures::{Figures, ms, percentile};
-use super::load::{self, Connection, closed_loop};
+use super::load::{self, Connection, Load, closed_loop};
 use super::rig::Rig;
 use crate::stage::wait::{alongside, now};
 
@@ -53,8 +53,38 @@ pub async fn flood(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
 /// Rates of accepting and ending, and the waits for a 202.
 async fn one_flood(rig: &mut Rig, jobs: usize) -> (f64, f64, Vec<Duration>) {
     let load = rig.submit(jobs, "default").await;
+    ended(rig, load, jobs).await
+}
+
+async fn ended(rig: &mut Rig, load: Load, jobs: usize) -> (f64, f64, Vec<Duration>) {
     rig.all_done().await;
     (load.rate(), count(jobs) / load.began.elapsed().as_secs_f64(), load.waits)
+}
+
+/// Floods of jobs with an idempotency key each, as the client packages send them, in turn with jobs without.
+pub async fn keys(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
+    let jobs = amount.jobs / 2;
+    let (mut accept, mut end_to_end, mut busy) = ([0.0; 2], [0.0; 2], [[0.0; 5]; 2]);
+    for which in [0, 1, 1, 0] {
+        let before = rig.processor_time();
+        let load = if which == 0 { rig.submit_with_keys(jobs).await } else { rig.submit(jobs, "default").await };
+        let (accepted, ended, _) = ended(rig, load, jobs).await;
+        accept[which] += accepted;
+        end_to_end[which] += ended;
+        for ((sum, (_, after)), (_, before)) in busy[which].iter_mut().zip(rig.processor_time()).zip(before) {
+            *sum += (after - before) / count(jobs * 2) * 1e6;
+        }
+    }
+    figures.note("jobs with idempotency keys: accept ÷ without", accept[0] / accept[1], "×", "");
+    figures.note("jobs with idempotency keys: end to end ÷ without", end_to_end[0] / end_to_end[1], "×", "");
+    for (who, (with, without)) in ["API", "worker", "PostgreSQL"].into_iter().zip(busy[0].into_iter().zip(busy[1])) {
+        figures.note(
+            &format!("jobs with idempotency keys: processor time more for each job: {who}"),
+            with - without,
+            "µs",
+            "",
+        );
+    }
 }
 
 /// From a submit to its result, seen by a long poll, at 100 jobs a second.

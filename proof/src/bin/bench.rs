@@ -5,8 +5,8 @@
 //!     [--seconds N] [--finished N]
 //! ```
 //!
-//! Trials: flood, latency, reads, scaling, snapshot, footprint, bodies, embedded, backlog; without any, all but the last one, which
-//! fills a database of several gigabytes. Prints a table of medians to standard output, each measurement to standard error.
+//! Trials: flood, keys, latency, reads, scaling, snapshot, footprint, bodies, embedded, backlog; without any, all but the last one,
+//! which fills a database of several gigabytes. Prints a table of medians to standard output, each measurement to standard error.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
@@ -18,8 +18,8 @@ use raincheck_proof::bench::rig::Rig;
 use raincheck_proof::bench::trials::{self, Amount};
 use raincheck_proof::bench::{bodies, embedded, footprint};
 
-const TRIALS: [&str; 9] =
-    ["flood", "latency", "reads", "scaling", "snapshot", "footprint", "bodies", "embedded", "backlog"];
+const TRIALS: [&str; 10] =
+    ["flood", "keys", "latency", "reads", "scaling", "snapshot", "footprint", "bodies", "embedded", "backlog"];
 
 fn main() -> ExitCode {
     let mut amount = Amount { jobs: 50_000, time: Duration::from_secs(10), finished: 10_000_000 };
@@ -69,6 +69,7 @@ async fn run(chosen: &[String], runs: u32, amount: Amount) {
             eprintln!("  {trial}");
             match trial.as_str() {
                 "flood" => trials::flood(&mut rig, &mut figures, amount).await,
+                "keys" => trials::keys(&mut rig, &mut figures, amount).await,
                 "latency" => trials::latency(&mut rig, &mut figures, amount).await,
                 "reads" => trials::reads(&mut rig, &mut figures, amount).await,
                 "scaling" => trials::scaling(&mut rig, &mut figures, amount).await,

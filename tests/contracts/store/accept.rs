@@ -146,9 +146,15 @@ async fn jobs_that_are_alike_and_one_that_is_not_are_each_kept_as_they_are(on: &
         NewJob { max_attempts: 9, ..like() },
         NewJob { retention: DAY, ..like() },
     ];
-    for odd in odd_ones {
+    let keyed = |key: &str| keyed_job(key, 7).idempotency;
+    for (n, (odd, keys)) in odd_ones.iter().flat_map(|odd| [(odd, false), (odd, true)]).enumerate() {
         // Not in the order of their ids.
-        let batch = vec![like(), odd, like(), like()];
+        let mut batch = vec![like(), NewJob { id: IdSource.job(), ..odd.clone() }, like(), like()];
+        if keys {
+            for (place, job) in batch.iter_mut().enumerate() {
+                job.idempotency = keyed(&format!("{n} {}", 9 - place));
+            }
+        }
         let dispatches = accepted(on, batch.clone()).await;
         for new in &batch {
             let found = find(on, new.id).await;
@@ -156,6 +162,8 @@ async fn jobs_that_are_alike_and_one_that_is_not_are_each_kept_as_they_are(on: &
             assert_eq!((found.priority, found.status, found.version), (new.priority, Status::Queued, 1));
             assert_eq!((found.run_timeout, found.retention), (new.run_timeout, new.retention));
             assert_eq!((found.max_attempts, &found.traceparent), (new.max_attempts, &new.traceparent));
+            let key = new.idempotency.as_ref().map(|idempotency| idempotency.key.as_str());
+            assert_eq!(found.idempotency_key.as_deref(), key);
             let input = on.store.jobs.find_input(new.id).await.expect("read").expect("kept");
             assert_eq!(format!("{input:?}"), format!("{:?}", new.input));
             let own: Vec<_> = dispatches.iter().filter(|dispatch| dispatch.jobs.contains(&new.id)).collect();

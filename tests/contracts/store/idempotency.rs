@@ -10,6 +10,7 @@ use crate::harness::store::StoreFixture;
 against_each_store! {
     a_known_key_answers_the_first_job_and_its_fingerprint,
     of_two_equal_keys_in_one_batch_the_first_is_kept,
+    of_jobs_that_are_alike_those_that_lost_their_keys_are_in_no_dispatch,
     a_key_is_held_also_by_a_job_that_has_ended,
     equal_keys_at_the_same_time_make_one_job,
 }
@@ -48,6 +49,43 @@ async fn of_two_equal_keys_in_one_batch_the_first_is_kept(on: &StoreFixture) {
     let mut kept = vec![a.id, c.id];
     kept.sort_unstable();
     assert_eq!(dispatched, kept);
+}
+
+async fn of_jobs_that_are_alike_those_that_lost_their_keys_are_in_no_dispatch(on: &StoreFixture) {
+    let keyed = |n: u8, fingerprint| NewJob { dispatch_width: 3, ..keyed_job(&format!("k{n}"), fingerprint) };
+    let holders: Vec<_> = [7, 0, 4].map(|n| keyed(n, 1)).into();
+    accepted(on, holders.clone()).await;
+    let mut batch: Vec<_> = (0..8).map(|n| keyed(n, 10 + n)).collect();
+    batch.reverse();
+    let answered = on.store.jobs.accept(batch.clone()).await;
+    let key = |job: &NewJob| job.idempotency.as_ref().map(|idempotency| idempotency.key.to_string());
+    let mut won = Vec::new();
+    for (new, answer) in batch.iter().zip(answered.answers) {
+        let expected = if let Some(holder) = holders.iter().find(|holder| key(holder) == key(new)) {
+            Accepted::Known { first: holder.id, fingerprint: Fingerprint([1; 32]) }
+        } else {
+            assert_eq!(find(on, new.id).await.idempotency_key, key(new));
+            won.push(new.id);
+            Accepted::New { id: new.id, status: Status::Queued }
+        };
+        assert_eq!(answer.ok(), Some(expected));
+    }
+    won.sort_unstable();
+    let sizes: Vec<_> = answered.dispatches.iter().map(|dispatch| dispatch.jobs.len()).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 5);
+    assert!(sizes.iter().all(|size| *size <= 3), "{sizes:?}");
+    let mut dispatched: Vec<_> = answered.dispatches.into_iter().flat_map(|dispatch| dispatch.jobs).collect();
+    dispatched.sort_unstable();
+    assert_eq!(dispatched, won);
+
+    // And when all are known, nothing is sent at all: each now holds what the first or the second asked for.
+    let again = on.store.jobs.accept((0..8).map(|n| keyed(n, 99)).collect()).await;
+    assert!(again.dispatches.is_empty(), "{:?}", again.dispatches);
+    for (n, answer) in (0..8_u8).zip(again.answers) {
+        let fingerprint = Fingerprint([if [7, 0, 4].contains(&n) { 1 } else { 10 + n }; 32]);
+        assert!(matches!(answer, Ok(Accepted::Known { fingerprint: f, .. }) if f == fingerprint), "{n}: {answer:?}");
+    }
+    assert_eq!(on.count("jobs").await, 8);
 }
 
 async fn a_key_is_held_also_by_a_job_that_has_ended(on: &StoreFixture) {

@@ -12,17 +12,26 @@ use crate::domain::{BatchId, JobId, NewJob, Webhook};
 pub(super) const LONGEST_RETENTION: u64 = 100 * 366 * 86_400;
 
 static ACCEPT: Parts<2> = Parts::new(include_str!("sql/accept_jobs.sql"), ["keys", "extras"]);
+static ACCEPT_ALIKE: Parts<1> = Parts::new(include_str!("sql/accept_alike_jobs.sql"), ["keys"]);
 
 /// Keeps these jobs. `key_wait`: milliseconds for which a key is waited for that another transaction has inserted.
 pub(super) fn statement<'q>(jobs: &[&'q NewJob], key_wait: &str) -> Statement<'q> {
     let keys = jobs.iter().any(|job| job.idempotency.is_some());
     let extras = jobs.iter().any(|job| has_extras(job));
     match jobs {
-        [first, rest @ ..] if !keys && !extras && rest.iter().all(|job| shared(job) == shared(first)) => {
-            statement_for_alike(jobs, first)
+        [first, rest @ ..] if !extras && rest.iter().all(|job| shared(job) == shared(first)) => {
+            statement_for_alike(jobs, first, keys.then_some(key_wait))
         }
         _ => statement_for_any(jobs, keys, extras, key_wait),
     }
+}
+
+fn key(job: &NewJob) -> Option<&str> {
+    job.idempotency.as_ref().map(|i| i.key.as_str())
+}
+
+fn fingerprint(job: &NewJob) -> Option<&[u8]> {
+    job.idempotency.as_ref().map(|i| i.fingerprint.0.as_slice())
 }
 
 fn column<'j, T>(jobs: &[&'j NewJob], cell: impl Fn(&'j NewJob) -> T) -> Vec<T> {
@@ -49,16 +58,17 @@ fn inline(job: &NewJob) -> Option<&[u8]> {
 fn shared(job: &NewJob) -> impl PartialEq + use<'_> {
     let input_type = job.input.content_type.as_str();
     let bounds = (job.run_timeout, job.max_attempts, job.retention);
-    (&job.tenant, &job.kind, &job.queue, job.priority, job.express, job.dispatch_width, input_type, bounds)
+    let keyed = job.idempotency.is_some();
+    (&job.tenant, &job.kind, &job.queue, job.priority, job.express, job.dispatch_width, input_type, bounds, keyed)
 }
 
-/// For jobs without keys and extras that are like `first`.
-fn statement_for_alike<'q>(jobs: &[&'q NewJob], first: &'q NewJob) -> Statement<'q> {
+/// For jobs without extras that are like `first`. `key_wait` if they have keys.
+fn statement_for_alike<'q>(jobs: &[&'q NewJob], first: &'q NewJob, key_wait: Option<&str>) -> Statement<'q> {
     let mut jobs = jobs.to_vec();
     jobs.sort_unstable_by_key(|job| job.id);
     let dispatches: Vec<i32> =
         (1..=jobs.len()).step_by(first.dispatch_width.max(1)).filter_map(|place| i32::try_from(place).ok()).collect();
-    sqlx::query(include_str!("sql/accept_alike_jobs.sql"))
+    let plain = sqlx::query(ACCEPT_ALIKE.with([key_wait.is_some()]))
         .bind(column(&jobs, |job| job.id.as_uuid()))
         .bind(column(&jobs, inline))
         .bind(column(&jobs, |job| job.traceparent.as_deref()))
@@ -72,11 +82,14 @@ fn statement_for_alike<'q>(jobs: &[&'q NewJob], first: &'q NewJob) -> Statement<
         .bind(first.input.content_type.as_str())
         .bind(millis(first.run_timeout))
         .bind(first.max_attempts)
-        .bind(retention(first))
+        .bind(retention(first));
+    match key_wait {
+        Some(wait) => plain.bind(column(&jobs, key)).bind(column(&jobs, fingerprint)).bind(wait.to_owned()),
+        None => plain,
+    }
 }
 
 fn statement_for_any<'q>(jobs: &[&'q NewJob], keys: bool, extras: bool, key_wait: &str) -> Statement<'q> {
-    let idempotency = |job: &'q NewJob| job.idempotency.as_ref();
     // What a part that is left out would read, nobody has to write.
     let (keyed, extended) = (if keys { jobs } else { &[] }, if extras { jobs } else { &[] });
     sqlx::query(ACCEPT.with([keys, extras]))
@@ -95,8 +108,8 @@ fn statement_for_any<'q>(jobs: &[&'q NewJob], keys: bool, extras: bool, key_wait
         .bind(column(jobs, retention))
         .bind(column(jobs, |job| job.deadline))
         .bind(column(jobs, |job| job.traceparent.as_deref()))
-        .bind(column(keyed, |job| idempotency(job).map(|i| i.key.as_str())))
-        .bind(column(keyed, |job| idempotency(job).map(|i| i.fingerprint.0.as_slice())))
+        .bind(column(keyed, key))
+        .bind(column(keyed, fingerprint))
         .bind(key_wait.to_owned())
         .bind(column(extended, |job| job.run_at))
         .bind(column(extended, NewJob::expires_unstarted_at))

@@ -79,7 +79,8 @@ mod tests {
     fn every_mark_names_a_part_and_is_closed() {
         let statements = [
             (include_str!("sql/accept_jobs.sql"), &["keys", "extras"][..]),
-            (include_str!("sql/finish_jobs.sql"), &["mixed", "again"][..]),
+            (include_str!("sql/accept_alike_jobs.sql"), &["keys"]),
+            (include_str!("sql/finish_jobs.sql"), &["mixed", "again"]),
         ];
         for (text, names) in statements {
             let mut open = None;

@@ -2,7 +2,7 @@
 -- One statement, so one commit and one round trip. Answers one row for each dispatch, and without an id one
 -- that lists the scheduled jobs and one for those that wait for a permit. A job in no row lost its key to another.
 --
--- Most batches go through `accept_alike_jobs.sql` instead. What changes here for jobs without keys and extras changes there too.
+-- Most batches go through `accept_alike_jobs.sql` instead. What changes here for jobs without extras changes there too.
 --
 -- Of parts (`parts.rs`): `keys` if any job has a key, `extras` if any has more to it than kind, input and bounds.
 WITH batch AS MATERIALIZED (
