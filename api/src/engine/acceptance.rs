@@ -24,10 +24,7 @@ use super::{Field, JobOptions, ScheduleMark, Submission};
 const MAX_DEPTH: usize = 100;
 /// Schema faults of one input that are told.
 const MAX_SCHEMA_FAULTS: usize = 20;
-/// How old the id of a new job may be that its client chose: a client may have been offline for a while. Less than the day
-/// for which the key of an ended job is kept at least.
-const OLDEST_ID: Duration = Duration::from_hours(12);
-/// How far ahead of this clock it may be: clocks differ.
+/// How far ahead of this clock the id of a new job may be that its client chose: clocks differ.
 const NEWEST_ID: Duration = Duration::from_mins(5);
 const DEFAULT_PRIORITY: u8 = 5;
 
@@ -190,8 +187,12 @@ fn id_problem(id: JobId, now: Timestamp) -> Option<String> {
     }
     let age = now - id.created_at();
     let told = |by: Duration| raincheck_shared::config::format_duration(by);
-    (age > OLDEST_ID || -age > NEWEST_ID).then(|| {
-        format!("must be a UUIDv7 made at most {} ago and at most {} ahead of now", told(OLDEST_ID), told(NEWEST_ID))
+    (age > JobId::KEPT_WITHIN || -age > NEWEST_ID).then(|| {
+        format!(
+            "must be a UUIDv7 made at most {} ago and at most {} ahead of now",
+            told(JobId::KEPT_WITHIN),
+            told(NEWEST_ID)
+        )
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use raincheck_shared::blobs::{BlobError, BlobStream, BlobWriter, Blobs};
-use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content};
+use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content, JobId};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::telemetry::Chain;
 
@@ -62,9 +62,10 @@ impl Desk {
         Ok(Upload::begin(&self.blobs).await?)
     }
 
-    /// How long an upload may take: well below the time after which its blob would be taken for an orphan.
+    /// How long an upload may take: well below the time after which its blob would be taken for an orphan, and no longer than
+    /// its job may be kept under the id that it was given at the start.
     pub(crate) fn upload_patience(&self) -> Duration {
-        self.settings.blobs.keep_orphans / 2
+        (self.settings.blobs.keep_orphans / 2).min(JobId::KEPT_WITHIN)
     }
 
     /// Removes an input that becomes no job.

@@ -98,9 +98,9 @@ pub fn start(
         parked_releaser::start(&parts, parked.clone(), shutdown),
         worker_reaper::start(&parts, shutdown),
         lost_dispatch_finder::start(&parts, counted, shutdown),
-        retention::start(&parts, shutdown),
         blob_sweeper::start(&parts, shutdown),
     ];
+    health.extend(retention::start(&parts, shutdown));
     if settings.kinds.values().any(|kind| kind.is_remote() || kind.calls_back()) {
         health.push(overdue_runs::start(&parts, shutdown));
     }

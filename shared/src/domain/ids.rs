@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -16,6 +17,11 @@ pub type Version = i32;
 pub struct JobId(Uuid);
 
 impl JobId {
+    /// How old the id of a job may be when the job is kept: its client chose it and was offline for a while, or its input took
+    /// so long to come. Less than the day for which the key of an ended job is kept at least. The store removes nothing of a
+    /// day to which jobs may still come.
+    pub const KEPT_WITHIN: Duration = Duration::from_hours(12);
+
     /// Wraps a UUID that is known to be one of ours.
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)

@@ -17,6 +17,7 @@ mod idempotency;
 mod keys;
 mod leases;
 mod list;
+mod lock_order;
 mod logs;
 mod one_process;
 mod one_server;

@@ -12,7 +12,7 @@ use super::given::{DAY, HOUR, accepted, claim, find, finished, job, keyed_job, n
 use crate::harness::store::StoreFixture;
 
 /// Asks until the answer is there.
-async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(super) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..400 {
         if let Some(answer) = ask().await {
             return answer;
@@ -195,6 +195,14 @@ async fn a_partition_is_dropped_when_next_to_nothing_in_it_is_live() {
     }
     finished(&on, &done, succeeded(b"1")).await;
     finished(&on, &keyed, succeeded(b"1")).await;
+    // More than one run looks at by itself.
+    for (id, count) in [(done.id, 20_000), (held.id, 1)] {
+        on.run(format!(
+            "INSERT INTO deliveries (job_id, version, event, receiver, state, next_at)
+             SELECT '{id}', n, 'job.started', 'example.com', 'delivered', NULL FROM generate_series(1, {count}) n"
+        ))
+        .await;
+    }
     assert_eq!(on.count(&name).await, 4);
     let before = partitions(&on).await;
 
@@ -205,6 +213,7 @@ async fn a_partition_is_dropped_when_next_to_nothing_in_it_is_live() {
     assert_eq!((on.count("jobs").await, on.count("jobs_default").await), (2, 2));
     assert_eq!(on.count("idempotency_keys").await, 1, "only the key of a live job");
     assert_eq!(on.count("job_logs").await, 1, "and only its log");
+    assert_eq!(on.count("deliveries").await, 1, "and only what was told of it");
     // What was live goes on as if nothing had happened.
     assert_eq!(find(&on, waits.id).await.status, Status::Queued);
     finished(&on, &held, succeeded(b"2")).await;
@@ -212,6 +221,36 @@ async fn a_partition_is_dropped_when_next_to_nothing_in_it_is_live() {
     on.age(2 * DAY).await;
     while on.store.upkeep.remove_expired().await.expect("remove") {}
     assert_eq!((on.count("jobs").await, on.count("idempotency_keys").await), (1, 0));
+    on.close().await;
+}
+
+#[tokio::test]
+async fn what_can_be_removed_is_removed_although_a_partition_is_in_use() {
+    let on = StoreFixture::postgres().await;
+    let name = make_partition(&on, 3).await;
+    // The second is of a day without a partition.
+    for days_ago in [3, 40] {
+        let done = running(&on, NewJob { id: id_of(days_ago), retention: HOUR, ..job() }).await;
+        finished(&on, &done, succeeded(b"1")).await;
+    }
+    on.run(
+        "INSERT INTO batches (id, retention_seconds, finished_at, expires_at)
+         SELECT gen_random_uuid(), 1, now(), now() FROM generate_series(1, 1500)"
+            .to_owned(),
+    )
+    .await;
+    on.age(2 * DAY).await;
+
+    // As a dump of the database does, for as long as that takes.
+    on.run("BEGIN".to_owned()).await;
+    on.run(format!("SELECT FROM {name}")).await;
+    for batches in [500, 0] {
+        assert!(on.store.upkeep.remove_expired().await.is_err(), "the partition could not be dropped");
+        assert_eq!((on.count("jobs_default").await, on.count("batches").await), (0, batches));
+    }
+    on.run("COMMIT".to_owned()).await;
+    while on.store.upkeep.remove_expired().await.expect("remove") {}
+    assert_eq!(on.count("jobs").await, 0);
     on.close().await;
 }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::connections::{Connections, Loan, Outage};
+use super::partitions::FullDays;
 use super::refusal::{is_broken_connection, refusal, timed_out};
 use crate::config::Secret;
 use crate::lifecycle::{Clock, SystemClock};
@@ -43,6 +44,7 @@ pub(super) struct Database {
     timeout: Duration,
     outage: Arc<Outage>,
     keys_seen: Mutex<(String, String)>,
+    full_days: Mutex<FullDays>,
     deliveries_seen: Mutex<Uuid>,
 }
 
@@ -80,6 +82,7 @@ impl Database {
             timeout,
             outage,
             keys_seen: Mutex::default(),
+            full_days: Mutex::default(),
             deliveries_seen: Mutex::default(),
         })
     }
@@ -161,6 +164,11 @@ impl Database {
 
     pub(super) fn see_deliveries_until(&self, job: Uuid) {
         *self.deliveries_seen.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    }
+
+    /// The days whose partitions retention leaves alone for now.
+    pub(super) const fn full_days(&self) -> &Mutex<FullDays> {
+        &self.full_days
     }
 
     pub(super) async fn close_connections(&self) {

@@ -26,6 +26,7 @@ mod permits;
 mod queues;
 mod refusal;
 mod remote_leases;
+mod retention;
 mod rows;
 mod schedules;
 mod schema;

@@ -4,7 +4,8 @@
 //! default partition first. Between two commits such a partition is called `retired_jobs_…`: detached, its live jobs
 //! moved, itself not yet dropped. A crash there leaves a table that the next run finds and finishes with.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use time::{Date, Month, OffsetDateTime};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::database::{Database, Lane};
 use super::refusal::{refusal, timed_out};
+use crate::domain::JobId;
 use crate::store::StoreError;
 
 /// Days whose partitions exist before they begin.
@@ -28,20 +30,12 @@ const DDL_LOCK_TIMEOUT: &str = "1s";
 /// more of them the partition stays, and costs disk.
 const MOVED_AT_MOST: i64 = 1_000;
 
-/// A partition whose day ended less than this ago is still in use by slow clocks and open transactions.
-const SETTLED_AFTER: time::Duration = time::Duration::HOUR;
-
-/// Forgotten jobs of the default partition that are deleted at once.
-const DELETED_AT_ONCE: i64 = 1_000;
-
-/// Keys that one run looks at.
-const KEYS_AT_ONCE: i64 = 5_000;
-
-/// Deliveries that one run looks at. More than any job has at once: a run that starts after a job never skips any.
-const DELIVERIES_AT_ONCE: i64 = 5_000;
-
-/// Retention reads whole partitions. It is in nobody's way, so it may take its time.
-const RETENTION_TIMEOUT: Duration = Duration::from_mins(10);
+/// Whether nothing comes to the partition of a day any more: it is over for longer than jobs may be kept under ids that were
+/// made on it, and for an hour more because of slow clocks and open transactions. A job that came while its partition goes
+/// would be lost.
+fn is_settled(day: Date, now: OffsetDateTime) -> bool {
+    day_after(day).midnight().assume_utc() + JobId::KEPT_WITHIN + time::Duration::HOUR < now
+}
 
 struct Partitions {
     now: OffsetDateTime,
@@ -152,65 +146,55 @@ async fn create(connection: &mut PgConnection, day: Date) -> Result<(), sqlx::Er
     .await
 }
 
-/// Drops partitions in which next to nothing is live, and forgotten jobs of the default one. True: there is more.
-pub(super) async fn remove_expired(database: &Database) -> Result<bool, StoreError> {
-    let work = async {
-        let mut connection = database.connect(Lane::Durable, RETENTION_TIMEOUT).await?;
-        let found = list(&mut connection).await?;
-        for &day in &found.retired {
-            drop_retired(&mut connection, day).await?;
+/// Drops one partition in which next to nothing is live, and what an earlier run has left. True: there may be more.
+pub(super) async fn drop_one(connection: &mut PgConnection, full: &Mutex<FullDays>) -> Result<bool, sqlx::Error> {
+    let found = list(connection).await?;
+    for &day in &found.retired {
+        drop_retired(connection, day).await?;
+    }
+    let full = || full.lock().unwrap_or_else(PoisonError::into_inner);
+    full().keep_only(&found.attached);
+    for &day in found.attached.iter().filter(|&&day| is_settled(day, found.now)) {
+        if full().rests(day, found.now) {
+            continue;
         }
-        let settled = |day: Date| day_after(day).midnight().assume_utc() + SETTLED_AFTER < found.now;
-        for &day in found.attached.iter().filter(|&&day| settled(day)) {
-            let live = list_live(&mut connection, day).await?;
-            if live.len() <= usize::try_from(MOVED_AT_MOST).unwrap_or(0) && retire(&mut connection, day, live).await? {
-                drop_retired(&mut connection, day).await?;
-                return Ok(true);
-            }
+        let live = list_live(connection, day).await?;
+        if live.len() > usize::try_from(MOVED_AT_MOST).unwrap_or(0) {
+            full().note(day, found.now);
+        } else if retire(connection, day, live).await? {
+            drop_retired(connection, day).await?;
+            return Ok(true);
         }
-        let row = sqlx::query(include_str!("sql/delete_expired_jobs.sql"))
-            .bind(DELETED_AT_ONCE)
-            .fetch_one(&mut connection)
-            .await?;
-        sqlx::query(include_str!("sql/delete_expired_batches.sql"))
-            .bind(DELETED_AT_ONCE)
-            .fetch_all(&mut connection)
-            .await?;
-        free_some_keys(database, &mut connection).await?;
-        delete_some_deliveries(database, &mut connection).await?;
-        let _ = connection.close().await;
-        Ok(row.try_get::<i64, _>("removed")? == DELETED_AT_ONCE)
-    };
-    timeout(RETENTION_TIMEOUT, work).await.unwrap_or_else(|_| Err(timed_out())).map_err(refusal)
+    }
+    Ok(false)
 }
 
-/// Frees keys of jobs that are forgotten although their partition is still there, a few at each run, in turn. Nothing
-/// depends on it: most keys go with their partition, and one that is asked for is freed on the spot.
-async fn free_some_keys(database: &Database, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let (key, tenant) = database.last_key_seen();
-    let row = sqlx::query(include_str!("sql/delete_keys_of_gone_jobs.sql"))
-        .bind(key)
-        .bind(tenant)
-        .bind(KEYS_AT_ONCE)
-        .fetch_optional(connection)
-        .await?;
-    let last = match row {
-        Some(row) => (row.try_get("key")?, row.try_get("tenant")?),
-        None => Default::default(),
-    };
-    database.see_keys_until(last);
-    Ok(())
+/// Days in whose partitions too much was live to drop them. To find that out can take the reading of a whole partition, so
+/// each is left alone for a while then: an hour, twice as long each time, half a day at most.
+#[derive(Debug, Default)]
+pub(super) struct FullDays(HashMap<Date, Rest>);
+
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    lasts: time::Duration,
+    until: OffsetDateTime,
 }
 
-/// Deletes deliveries of jobs that are forgotten, a few at each run, in turn.
-async fn delete_some_deliveries(database: &Database, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let row = sqlx::query(include_str!("sql/delete_stray_deliveries.sql"))
-        .bind(database.last_delivery_seen())
-        .bind(DELIVERIES_AT_ONCE)
-        .fetch_one(connection)
-        .await?;
-    database.see_deliveries_until(row.try_get::<Option<Uuid>, _>("last")?.unwrap_or_default());
-    Ok(())
+impl FullDays {
+    fn rests(&self, day: Date, now: OffsetDateTime) -> bool {
+        // A clock that was set back holds up nothing.
+        self.0.get(&day).is_some_and(|rest| now < rest.until && rest.until - now <= rest.lasts)
+    }
+
+    fn note(&mut self, day: Date, now: OffsetDateTime) {
+        let longest: time::Duration = 12 * time::Duration::HOUR;
+        let lasts = self.0.get(&day).map_or(time::Duration::HOUR, |rest| longest.min(rest.lasts * 2));
+        self.0.insert(day, Rest { lasts, until: now + lasts });
+    }
+
+    fn keep_only(&mut self, days: &[Date]) {
+        self.0.retain(|day, _| days.contains(day));
+    }
 }
 
 /// Jobs of a partition that are not forgotten yet, or one more than may be moved.
@@ -237,7 +221,8 @@ async fn retire(connection: &mut PgConnection, day: Date, live: Vec<Uuid>) -> Re
     Ok(true)
 }
 
-/// Ends with a detached partition: moves on what was added to it at the last moment, frees its keys, drops it.
+/// Ends with a detached partition: moves on what was added to it at the last moment, frees its keys, deletes what was told of
+/// its jobs and what they wrote, drops it.
 async fn drop_retired(connection: &mut PgConnection, day: Date) -> Result<(), sqlx::Error> {
     let Some(mut transaction) = begin(connection).await? else { return Ok(()) };
     let (name, from, to) = (retired(day), first_id(day), first_id(day_after(day)));
@@ -253,6 +238,8 @@ async fn drop_retired(connection: &mut PgConnection, day: Date) -> Result<(), sq
              DELETE FROM idempotency_keys k USING {name} gone WHERE k.key = gone.idempotency_key AND k.job_id = gone.id;
              DELETE FROM job_logs l WHERE l.job_id >= '{from}' AND l.job_id < '{to}'
                  AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = l.job_id);
+             DELETE FROM deliveries d WHERE d.job_id >= '{from}' AND d.job_id < '{to}' AND d.version > 0
+                 AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = d.job_id);
              DROP TABLE {name};"
         ),
     )
@@ -275,5 +262,32 @@ mod tests {
         let midnight = day.midnight().assume_utc().unix_timestamp().cast_unsigned();
         assert!(first_id(day) <= id(midnight) && id(midnight + 86_399) < first_id(day_after(day)));
         assert!(id(midnight - 1) < first_id(day));
+    }
+
+    #[test]
+    fn a_day_is_settled_when_no_job_can_be_kept_any_more_under_an_id_of_it() {
+        let day = Date::from_calendar_date(2026, Month::March, 9).unwrap();
+        let last_id = day_after(day).midnight().assume_utc() - time::Duration::MILLISECOND;
+        let kept_last = last_id + JobId::KEPT_WITHIN;
+        assert!(!is_settled(day, kept_last) && !is_settled(day, kept_last + time::Duration::HOUR));
+        assert!(is_settled(day, kept_last + 2 * time::Duration::HOUR));
+    }
+
+    #[test]
+    fn a_day_that_is_full_is_looked_at_again_in_an_hour_then_in_two() {
+        let (day, hour) = (Date::from_calendar_date(2026, Month::March, 9).unwrap(), time::Duration::HOUR);
+        let (mut full, mut now) = (FullDays::default(), (day + time::Duration::days(30)).midnight().assume_utc());
+        assert!(!full.rests(day, now), "it was never looked at");
+        for hours in [1, 2, 4, 8, 12, 12] {
+            full.note(day, now);
+            assert!(full.rests(day, now) && !full.rests(day_after(day), now));
+            assert!(full.rests(day, now + hours * hour - time::Duration::SECOND));
+            assert!(!full.rests(day, now - hour), "before it was noted: the clock was set back");
+            now += hours * hour;
+            assert!(!full.rests(day, now), "{hours} h later");
+        }
+        full.keep_only(&[]);
+        full.note(day, now);
+        assert!(!full.rests(day, now + hour), "it begins anew");
     }
 }

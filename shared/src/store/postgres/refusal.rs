@@ -24,10 +24,15 @@ pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| code == "55P03")
 }
 
+/// Whether the statement was undone since another transaction was in its way.
+pub(super) fn is_lock_conflict(error: &sqlx::Error) -> bool {
+    is_lock_timeout(error) || code(error).is_some_and(|code| code == "40P01")
+}
+
 /// Whether the statement was certainly undone for a reason that may lie in a single row of its batch, so that each row
 /// deserves a try of its own.
 pub(super) fn may_be_one_row(error: &sqlx::Error) -> bool {
-    blames_data(error) || is_lock_timeout(error) || code(error).is_some_and(|code| code == "40P01")
+    blames_data(error) || is_lock_conflict(error)
 }
 
 /// Whether a row that something still refers to was to be deleted, or one that refers to nothing was to be written.

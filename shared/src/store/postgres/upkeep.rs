@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::database::{Database, Lane};
 use super::partitions;
-use super::refusal::{is_missing_reference, refusal};
+use super::refusal::{is_lock_conflict, is_missing_reference, refusal};
+use super::retention;
 use super::rows::{Cells, blob_owner, change_of, id_range, millis, numbered_dispatch};
 use crate::domain::{BlobOwner, JobId};
 use crate::store::{Moved, StoreError, Upkeep};
@@ -60,12 +61,18 @@ impl Upkeep for Database {
             Ok(rows) => Ok(Some(Moved { more: true, ..moved(&rows)?.0 })),
             // It is claiming in this very moment: nothing was moved, and the next look will find what it took.
             Err(error) if is_missing_reference(&error) => Ok(Some(Moved { more: true, ..Moved::default() })),
+            // Somebody is at its jobs in this very moment: the next look decides. The store is there, which an error would put in
+            // doubt, and with it every death for a lease.
+            Err(error) if is_lock_conflict(&error) => {
+                tracing::debug!(%error, "a rescue met others at the same jobs, and will be tried again");
+                Ok(None)
+            }
             Err(error) => Err(refusal(error)),
         }
     }
 
     async fn remove_expired(&self) -> Result<bool, StoreError> {
-        partitions::remove_expired(self).await
+        retention::remove_expired(self).await
     }
 
     async fn list_blob_owners(&self, jobs: &[JobId]) -> Result<Vec<BlobOwner>, StoreError> {

@@ -111,10 +111,10 @@ impl Upkeep for Sqlite {
         let query = sqlx::query(include_str!("sql/delete_deliveries.sql")).bind(rows::id_list(gone));
         query.execute(&mut *write).await.map_err(failed)?;
         let query = sqlx::query(include_str!("sql/delete_expired_batches.sql")).bind(self.now()).bind(REMOVED_AT_ONCE);
-        let gone = query.fetch_all(&mut *write).await.map_err(failed)?;
-        batches::delete_deliveries(&mut write, &gone).await?;
+        let batches_gone = query.fetch_all(&mut *write).await.map_err(failed)?;
+        batches::delete_deliveries(&mut write, &batches_gone).await?;
         write.commit().await?;
-        Ok(rows::whole(removed.len()) == REMOVED_AT_ONCE)
+        Ok(rows::whole(removed.len().max(batches_gone.len())) == REMOVED_AT_ONCE)
     }
 
     async fn list_blob_owners(&self, jobs: &[JobId]) -> Result<Vec<BlobOwner>, StoreError> {

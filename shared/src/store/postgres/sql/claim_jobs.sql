@@ -1,6 +1,6 @@
 -- Takes the jobs of the given dispatches that still wait, and clears the dispatches.
 WITH cleared AS (
-    DELETE FROM dispatches WHERE id = ANY($1)
+    DELETE FROM dispatches WHERE id = ANY($1) RETURNING id
 ),
 -- In order of id, as every statement that takes several jobs: unordered they would deadlock. It is the order of the index,
 -- and there is no other way to these rows (`database.rs`). Not SKIP LOCKED: the dispatch goes with this claim, so a job that
@@ -18,6 +18,8 @@ taken AS (
         next_attempt_at = NULL,
         progress = NULL
     WHERE id = ANY($4) AND id BETWEEN $5 AND $6 AND status = 'queued'
+        -- The dispatches first, as who takes them from the store does: the other way round the two would deadlock.
+        AND (SELECT count(*) FROM cleared) >= 0
     RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,
         traceparent, tenant, input_blob, webhook_url, webhook_events
 ),

@@ -1,10 +1,14 @@
 -- Drops the claims that a worker knows nothing of, and gives back the jobs in them, but those that run under a token that
 -- it holds: the end of an earlier attempt at the same job may still be on its way.
-WITH dropped AS (
-    DELETE FROM leases WHERE worker = $1 AND id <> ALL($2) RETURNING jobs
+WITH stray_leases AS MATERIALIZED (
+    SELECT jobs FROM leases WHERE worker = $1 AND id <> ALL($2)
+),
+-- Last, after the jobs, as whoever ends jobs does it.
+dropped AS (
+    DELETE FROM leases WHERE worker = $1 AND id <> ALL($2)
 ),
 strays AS MATERIALIZED (
-    SELECT DISTINCT u.id FROM dropped, unnest(dropped.jobs) AS u (id)
+    SELECT DISTINCT u.id FROM stray_leases, unnest(stray_leases.jobs) AS u (id)
 ),
 locked AS MATERIALIZED (
     SELECT id FROM jobs

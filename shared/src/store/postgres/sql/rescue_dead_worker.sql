@@ -32,15 +32,20 @@ dead AS MATERIALIZED (
     LIMIT 1
     FOR UPDATE OF w SKIP LOCKED
 ),
+-- Read here and deleted last, after the jobs: whoever ends jobs takes them in this order, and two that do not would deadlock.
+-- One that comes in between is the claim below; one that goes has ended its jobs.
+leased AS MATERIALIZED (
+    SELECT jobs FROM leases WHERE worker = (SELECT id FROM dead)
+),
 unleased AS (
-    DELETE FROM leases WHERE worker = (SELECT id FROM dead) RETURNING jobs
+    DELETE FROM leases WHERE worker = (SELECT id FROM dead)
 ),
 -- Fails on the leases' foreign key when the worker, half dead, is claiming at this very moment: then it is tried again.
 buried AS (
     DELETE FROM workers WHERE id = (SELECT id FROM dead) RETURNING id
 ),
 held AS MATERIALIZED (
-    SELECT DISTINCT u.id FROM unleased, unnest(unleased.jobs) AS u (id)
+    SELECT DISTINCT u.id FROM leased, unnest(leased.jobs) AS u (id)
 ),
 locked AS MATERIALIZED (
     SELECT id, attempt, crashes, cancel_requested_at FROM jobs
