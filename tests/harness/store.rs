@@ -95,7 +95,7 @@ impl StoreFixture {
         const TIMES: [(&str, &[&str]); 9] = [
             ("batches", &["finished_at", "expires_at"]),
             ("parked_jobs", &["parked_at"]),
-            ("permits", &["given_at"]),
+            ("permits", &["given_at", "spent_at"]),
             ("erasures", &["look_at"]),
             ("timers", &["due_at"]),
             ("dispatches", &["created_at", "publish_after", "published_at"]),

@@ -23,6 +23,7 @@ against_each_store! {
     a_full_line_holds_up_no_other,
     a_job_needs_a_permit_of_each_of_its_limits,
     no_more_start_in_any_period_than_the_rate_says,
+    a_start_counts_for_its_period_also_when_its_job_is_gone,
     looks_at_the_same_time_give_no_permit_twice,
     every_line_is_looked_at_however_few_at_a_time,
     a_paused_queue_takes_no_permits,
@@ -230,6 +231,21 @@ async fn no_more_start_in_any_period_than_the_rate_says(on: &StoreFixture) {
     assert!(soonest > rate.period / 2 && soonest <= rate.period, "{soonest:?}");
     on.age(rate.period).await;
     assert_eq!(ids(&look(on, &rules).await.dispatches), jobs[3..6]);
+}
+
+async fn a_start_counts_for_its_period_also_when_its_job_is_gone(on: &StoreFixture) {
+    let rate = Rate { starts: 1, period: DAY };
+    let rules = limited(KindLimits { rate: Some(rate), ..KindLimits::default() });
+    let jobs = parked(on, (0..2).map(|_| under(&rules, job())).collect()).await;
+    let first = look(on, &rules).await.dispatches;
+    finished(on, &running_again(on, jobs[0], first).await, succeeded(b"1")).await;
+    assert!(look(on, &rules).await.dispatches.is_empty(), "it has just started");
+    // From now on nothing is looked for but the time.
+    on.run("DELETE FROM jobs WHERE started_at IS NOT NULL".to_owned()).await;
+    on.age(DAY - HOUR).await;
+    assert!(look(on, &rules).await.dispatches.is_empty(), "within its day");
+    on.age(HOUR).await;
+    assert_eq!(ids(&look(on, &rules).await.dispatches), jobs[1..]);
 }
 
 async fn looks_at_the_same_time_give_no_permit_twice(on: &StoreFixture) {

@@ -81,6 +81,7 @@ mod tests {
             (include_str!("sql/accept_jobs.sql"), &["keys", "extras"][..]),
             (include_str!("sql/accept_alike_jobs.sql"), &["keys"]),
             (include_str!("sql/finish_jobs.sql"), &["mixed", "again"]),
+            (include_str!("sql/drop_spent_permits.sql"), &["named"]),
         ];
         for (text, names) in statements {
             let mut open = None;

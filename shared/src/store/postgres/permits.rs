@@ -13,11 +13,14 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::database::{Database, Lane};
+use super::parts::Parts;
 use super::refusal::{refusal, timed_out};
 use super::rows::{Cells, dispatch, id_range, millis};
 use crate::domain::{FlowRules, JobId, ParkedJob, Turnstile};
 use crate::store::permits::{heads_of_each, names_wanted};
 use crate::store::{LetGo, Look, Permits, StoreError};
+
+static DROP_SPENT: Parts<1> = Parts::new(include_str!("sql/drop_spent_permits.sql"), ["named"]);
 
 /// A job at the head of its line.
 struct Head {
@@ -71,7 +74,8 @@ async fn count_permits(
     connection: &mut PgConnection,
     names: &[String],
 ) -> Result<(HashMap<String, u32>, Option<Duration>), sqlx::Error> {
-    sqlx::query(include_str!("sql/drop_spent_permits.sql")).bind(names).execute(&mut *connection).await?;
+    sqlx::query(DROP_SPENT.with([true])).bind(names).execute(&mut *connection).await?;
+    sqlx::query(include_str!("sql/note_starts_of_permits.sql")).bind(names).execute(&mut *connection).await?;
     let rows = sqlx::query(include_str!("sql/count_permits.sql")).bind(names).fetch_all(connection).await?;
     let (mut used, mut soonest) = (HashMap::new(), None);
     for row in &rows {
@@ -142,7 +146,6 @@ impl Permits for Database {
     }
 
     async fn forget_permits(&self) -> Result<(), StoreError> {
-        let query = sqlx::query(include_str!("sql/drop_spent_permits.sql")).bind(None::<Vec<String>>);
-        self.fetch(Lane::Relaxed, query).await.map(drop)
+        self.fetch(Lane::Relaxed, sqlx::query(DROP_SPENT.with([false]))).await.map(drop)
     }
 }

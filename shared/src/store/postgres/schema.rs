@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 13] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (
         1,
         "create jobs and what waits",
@@ -64,6 +64,11 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
         13,
         "find what waits by its kind",
         include_str!("../../../../migrations/postgres/0013_find_what_waits_by_its_kind.sql"),
+    ),
+    (
+        14,
+        "remember when permits are spent",
+        include_str!("../../../../migrations/postgres/0014_remember_when_permits_are_spent.sql"),
     ),
 ];
 

@@ -70,6 +70,8 @@ async fn count_permits(
     let names = rows::text_list(names.iter().map(String::as_str));
     let query = sqlx::query(include_str!("sql/drop_spent_permits.sql")).bind(&names).bind(now);
     query.execute(&mut *connection).await.map_err(failed)?;
+    let query = sqlx::query(include_str!("sql/note_starts_of_permits.sql")).bind(&names);
+    query.execute(&mut *connection).await.map_err(failed)?;
     let query = sqlx::query(include_str!("sql/count_permits.sql")).bind(&names);
     let mut used = HashMap::new();
     for row in query.fetch_all(connection).await.map_err(failed)? {

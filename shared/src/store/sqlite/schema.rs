@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 13] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (
         1,
         "create jobs and what waits",
@@ -55,6 +55,11 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
         13,
         "find what waits by its kind",
         include_str!("../../../../migrations/sqlite/0013_find_what_waits_by_its_kind.sql"),
+    ),
+    (
+        14,
+        "remember when permits are spent",
+        include_str!("../../../../migrations/sqlite/0014_remember_when_permits_are_spent.sql"),
     ),
 ];
 
