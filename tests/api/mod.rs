@@ -2,6 +2,7 @@
 
 mod accept;
 mod access_log;
+mod admission;
 mod bad_bytes;
 mod bad_input;
 mod batch_webhooks;

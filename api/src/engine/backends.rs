@@ -5,7 +5,7 @@ use raincheck_shared::broker::Broker;
 use raincheck_shared::domain::Dispatch;
 use raincheck_shared::lifecycle::{Nudge, ReconcilerHealth};
 use raincheck_shared::store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::upkeep::Depths;
 
@@ -24,8 +24,8 @@ pub struct Links {
     pub relay: mpsc::Sender<Vec<Dispatch>>,
     /// Has those looked at that wait for permits.
     pub parked: Nudge,
-    /// How much waits in each queue, as last counted.
-    pub depths: watch::Receiver<Depths>,
+    /// How much waits in each queue.
+    pub depths: Depths,
     /// Wakes the loop that makes the jobs of schedules, when one was made that may be due soon.
     pub ticks: Nudge,
     /// The loops whose health `/readyz` shows.

@@ -64,10 +64,14 @@ impl Desk {
         let webhook = self.webhook_of_batch(&tenant, wish, idempotency.as_ref()).await?;
         let id = IdSource.batch();
         let mut jobs: Vec<(usize, NewJob)> = Vec::new();
-        let mut ahead: HashMap<QueueName, u64> = HashMap::new();
+        let mut ahead: HashMap<QueueName, Ahead> = HashMap::new();
         let mut answers = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
-            answers.push(match item.map(|item| self.examine_item(&item, &mut ahead)) {
+            let examined = match item {
+                Some(item) => Some(self.examine_item(&item, &mut ahead).await),
+                None => None,
+            };
+            answers.push(match examined {
                 None => Some(ItemAnswer::Unread),
                 Some(Ok(Item::Planned(job))) => Some(ItemAnswer::Planned(job)),
                 Some(Ok(Item::Good(job))) => {
@@ -80,7 +84,7 @@ impl Desk {
         if jobs.is_empty() && idempotency.is_none() {
             return Ok(BatchAnswer { id: None, replayed: false, items: answers.into_iter().flatten().collect() });
         }
-        self.charge_batch(&tenant, jobs.len())?;
+        self.charge_batch(&tenant, jobs.len()).await?;
         for (_, job) in &mut jobs {
             job.express = self.admission.passes(&job.queue, &tenant);
         }
@@ -147,7 +151,11 @@ impl Desk {
         Ok(matches!(answer, AcceptedWhole::Known { .. }))
     }
 
-    fn examine_item(&self, item: &Submission, ahead: &mut HashMap<QueueName, u64>) -> Result<Item, SubmitError> {
+    async fn examine_item(
+        &self,
+        item: &Submission,
+        ahead: &mut HashMap<QueueName, Ahead>,
+    ) -> Result<Item, SubmitError> {
         let Examined { job, mut faults } =
             examine(item, &self.settings, self.clock.now()).map_err(SubmitError::Rejected)?;
         if let Some(webhook) = &job.webhook {
@@ -161,8 +169,15 @@ impl Desk {
             return Ok(Item::Planned(Box::new(job)));
         }
         let ahead = ahead.entry(job.queue.clone()).or_default();
-        self.admission.admit_behind(&job.queue, *ahead, self.settings.jobs.max_queued)?;
-        *ahead += 1;
+        if let Some(waiting) = ahead.full_with {
+            return Err(Refusal::QueueFull { queue: job.queue, waiting }.into());
+        }
+        let admitted = self.admission.admit_behind(&job.queue, ahead.jobs, self.settings.jobs.max_queued).await;
+        if let Err(Refusal::QueueFull { waiting, .. }) = &admitted {
+            ahead.full_with = Some(*waiting);
+        }
+        admitted?;
+        ahead.jobs += 1;
         Ok(Item::Good(Box::new(job)))
     }
 
@@ -280,6 +295,14 @@ impl Desk {
         }
         self.batch(tenant, id).await
     }
+}
+
+/// What goes into a queue before the next item of its batch.
+#[derive(Debug, Default)]
+struct Ahead {
+    jobs: u64,
+    /// So many waited there when one found no room. The rest does not wait for room either.
+    full_with: Option<u64>,
 }
 
 /// An item that was found good.

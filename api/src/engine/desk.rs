@@ -100,7 +100,7 @@ impl Desk {
         webhooks: Webhooks,
         shutdown: &Shutdown,
     ) -> Self {
-        let admission = Admission::new(links.depths);
+        let admission = Admission::new(links.depths, Arc::clone(&clock));
         let Backends { store, blobs, broker: Broker { publisher, wakeups, .. } } = backends;
         let keyring = Keyring::start(&store.keys, settings.auth.required, Arc::clone(&clock), shutdown);
         let (jobs, schema, survey) = (Arc::clone(&store.jobs), Arc::clone(&store.schema), Arc::clone(&store.survey));
@@ -217,7 +217,7 @@ impl Desk {
         if let Some(id) = submission.id {
             self.check_id_is_free(id).await?;
         }
-        self.admission.admit(&new.queue, self.settings.jobs.max_queued)?;
+        self.admission.admit(&new.queue, self.settings.jobs.max_queued).await?;
         let Charge { level, paid } = self.charge(submission).await?;
         new.express = self.admission.passes(&new.queue, &new.tenant);
 

@@ -41,12 +41,10 @@ impl Desk {
     }
 
     /// Takes as many submits as a batch has jobs, or refuses all of it.
-    pub(super) fn charge_batch(&self, tenant: &TenantName, jobs: usize) -> Result<(), Refusal> {
+    pub(super) async fn charge_batch(&self, tenant: &TenantName, jobs: usize) -> Result<(), Refusal> {
         let quotas = self.settings.quotas.of(tenant);
-        if let Some(most) = quotas.queued
-            && self.admission.waiting_of(tenant) + jobs as u64 > most
-        {
-            return Err(Refusal::OverQueued { most });
+        if let (Some(most), Some(ahead)) = (quotas.queued, jobs.checked_sub(1)) {
+            self.admission.admit_of(tenant, ahead as u64, most).await?;
         }
         let Some(quota) = quotas.submits_per_minute else { return Ok(()) };
         let count = u32::try_from(jobs).unwrap_or(u32::MAX);
@@ -69,8 +67,8 @@ impl Desk {
         let tenant = &submission.tenant;
         let quotas = self.settings.quotas.of(tenant);
         let refusal = match quotas.queued {
-            Some(most) if self.admission.waiting_of(tenant) >= most => Some(Refusal::OverQueued { most }),
-            _ => None,
+            Some(most) => self.admission.admit_of(tenant, 0, most).await.err(),
+            None => None,
         };
         let (level, refusal) = match (refusal, quotas.submits_per_minute) {
             (None, Some(quota)) => match draw(&self.submit_quotas, tenant, quota, self.clock.monotonic()) {

@@ -57,7 +57,7 @@ impl Desk {
         if !faults.is_empty() && !repeatable {
             return Err(SubmitError::Rejected(Rejection::Faults(faults)));
         }
-        self.admission.admit(&job.queue, self.settings.jobs.max_queued)?;
+        self.admission.admit(&job.queue, self.settings.jobs.max_queued).await?;
         self.expect_room(submission).await?;
         Ok(Upload::begin(&self.blobs).await?)
     }

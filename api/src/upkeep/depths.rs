@@ -51,6 +51,16 @@ impl Waiting {
         *self.tenants.entry(tenant.clone()).or_default() += jobs;
     }
 
+    /// Adds one that will wait in a queue, whosever it is.
+    pub fn promise_in_queue(&mut self, queue: &QueueName) {
+        self.queues.entry(queue.clone()).or_default().jobs += 1;
+    }
+
+    /// Adds one of a tenant's that will wait, wherever that is.
+    pub fn promise_to_tenant(&mut self, tenant: &TenantName) {
+        *self.tenants.entry(tenant.clone()).or_default() += 1;
+    }
+
     /// Jobs that wait in a queue.
     pub fn in_queue(&self, queue: &QueueName) -> u64 {
         self.queues.get(queue).map_or(0, |load| load.jobs)
@@ -64,11 +74,5 @@ impl Waiting {
     /// A tenant's jobs that wait in any queue.
     pub fn of_tenant(&self, tenant: &TenantName) -> u64 {
         self.tenants.get(tenant).copied().unwrap_or_default()
-    }
-
-    /// Forgets all of it.
-    pub fn clear(&mut self) {
-        self.queues.clear();
-        self.tenants.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! Counts what waits, and publishes again what the broker seems to have lost: a wiped broker costs seconds.
+//! Publishes again what the broker seems to have lost: a wiped broker costs seconds.
 //!
 //! The store knows how many dispatches of a queue were published and not claimed; the broker knows how many messages it
 //! has ready. If it has fewer, the difference is with workers or lost, and the oldest are published once more. Where they
@@ -12,31 +12,24 @@ use raincheck_shared::config::BrokerSettings;
 use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{QueueDepth, StoreError};
 use raincheck_shared::telemetry::Chain;
-use tokio::sync::watch;
 
-use super::{Depths, Parts, Waiting};
+use super::Parts;
+use super::depth_counter::DepthCounter;
 
 /// Dispatches published again in one run.
 const BATCH: u64 = 500;
 
-pub(super) fn start(parts: &Parts, counted: watch::Sender<Depths>, shutdown: &Shutdown) -> ReconcilerHealth {
+pub(super) fn start(parts: &Parts, counter: DepthCounter, shutdown: &Shutdown) -> ReconcilerHealth {
     let parts = parts.clone();
     let period = parts.settings.upkeep.lost_dispatches;
-    let counted = Arc::new(counted);
     // A broker inside the process starts empty: whatever was published to the one before is lost for sure.
     let starts_empty = Arc::new(AtomicBool::new(matches!(parts.settings.broker, BrokerSettings::InProcess)));
     Reconciler { name: "lost-dispatch-finder", period, nudge: Nudge::default() }
-        .start(shutdown, move || find(parts.clone(), Arc::clone(&counted), Arc::clone(&starts_empty)))
+        .start(shutdown, move || find(parts.clone(), counter.clone(), Arc::clone(&starts_empty)))
 }
 
-async fn find(
-    parts: Parts,
-    counted: Arc<watch::Sender<Depths>>,
-    starts_empty: Arc<AtomicBool>,
-) -> Result<Next, StoreError> {
-    let depths = parts.store.outbox.depths(&parts.remote_kinds).await?;
-    counted.send_replace(Arc::new(Waiting::of(&depths)));
-
+async fn find(parts: Parts, counter: DepthCounter, starts_empty: Arc<AtomicBool>) -> Result<Next, StoreError> {
+    let depths = counter.count().await?;
     let all = starts_empty.load(Ordering::Relaxed);
     for depth in depths {
         publish_lost(&parts, &depth, all).await?;

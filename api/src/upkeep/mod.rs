@@ -3,6 +3,7 @@
 //! All loops are safe together and idempotent; the next run is the retry. See [`raincheck_shared::lifecycle`].
 
 mod blob_sweeper;
+mod depth_counter;
 mod depths;
 mod due_jobs;
 mod lost_dispatch_finder;
@@ -21,12 +22,10 @@ use raincheck_shared::config::Settings;
 use raincheck_shared::domain::{Dispatch, KindName};
 use raincheck_shared::lifecycle::{Clock, Nudge, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Moved, Store};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc};
 
+pub use depth_counter::{Count, Depths};
 pub use depths::{Share, Waiting};
-
-/// Jobs that wait, as last counted.
-pub type Depths = Arc<Waiting>;
 
 /// The running loops.
 #[derive(Debug)]
@@ -36,8 +35,8 @@ pub struct Upkeep {
     pub relay: mpsc::Sender<Vec<Dispatch>>,
     /// Has those looked at that wait for permits.
     pub parked: Nudge,
-    /// How much waits, counted every few seconds.
-    pub depths: watch::Receiver<Depths>,
+    /// How much waits, counted every few seconds and when it is asked for.
+    pub depths: Depths,
     /// Wakes the loop that makes the jobs of schedules.
     pub ticks: Nudge,
     /// How each loop is doing.
@@ -90,14 +89,14 @@ pub fn start(
         remote_kinds: settings.remote_kinds().into(),
     };
     let (timers, ticks, parked) = (Nudge::default(), Nudge::default(), Nudge::default());
-    let (counted, depths) = watch::channel(Depths::default());
+    let (counter, depths) = depth_counter::start(&parts, shutdown);
     let mut health = vec![
         relay::start(&parts, offered, shutdown),
         due_jobs::start(&parts, timers.clone(), shutdown),
         tick_runner::start(&parts, depths.clone(), ticks.clone(), shutdown),
         parked_releaser::start(&parts, parked.clone(), shutdown),
         worker_reaper::start(&parts, shutdown),
-        lost_dispatch_finder::start(&parts, counted, shutdown),
+        lost_dispatch_finder::start(&parts, counter, shutdown),
         blob_sweeper::start(&parts, shutdown),
     ];
     health.extend(retention::start(&parts, shutdown));

@@ -14,7 +14,6 @@ use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::{Fired, Firing, NewSchedule, ScheduleOwner, StoreError};
 use raincheck_shared::telemetry::Chain;
-use tokio::sync::watch;
 
 use super::{Depths, Parts};
 use crate::engine::{Admission, Examined, Rejection, examine, submission_of};
@@ -51,15 +50,10 @@ enum Ran {
     Blocked,
 }
 
-pub(super) fn start(
-    parts: &Parts,
-    counted: watch::Receiver<Depths>,
-    nudge: Nudge,
-    shutdown: &Shutdown,
-) -> ReconcilerHealth {
+pub(super) fn start(parts: &Parts, depths: Depths, nudge: Nudge, shutdown: &Shutdown) -> ReconcilerHealth {
     let runner = Arc::new(TickRunner {
         parts: parts.clone(),
-        admission: Admission::new(counted),
+        admission: Admission::new(depths, Arc::clone(&parts.clock)),
         started: parts.clock.now(),
         confirmed: Mutex::default(),
     });
@@ -110,7 +104,7 @@ impl TickRunner {
         let mut made = Vec::with_capacity(run.len().min(AT_ONCE));
         let mut obstacle = None;
         for tick in run.iter().take(AT_ONCE) {
-            match self.job(schedule, *tick, made.len() as u64) {
+            match self.job(schedule, *tick, made.len() as u64).await {
                 Ok(job) => made.push(job),
                 Err(problem) => {
                     obstacle = Some(problem);
@@ -150,7 +144,7 @@ impl TickRunner {
     }
 
     /// The job of a tick, unless something is in its way. `ahead`: jobs that go before it into the same queue.
-    fn job(&self, schedule: &Schedule, tick: Timestamp, ahead: u64) -> Result<NewJob, String> {
+    async fn job(&self, schedule: &Schedule, tick: Timestamp, ahead: u64) -> Result<NewJob, String> {
         let settings = &self.parts.settings;
         let submission = submission_of(&schedule.tenant, &schedule.name, &schedule.definition, Some(tick));
         let examined =
@@ -161,11 +155,11 @@ impl TickRunner {
         }
         self.admission
             .admit_behind(&job.queue, ahead, settings.jobs.max_queued)
+            .await
             .map_err(|refusal| refusal.to_string())?;
-        if let Some(most) = settings.quotas.of(&schedule.tenant).queued
-            && self.admission.waiting_of(&schedule.tenant) + ahead >= most
-        {
-            return Err(format!("the quota queued is used up: {most} jobs are waiting already"));
+        if let Some(most) = settings.quotas.of(&schedule.tenant).queued {
+            let admitted = self.admission.admit_of(&schedule.tenant, ahead, most).await;
+            admitted.map_err(|refusal| refusal.to_string())?;
         }
         job.express = self.admission.passes(&job.queue, &schedule.tenant);
         Ok(job)
