@@ -38,6 +38,7 @@ mod redrive;
 mod result;
 mod retry;
 mod schedules;
+mod strict_json;
 mod submit;
 mod sweep;
 mod unread_body;

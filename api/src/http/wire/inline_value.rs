@@ -4,6 +4,8 @@ use raincheck_shared::domain::Payload;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::strict_json::reads_strictly;
+
 /// A result or an input within an answer.
 #[derive(Debug)]
 pub(super) enum InlineValue<'a> {
@@ -12,10 +14,11 @@ pub(super) enum InlineValue<'a> {
 }
 
 impl<'a> InlineValue<'a> {
-    /// `None`: it is neither, whatever it is called. Anything may be called JSON; only what is JSON can stand there.
+    /// `None`: it is neither, whatever it is called. Anything may be called JSON; only what is JSON can stand there, and only
+    /// what every reader of the document around it can read.
     pub(super) fn of(content_type: &str, bytes: &'a [u8]) -> Option<Self> {
         if Payload::is_json_type(content_type) {
-            serde_json::from_slice(bytes).ok().map(InlineValue::Json)
+            serde_json::from_slice(bytes).ok().filter(|_| reads_strictly(bytes)).map(InlineValue::Json)
         } else if Payload::is_text_type(content_type) {
             std::str::from_utf8(bytes).ok().map(InlineValue::Text)
         } else {

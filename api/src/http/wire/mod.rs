@@ -15,6 +15,7 @@ mod plan;
 mod polling;
 mod queue;
 mod schedule;
+mod strict_json;
 mod submission;
 mod values;
 

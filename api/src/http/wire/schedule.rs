@@ -13,6 +13,7 @@ use time::serde::rfc3339;
 
 use super::links::LinkBase;
 use super::object::Fields;
+use super::strict_json::reads_strictly;
 use super::submission::read_lasting_options;
 use crate::engine::lasting;
 use crate::http::extract::is_media_type;
@@ -96,6 +97,13 @@ fn read_input(body: &Bytes, fields: &mut Fields<'_>) -> Option<Payload> {
         }
         content_type => {
             let raw = fields.raw("input");
+            if raw.is_some_and(|raw| !reads_strictly(raw.get().as_bytes())) {
+                fields.fault(
+                    "input",
+                    "has half of a surrogate pair, or a number that is too large: not all can read that",
+                );
+                return None;
+            }
             let json =
                 Payload::json(raw.map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes())));
             Some(Payload { content_type: content_type.unwrap_or_else(|| json.content_type.clone()), ..json })
@@ -271,11 +279,11 @@ impl<'a> DefinitionView<'a> {
     }
 }
 
-/// The input as it was given: JSON, or text as a string.
+/// The input as it was given: JSON, or text as a string. `None`: it is JSON that would make the whole answer unreadable to many.
 fn shown(input: &Payload) -> Option<Box<RawValue>> {
     let text = String::from_utf8_lossy(&input.bytes);
     if Payload::is_json_type(&input.content_type) {
-        RawValue::from_string(text.into_owned()).ok()
+        RawValue::from_string(text.into_owned()).ok().filter(|raw| reads_strictly(raw.get().as_bytes()))
     } else {
         serde_json::value::to_raw_value(&text).ok()
     }

@@ -62,7 +62,7 @@ fn definition() -> Map<String, Value> {
         "catch_up": catch_up(),
         "catch_up_most": or_null(&most()),
         "kind": name(),
-        "input": { "description": "What each job is given." },
+        "input": { "description": "What each job is given; `null` where that is JSON that not every reader takes." },
         "content_type": text(),
         "queue": or_null(&name()),
         "priority": or_null(&json!({ "type": "integer", "minimum": 0, "maximum": 9 })),
