@@ -71,6 +71,7 @@ async fn every_answer_says_whether_it_may_be_kept_and_what_it_depends_on() {
         ("/v1/jobs", "private, no-cache"),
         (&format!("/v1/jobs/{id}"), "private, no-cache"),
         (&format!("/v1/jobs/{id}/result"), "private, no-cache"),
+        (&format!("/v1/jobs/{id}/logs"), "private, no-cache"),
     ] {
         let answer = get(&served.client, path, &[]).await;
         assert_eq!(answer.header("cache-control"), kept, "{path}");

@@ -316,6 +316,7 @@ async fn a_ticket_reads_its_job_and_nothing_else() {
     for (method, path) in [
         (Method::GET, format!("/v1/jobs/{other}")),
         (Method::GET, format!("/v1/jobs/{other}/result")),
+        (Method::GET, format!("/v1/jobs/{job}/logs")),
         (Method::GET, "/v1/jobs".to_owned()),
         (Method::GET, "/v1/kinds".to_owned()),
         (Method::POST, format!("/v1/jobs/{job}/cancel")),

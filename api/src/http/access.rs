@@ -37,7 +37,7 @@ impl Need {
             ["" | "livez" | "readyz" | "openapi.json"] | ["docs", ..] | [".well-known", "jwks.json"] if reads => {
                 Self::Nothing
             }
-            ["v1", "jobs", id] | ["v1", "jobs", id, "result" | "events" | "logs"] if reads => {
+            ["v1", "jobs", id] | ["v1", "jobs", id, "result" | "events"] if reads => {
                 read_job_id(id).map_or(by_method, Self::ReadJob)
             }
             // It makes something, but nothing that its maker could not read already.
@@ -152,12 +152,17 @@ mod tests {
     #[test]
     fn only_reads_of_one_job_are_open_to_a_ticket() {
         let id = "0192f0c1-2345-7abc-8def-0123456789ab";
-        for what in ["", "/result", "/events", "/logs"] {
+        for what in ["", "/result", "/events"] {
             let path = format!("/v1/jobs/{id}{what}");
             assert_eq!(Need::of(&Method::GET, &path), Need::ReadJob(id.parse().unwrap()));
             assert_eq!(Need::of(&Method::POST, &path), Need::Scope(Scope::JobsWrite));
         }
-        for path in [format!("/v1/jobs/{id}/deliveries"), format!("/v1/jobs/{id}/x/result"), "/v1/jobs".to_owned()] {
+        for path in [
+            format!("/v1/jobs/{id}/logs"),
+            format!("/v1/jobs/{id}/deliveries"),
+            format!("/v1/jobs/{id}/x/result"),
+            "/v1/jobs".to_owned(),
+        ] {
             assert_eq!(Need::of(&Method::GET, &path), Need::Scope(Scope::JobsRead), "{path}");
         }
     }

@@ -85,10 +85,7 @@ pub(crate) async fn get_job_logs(
         complete: ended && lines.len() < limit as usize,
         lines: lines.iter().map(LineView::new).collect(),
     };
-    json_answer(
-        HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")).insert_header(("Vary", "Accept")),
-        &page,
-    )
+    json_answer(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")), &page)
 }
 
 async fn stream_lines(
