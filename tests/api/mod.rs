@@ -7,6 +7,7 @@ mod bad_bytes;
 mod bad_input;
 mod batch_webhooks;
 mod batches;
+mod bodiless;
 mod cancel;
 mod clock_set;
 mod clocks;

@@ -47,7 +47,8 @@ pub(crate) async fn heartbeat(
     front: web::Data<Front>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
-    let (lease, _) = read(&request, body, LONGEST_BODY, false).await?;
+    let lease = extract::lease_token(&request)?;
+    extract::nothing(&request, body).await?;
     renewed(&front.desk.renew_lease(&caller.tenant, lease).await?)
 }
 
@@ -121,9 +122,7 @@ pub(super) fn is_over() -> Answer {
 
 pub(crate) fn heartbeat_operation() -> Operation {
     let says = "Renews the lease, from now on for as long as was asked for, and tells whether a client asked that the job stop.";
-    of_lease("heartbeat", "Say that the worker lives", says)
-        .json_body("Nothing", false, &["heartbeat-request"])
-        .answers(goes_on())
+    of_lease("heartbeat", "Say that the worker lives", says).nothing_to_say().answers(goes_on())
 }
 
 pub(crate) fn progress_operation() -> Operation {

@@ -11,9 +11,6 @@ use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::{Caller, Front};
 
-/// A body is not asked for; what comes is not looked at, but for its size.
-const LONGEST_BODY: u64 = 1024;
-
 /// Issues a ticket.
 pub(crate) async fn issue_ticket(
     request: HttpRequest,
@@ -22,7 +19,7 @@ pub(crate) async fn issue_ticket(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
-    extract::command_body(&request, body, LONGEST_BODY).await?;
+    extract::nothing(&request, body).await?;
     let ticket = front.desk.ticket(&caller.tenant, id).await?;
     let with = |url: String| format!("{url}?ticket={}", ticket.text);
     let body = json!({
@@ -44,7 +41,8 @@ pub(crate) fn operation() -> Operation {
              as `?ticket=` where no header can be sent (an `EventSource`), or as a bearer token.",
         )
         .takes(&["id"])
+        .nothing_to_say()
         .answers(Answer::new(201, "The ticket, and where to take it.").json("Ticket", &["ticket"]))
         .reads()
-        .fails(&[Code::JobNotFound, Code::JobExpired, Code::PayloadTooLarge, Code::UnsupportedMediaType])
+        .fails(&[Code::JobNotFound, Code::JobExpired])
 }

@@ -13,9 +13,6 @@ use super::problem::Problem;
 use super::wire::QueueView;
 use crate::engine::QueueState;
 
-/// A body says nothing here.
-const LARGEST_BODY: u64 = 1024;
-
 #[derive(Debug, Serialize)]
 struct Queues<'a> {
     queues: Vec<QueueView<'a>>,
@@ -60,9 +57,8 @@ async fn set_paused(
     front: &Front,
     paused: bool,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(request)?.check()?;
     let name = name(request)?;
-    extract::read_body(request, body, LARGEST_BODY).await?;
+    extract::nothing(request, body).await?;
     shown(&front.desk.set_paused(&name, paused).await?, front)
 }
 
@@ -93,12 +89,11 @@ pub(crate) fn operation() -> Operation {
 pub(crate) fn pause_operation() -> Operation {
     let says = "Jobs are accepted and wait; nothing new is started, from about a second on; what runs goes on. It stays so over \
                 restarts, until it is resumed. A queue that is paused already stays as it is.";
-    one("pauseQueue", "Start nothing more of a queue", says).fails(&[Code::PayloadTooLarge])
+    one("pauseQueue", "Start nothing more of a queue", says).nothing_to_say()
 }
 
 pub(crate) fn resume_operation() -> Operation {
-    one("resumeQueue", "Start jobs of a queue again", "A queue that is not paused stays as it is.")
-        .fails(&[Code::PayloadTooLarge])
+    one("resumeQueue", "Start jobs of a queue again", "A queue that is not paused stays as it is.").nothing_to_say()
 }
 
 fn one(id: &'static str, summary: &'static str, says: &str) -> Operation {

@@ -5,7 +5,7 @@ use raincheck_shared::domain::{DeliveryId, InvalidDeliveryId};
 
 use super::answer::json;
 use super::code::Code;
-use super::extract::Query;
+use super::extract;
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 use super::wire::DeliveryView;
@@ -14,6 +14,7 @@ use super::{Caller, Front};
 /// Makes a delivery due now: 202, since it is sent a moment later. The receiver sees the same `webhook-id`.
 pub(crate) async fn redeliver(
     request: HttpRequest,
+    body: web::Payload,
     front: web::Data<Front>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
@@ -21,7 +22,7 @@ pub(crate) async fn redeliver(
     let id: DeliveryId = id
         .parse()
         .map_err(|error: InvalidDeliveryId| Problem::new(Code::MalformedRequest, error.to_string()).at("/id"))?;
-    Query::of(&request)?.check()?;
+    extract::nothing(&request, body).await?;
     let (delivery, url) = front.desk.redeliver(&caller.tenant, id).await?;
     let view = DeliveryView::new(&delivery, &url, &front.links);
     json(HttpResponse::Accepted().insert_header(("Cache-Control", "no-store")), &view)
@@ -31,6 +32,7 @@ pub(crate) fn operation() -> Operation {
     Operation::new("redeliver", "webhooks", "Tell an event once more")
         .says("Whatever became of the delivery; it has its whole schedule before it again. The `webhook-id` stays the same.")
         .takes(&["deliveries.id"])
+        .nothing_to_say()
         .answers(Answer::new(202, "It is due now.").json("Delivery", &["delivery"]))
         .reads()
         .fails(&[Code::DeliveryNotFound])

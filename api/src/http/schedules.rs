@@ -14,8 +14,6 @@ use super::submitted::{answers, submit};
 use super::wire::{ScheduleView, read_number};
 use super::{Caller, Front};
 
-/// A body says nothing here.
-const LARGEST_BODY: u64 = 1024;
 /// Schedules of a page, unless the client says how many, and at most.
 const DEFAULT_LIMIT: u32 = 50;
 const LARGEST_PAGE: u32 = 100;
@@ -120,9 +118,8 @@ async fn set_paused(
     caller: &Caller,
     paused: bool,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(request)?.check()?;
     let name = schedule_name(request, Code::ScheduleNotFound)?;
-    extract::read_body(request, body, LARGEST_BODY).await?;
+    extract::nothing(request, body).await?;
     let schedule = front.desk.set_schedule_paused(&caller.tenant, &name, paused).await?;
     let view = ScheduleView::new(&schedule, DEFAULT_RUNS, &front.links);
     json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &view)
@@ -135,10 +132,9 @@ pub(crate) async fn trigger_schedule(
     front: web::Data<Front>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request)?.check()?;
     let name = schedule_name(&request, Code::ScheduleNotFound)?;
     let (key, prefer) = (extract::idempotency_key(&request)?, Prefer::of(&request));
-    extract::read_body(&request, body, LARGEST_BODY).await?;
+    extract::nothing(&request, body).await?;
     let trace = extract::traceparent(&request);
     let submission = front.desk.triggered(&caller.tenant, &name, key, trace).await?;
     submit(front, Carrier::JsonBody, submission, Vec::new(), prefer, prefer.wait).await
@@ -188,18 +184,19 @@ pub(crate) fn delete_operation() -> Operation {
 pub(crate) fn pause_operation() -> Operation {
     let says = "It makes no jobs until it is resumed, over restarts and also if it is one of the configuration. One that is \
                 paused stays so.";
-    one("pauseSchedule", "Let a schedule make no jobs", says).fails(&[Code::PayloadTooLarge])
+    one("pauseSchedule", "Let a schedule make no jobs", says).nothing_to_say()
 }
 
 pub(crate) fn resume_operation() -> Operation {
     let says = "From the next tick after now on; ticks of the pause are not caught up with.";
-    one("resumeSchedule", "Let a schedule make jobs again", says).fails(&[Code::PayloadTooLarge])
+    one("resumeSchedule", "Let a schedule make jobs again", says).nothing_to_say()
 }
 
 pub(crate) fn trigger_operation() -> Operation {
     let operation = Operation::new("triggerSchedule", "schedules", "Make a job of a schedule now")
         .says("Beside its ticks, which stay as they are; also while it is paused. Answered as a submit.")
-        .takes(&["path.schedule", "Prefer", "Idempotency-Key", "traceparent"]);
+        .takes(&["path.schedule", "Prefer", "Idempotency-Key", "traceparent"])
+        .nothing_to_say();
     answers(operation).fails(&[Code::ScheduleNotFound])
 }
 

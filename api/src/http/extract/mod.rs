@@ -18,7 +18,7 @@ use raincheck_shared::domain::IdempotencyKey;
 
 pub(crate) use accept::Accept;
 pub(crate) use body::{Gathered, Incoming, read_body};
-pub(crate) use command::command_body;
+pub(crate) use command::{command_body, nothing};
 pub(crate) use conditional::IfNoneMatch;
 pub(crate) use job_id::{job_id, read_job_id};
 pub(crate) use last_event_id::last_event_id;

@@ -78,6 +78,11 @@ impl Operation {
         self
     }
 
+    /// Has nothing to be told: a body may be left out or be an empty object.
+    pub(crate) fn nothing_to_say(self) -> Self {
+        self.json_body("Nothing", false, &["nothing"]).fails(&[Code::InputInvalid, Code::PayloadTooLarge])
+    }
+
     /// Answers so when all is well.
     pub(crate) fn answers(mut self, answer: Answer) -> Self {
         self.answers.push(answer);

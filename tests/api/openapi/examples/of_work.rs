@@ -17,7 +17,7 @@ pub(super) async fn leases(examples: &mut Examples) {
     let wish = json!({"kinds": ["hauled"], "max": 1, "ttl": "30s", "worker": "press-3"});
     examples.add("lease-request", wish.clone());
     let renewals = [
-        ("heartbeat", "heartbeat-request", json!({})),
+        ("heartbeat", "nothing", json!({})),
         ("progress", "progress-request", json!({"percent": 40, "message": "page 4 of 10"})),
         ("logs", "log-request", json!({"lines": ["loading", "rendering"]})),
     ];

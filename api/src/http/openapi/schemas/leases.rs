@@ -15,7 +15,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("Leases", answer(&json!({ "leases": { "type": "array", "minItems": 1, "items": of("Lease") } }))),
         ("Lease", lease()),
         ("LeasedInput", input()),
-        ("Nothing", json!({})),
+        ("Nothing", request(&json!({}))),
         ("RenewedLease", renewed()),
         ("ProgressRequest", progress_request()),
         ("LogRequest", request(&json!({ "lines": { "type": "array", "maxItems": MOST_LINES, "items": text() } }))),
