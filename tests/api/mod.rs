@@ -13,6 +13,7 @@ mod clock_set;
 mod clocks;
 mod completions;
 mod cross_origin;
+mod digests;
 mod docs;
 mod drain;
 mod erase;

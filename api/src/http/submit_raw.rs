@@ -10,7 +10,6 @@ use raincheck_shared::lifecycle::failpoint::{self, Step};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::code::Code;
 use super::extract::{self, Gathered, Incoming, Prefer, Query};
 use super::openapi::Operation;
 use super::problem::Problem;
@@ -33,7 +32,6 @@ pub(crate) async fn submit_raw(
     let wait = query.parsed("wait", read_duration);
     let findings = query.finish();
     let content_type = extract::raw_body(&request)?;
-    let digest = extract::content_digest(&request)?;
     let key = extract::idempotency_key(&request)?;
     let prefer = Prefer::of(&request);
     let wait = prefer.wait.or(wait);
@@ -44,17 +42,12 @@ pub(crate) async fn submit_raw(
     let tenant = caller.tenant;
     let mut submission = Submission { tenant, kind, input, options, key, id: None, retry_of: None, traceparent };
     match body.gather(in_database).await? {
-        Gathered::Whole(bytes) => {
-            if let Some(digest) = digest {
-                check(digest, Sha256::digest(&bytes).into())?;
-            }
-            submission.input.body = Body::Inline(bytes);
-        }
+        Gathered::Whole(bytes) => submission.input.body = Body::Inline(bytes),
         Gathered::More(beginning, rest) => {
             let blob = if !findings.is_empty() || submission.options.validate_only {
-                Box::pin(only_count(&beginning, rest, digest)).await?
+                Box::pin(only_count(&beginning, rest)).await?
             } else {
-                Box::pin(spool(&front, &submission, beginning, rest, digest)).await?
+                Box::pin(spool(&front, &submission, beginning, rest)).await?
             };
             submission.input.body = Body::Blob(blob);
             failpoint::passed(Step::Spooled).await;
@@ -64,13 +57,7 @@ pub(crate) async fn submit_raw(
 }
 
 /// Writes an input to the blob store as it arrives. Whatever goes wrong, nothing is left of it.
-async fn spool(
-    front: &Front,
-    submission: &Submission,
-    beginning: Bytes,
-    mut rest: Incoming,
-    digest: Option<[u8; 32]>,
-) -> Result<Blob, Problem> {
+async fn spool(front: &Front, submission: &Submission, beginning: Bytes, mut rest: Incoming) -> Result<Blob, Problem> {
     let refused = |error| submit_error(Carrier::Query, Vec::new(), error);
     let mut upload = front.desk.begin_upload(submission).await.map_err(refused)?;
     let whole = async {
@@ -84,44 +71,28 @@ async fn spool(
         upload.abort().await;
         return Err(problem);
     }
-    let blob = upload.finish().await?;
-    if let Some(digest) = digest
-        && let Err(problem) = check(digest, blob.digest)
-    {
-        front.desk.discard(&blob);
-        return Err(problem);
-    }
-    Ok(blob)
+    Ok(upload.finish().await?)
 }
 
 /// Reads an input that will not be kept: what its blob would be.
-async fn only_count(beginning: &[u8], mut rest: Incoming, digest: Option<[u8; 32]>) -> Result<Blob, Problem> {
+async fn only_count(beginning: &[u8], mut rest: Incoming) -> Result<Blob, Problem> {
     let (mut size, mut sum) = (beginning.len() as u64, Sha256::new_with_prefix(beginning));
     while let Some(part) = rest.next().await? {
         size += part.len() as u64;
         sum.update(&part);
     }
-    let counted = sum.finalize().into();
-    digest.map_or(Ok(()), |digest| check(digest, counted))?;
     let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random(), upload: None };
-    Ok(Blob { name, size, digest: counted })
-}
-
-fn check(said: [u8; 32], counted: [u8; 32]) -> Result<(), Problem> {
-    if said == counted {
-        return Ok(());
-    }
-    Err(Problem::new(Code::DigestMismatch, "the body that arrived has another SHA-256 than Content-Digest says"))
+    Ok(Blob { name, size, digest: sum.finalize().into() })
 }
 
 pub(crate) fn operation(id: &'static str) -> Operation {
     let operation = Operation::new(id, "jobs", "Submit a job whose input is the body")
         .says("The body is the input as it is, whatever it is: `curl -T photo.jpg …`. Options are query parameters.")
-        .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "Content-Digest", "traceparent"])
+        .takes(&["kind", "wait", "Prefer", "Idempotency-Key", "traceparent"])
         .takes(&["queue", "priority", "run_at", "delay", "start_timeout", "run_timeout", "deadline"])
         .takes(&["input_retention", "result_retention", "max_attempts", "concurrency_key", "tags", "validate_only"])
         .takes(&["webhook_url", "webhook_events"])
         .calls("jobWebhook", "{$request.query.webhook_url}")
         .body(json!({ "required": false, "content": { "*/*": { "schema": {} } } }));
-    answers(operation).fails(&[Code::DigestMismatch])
+    answers(operation)
 }

@@ -1,4 +1,4 @@
-//! The body, bounded before it is gathered, in bytes and in time.
+//! The body, bounded before it is gathered, in bytes and in time, and held to the digest that its client says it has.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,7 +8,10 @@ use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Sleep, sleep};
+
+use super::content_digest;
 
 use crate::http::code::Code;
 use crate::http::problem::Problem;
@@ -37,6 +40,8 @@ pub(crate) struct Incoming {
     announced: Option<u64>,
     limit: u64,
     taken: u64,
+    /// What its client says, and what has come so far. Apart, since few say it.
+    digest: Option<Box<([u8; 32], Sha256)>>,
     /// When it has to be there.
     end: Pin<Box<Sleep>>,
 }
@@ -62,10 +67,11 @@ impl Incoming {
             return Err(too_large(limit));
         }
         let whole = GRACE + Duration::from_secs(announced.unwrap_or(limit) / SLOWEST);
-        Ok(Self { body, announced, limit, taken: 0, end: Box::pin(sleep(whole.min(patience))) })
+        let digest = content_digest(request)?.map(|said| Box::new((said, Sha256::new())));
+        Ok(Self { body, announced, limit, taken: 0, digest, end: Box::pin(sleep(whole.min(patience))) })
     }
 
-    /// The next part; `None` after the last.
+    /// The next part; `None` after the last, if all of it is what its digest says.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         let next = async { tokio::time::timeout(IDLE, self.body.next()).await };
         let part = tokio::select! {
@@ -73,10 +79,25 @@ impl Incoming {
             next = next => next.map_err(|_| too_slow())?,
             () = &mut self.end => return Err(too_slow()),
         };
-        let Some(part) = part else { return Ok(None) };
+        let Some(part) = part else {
+            self.check_digest()?;
+            return Ok(None);
+        };
         let part = part.map_err(|error| of_payload_error(&error, self.limit))?;
         self.taken += part.len() as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.1.update(&part);
+        }
         if self.taken > self.limit { Err(too_large(self.limit)) } else { Ok(Some(part)) }
+    }
+
+    fn check_digest(&mut self) -> Result<(), Problem> {
+        let Some((said, sum)) = self.digest.take().map(|digest| *digest) else { return Ok(()) };
+        if sum.finalize()[..] == said {
+            return Ok(());
+        }
+        let detail = "the body that arrived has another SHA-256 than Content-Digest says";
+        Err(Problem::new(Code::DigestMismatch, detail))
     }
 
     /// Gathers it in memory, unless it is more than `most` bytes.
@@ -89,6 +110,7 @@ impl Incoming {
             if gathered.is_empty() {
                 if self.announced == Some(part.len() as u64) {
                     // All of it in one part: nothing to copy.
+                    self.check_digest()?;
                     return Ok(Gathered::Whole(part));
                 }
                 let expected = self.announced.and_then(|n| usize::try_from(n).ok()).unwrap_or_default();

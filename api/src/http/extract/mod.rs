@@ -37,7 +37,7 @@ use super::problem::Problem;
 use super::wire::read_digest_field;
 
 /// The SHA-256 that the client says its body has, if it says one: `Content-Digest` (RFC 9530).
-pub(crate) fn content_digest(request: &HttpRequest) -> Result<Option<[u8; 32]>, Problem> {
+fn content_digest(request: &HttpRequest) -> Result<Option<[u8; 32]>, Problem> {
     for value in request.headers().get_all("content-digest") {
         let read = read_digest_field(value.to_str().unwrap_or_default());
         let invalid = |error| Problem::new(Code::MalformedRequest, format!("Content-Digest: {error}"));

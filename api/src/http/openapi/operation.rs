@@ -72,15 +72,15 @@ impl Operation {
         self.body(json!({ "required": required, "content": { "application/json": content } }))
     }
 
-    /// Takes a body, as OpenAPI says it.
+    /// Takes a body, as OpenAPI says it, and holds it to its digest.
     pub(crate) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
-        self
+        self.takes(&["Content-Digest"]).fails(&[Code::DigestMismatch, Code::PayloadTooLarge])
     }
 
     /// Has nothing to be told: a body may be left out or be an empty object.
     pub(crate) fn nothing_to_say(self) -> Self {
-        self.json_body("Nothing", false, &["nothing"]).fails(&[Code::InputInvalid, Code::PayloadTooLarge])
+        self.json_body("Nothing", false, &["nothing"]).fails(&[Code::InputInvalid])
     }
 
     /// Answers so when all is well.
