@@ -4,6 +4,7 @@ use raincheck_shared::domain::{Body, Ended, LeaseId};
 use reqwest::Method;
 use serde_json::json;
 
+use super::webhooks::settings;
 use super::{JSON, assert_problem, get, post_job};
 use crate::harness::served::{Served, Work};
 
@@ -239,11 +240,12 @@ async fn only_looking_keeps_nothing() {
         ("priority", json!(5)),
         ("max_attempts", json!(3)),
         ("timeouts", json!({"run": "10m"})),
-        ("retention", json!({"result": "7d"})),
+        ("retention", json!({"input": "7d", "result": "7d"})),
         ("input", json!({"content_type": "application/json", "size": 16})),
     ] {
         assert_eq!(plan[name], value, "{name}");
     }
+    assert_eq!(plan["webhook"], json!(null));
     let path = "/v1/kinds/pictures/jobs?validate_only=true&priority=9&tag=a";
     let raw = served.client.send(Method::PUT, path, &[("content-type", "image/png")], vec![0; 3]).await;
     assert_eq!((raw.status, &raw.json()["priority"], &raw.json()["tags"]), (200, &json!(9), &json!(["a"])));
@@ -292,5 +294,24 @@ async fn a_request_id_is_taken_over_when_it_is_harmless() {
     assert_eq!(made.header("x-request-id").len(), 36);
     let typed = served.client.send(Method::POST, "/v1/kinds/typed/jobs", &[JSON], r#"{"dish":"soup"}"#).await;
     assert_eq!(typed.status, 202);
+    assert!(served.stop().await);
+}
+
+#[tokio::test]
+async fn a_plan_has_all_that_was_asked_for() {
+    let served = Served::with(Work::Nobody, &settings(&[])).await;
+    let url = "http://127.0.0.1:9/told";
+    let mut body = json!({
+        "kind": "echo", "webhook": {"url": url}, "retention": {"input": "1h"}, "timeouts": {"start": "10m"}, "validate_only": true,
+    });
+    let plan = post_job(&served.client, &body, &[]).await.json();
+    assert_eq!(plan["retention"], json!({"input": "1h", "result": "7d"}));
+    let ends = ["job.succeeded", "job.failed", "job.canceled", "job.expired"];
+    assert_eq!(plan["webhook"], json!({"url": url, "events": ends}), "what is told is filled in");
+    assert!(plan["start_by"].is_string());
+    body["webhook"]["events"] = json!(["job.failed"]);
+    let batch = json!({"jobs": [body]});
+    let batch = served.client.send(Method::POST, "/v1/batches", &[JSON], batch.to_string()).await.json();
+    assert_eq!(batch["items"][0]["plan"]["webhook"], json!({"url": url, "events": ["job.failed"]}));
     assert!(served.stop().await);
 }

@@ -1,7 +1,7 @@
 //! What would be accepted: a submission with everything that it left out.
 
 use raincheck_shared::config::format_duration;
-use raincheck_shared::domain::{NewJob, Timestamp};
+use raincheck_shared::domain::{NewJob, Timestamp, Webhook};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::serde::rfc3339;
@@ -28,6 +28,7 @@ pub(crate) struct PlanView<'a> {
     metadata: &'a RawValue,
     tags: &'a [String],
     concurrency_key: Option<&'a str>,
+    webhook: Option<Told<'a>>,
     input: Input<'a>,
 }
 
@@ -38,7 +39,14 @@ struct Timeouts {
 
 #[derive(Debug, Serialize)]
 struct Retention {
+    input: String,
     result: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    url: &'a str,
+    events: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,13 +67,24 @@ impl<'a> PlanView<'a> {
             start_by: job.start_by,
             deadline: job.deadline,
             timeouts: Timeouts { run: format_duration(job.run_timeout) },
-            retention: Retention { result: format_duration(job.retention) },
+            retention: Retention {
+                // It goes with its job at the latest.
+                input: format_duration(job.input_goes_after().unwrap_or(job.retention)),
+                result: format_duration(job.retention),
+            },
             max_attempts: job.max_attempts,
             retry_of: job.retry_of.map(|id| id.to_string()),
             metadata: metadata(job.metadata.as_deref()),
             tags: &job.tags,
             concurrency_key: job.concurrency_key.as_deref(),
+            webhook: job.webhook.as_ref().map(Told::new),
             input: Input { content_type: &job.input.content_type, size: job.input.body.size() },
         }
+    }
+}
+
+impl<'a> Told<'a> {
+    fn new(webhook: &'a Webhook) -> Self {
+        Self { url: webhook.url.as_str(), events: webhook.events.iter().map(|event| event.as_str()).collect() }
     }
 }

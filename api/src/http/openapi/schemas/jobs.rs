@@ -1,7 +1,7 @@
 //! Jobs: what is submitted, and what is shown.
 
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Failure, FailureCode, Status};
+use raincheck_shared::domain::{Event, Failure, FailureCode, Status};
 use serde_json::{Value, json};
 
 use super::shapes::{
@@ -122,12 +122,16 @@ fn valid() -> Value {
         "start_by": or_null(&described(&instant(), "It expires if it has not started by then.")),
         "deadline": or_null(&instant()),
         "timeouts": answer(&json!({ "run": duration() })),
-        "retention": answer(&json!({ "result": duration() })),
+        "retention": answer(&json!({ "input": duration(), "result": duration() })),
         "max_attempts": count(1),
         "retry_of": or_null(&job_id()),
         "metadata": { "type": "object", "additionalProperties": text() },
         "tags": { "type": "array", "items": text() },
         "concurrency_key": or_null(&text()),
+        "webhook": or_null(&answer(&json!({
+            "url": text(),
+            "events": { "type": "array", "items": { "enum": Event::OF_JOBS.map(Event::as_str) } },
+        }))),
         "input": answer(&json!({ "content_type": text(), "size": count(0) })),
     }))
 }
