@@ -303,3 +303,21 @@ async fn a_key_needs_its_scope_and_leases_the_jobs_of_its_tenant_only() {
         assert!(served.stop().await);
     }
 }
+
+#[tokio::test]
+async fn a_failure_is_recorded_however_long_its_message_and_a_progress_is_not() {
+    for served in on_each_store(&[("kinds.hauled.max_attempts", "1")]).await {
+        let client = &served.client;
+        let job = client.submit("hauled", &json!(1)).await;
+        let held = lease(client, "hauled", "5m").await;
+        let long = "ü".repeat(100_000);
+        let refused = say(client, &held, "progress", &json!({"percent": 1, "message": "ü".repeat(1_001)})).await;
+        assert_eq!(assert_problem(&refused, 422, "input-invalid"), ["/message"]);
+        let failed = say(client, &held, "fail", &json!({"message": long})).await;
+        assert_eq!((failed.status, &failed.json()["status"]), (200, &json!("failed")), "{failed:?}");
+        let again = say(client, &held, "fail", &json!({"message": long})).await;
+        assert_eq!((again.status, again.json()), (200, failed.json()), "sent again, the same");
+        assert_eq!(client.job(&job).await["error"]["message"], "ü".repeat(1_000));
+        assert!(served.stop().await);
+    }
+}

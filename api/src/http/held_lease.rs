@@ -13,7 +13,8 @@ use super::{Caller, Front};
 use crate::engine::{Change, Holder, LeaseEnd, LeaseToken, RenewedLease};
 
 const LONGEST_BODY: u64 = 64 * 1024;
-const LONGEST_LINES: u64 = 1024 * 1024;
+/// Texts that a program wrote: lines of a log, and what a failure has to say.
+const LONGEST_TEXTS: u64 = 1024 * 1024;
 
 /// Reads the token and a JSON body. `needed`: there must be one.
 async fn read(
@@ -70,7 +71,7 @@ pub(crate) async fn logs(
     front: web::Data<Front>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
-    let (lease, body) = read(&request, body, LONGEST_LINES, true).await?;
+    let (lease, body) = read(&request, body, LONGEST_TEXTS, true).await?;
     renewed(&front.desk.append_lines(&caller.tenant, lease, read_lines(&body)?).await?)
 }
 
@@ -81,7 +82,7 @@ pub(crate) async fn fail(
     front: web::Data<Front>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
-    let (lease, body) = read(&request, body, LONGEST_BODY, true).await?;
+    let (lease, body) = read(&request, body, LONGEST_TEXTS, true).await?;
     end(&front, &caller, lease, read_fail(&body)?).await
 }
 

@@ -114,12 +114,16 @@ pub(crate) fn read_lines(body: &[u8]) -> Result<Vec<String>, Problem> {
     Ok(given.iter().flat_map(|text| lines_of(text)).map(str::to_owned).collect())
 }
 
-/// Reads why an attempt failed.
+/// Reads why an attempt failed. A message that is too long is cut and not refused: that the attempt has ended matters more than
+/// all of its words.
 pub(crate) fn read_fail(body: &[u8]) -> Result<LeaseEnd, Problem> {
     let mut fields = Fields::of_body(body)?;
-    let message = fields.text("message").unwrap_or_default();
-    if fields.findings.is_empty() && (message.trim().is_empty() || message.chars().count() > LONGEST_MESSAGE) {
-        fields.fault("message", format!("must have 1 to {LONGEST_MESSAGE} characters"));
+    let mut message = fields.text("message").unwrap_or_default();
+    if fields.findings.is_empty() && message.trim().is_empty() {
+        fields.fault("message", "must not be empty");
+    }
+    if message.chars().count() > LONGEST_MESSAGE {
+        message = message.trim_start().chars().take(LONGEST_MESSAGE).collect();
     }
     let detail = fields.text("detail").unwrap_or_default();
     let retryable = fields.choice("retryable").unwrap_or(true);

@@ -95,7 +95,10 @@ fn fail_request() -> Value {
         "retry_after": described(&duration(), "How long until then; as the kind's `backoff` says without it."),
         "detail": described(&kept_text(), "What else there is to say, for people; the last 8 KiB are kept."),
     }));
-    schema["properties"]["message"] = bounded(LONGEST_MESSAGE);
+    let mut message = kept_text();
+    message["minLength"] = json!(1);
+    let says = format!("Why, in a line; the first {LONGEST_MESSAGE} characters are kept.");
+    schema["properties"]["message"] = described(&message, &says);
     schema["required"] = json!(["message"]);
     schema
 }
