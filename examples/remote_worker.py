@@ -7,21 +7,33 @@
 
 RAINCHECK_URL says where the API is, RAINCHECK_KEY is a key with the scope jobs:work, where keys are needed.
 """
-import json, os, threading, time, urllib.request
+import json, os, threading, time, urllib.parse, urllib.request
 
 API = os.environ.get("RAINCHECK_URL", "http://127.0.0.1:8080")
 KEY = {"Authorization": f"Bearer {os.environ['RAINCHECK_KEY']}"} if "RAINCHECK_KEY" in os.environ else {}
 
 
+def send(request):
+    with urllib.request.urlopen(request, timeout=90) as answer:
+        return answer.read()
+
+
 def call(path, body=b"", kind="application/json", **headers):
     headers = {"Content-Type": kind, **KEY, **headers}
-    with urllib.request.urlopen(urllib.request.Request(API + path, body, headers, method="POST"), timeout=90) as answer:
-        return json.loads(answer.read() or "{}")
+    return json.loads(send(urllib.request.Request(API + path, body, headers, method="POST")) or "{}")
+
+
+def text_of(given):
+    if "value" in given:
+        return given["value"]
+    # It is long, or neither JSON nor text.
+    url = urllib.parse.urljoin(API, given["url"])
+    return send(urllib.request.Request(url, headers=KEY)).decode(errors="replace")
 
 
 def run(lease, path, done):
     try:
-        call(path + "/complete", lease["input"]["value"].upper().encode(), "text/plain; charset=utf-8")
+        call(path + "/complete", text_of(lease["input"]).upper().encode(), "text/plain; charset=utf-8")
     except Exception as error:  # whatever it is: raincheck decides whether the job is tried again
         call(path + "/fail", json.dumps({"message": repr(error)}).encode())
     finally:

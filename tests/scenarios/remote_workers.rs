@@ -144,6 +144,15 @@ async fn the_worker_in_python_runs_jobs_survives_a_replica_and_has_its_failures_
     assert_eq!((&done["status"], &done["result"]["value"]), (&json!("succeeded"), &json!("HELLO")), "{done}");
     assert_eq!(done["result"]["content_type"], "text/plain; charset=utf-8");
 
+    // What does not come along with its lease is read where the lease says.
+    let long = "soup ".repeat(20_000);
+    let job = api.send(Method::POST, "/v1/kinds/shout/jobs", &text, long.clone()).await.job_id();
+    assert_eq!(api.done(&job).await["status"], "succeeded");
+    let result = api.send(Method::GET, &format!("/v1/jobs/{job}/result"), &[], "").await;
+    assert_eq!(result.body, long.to_uppercase());
+    let binary = api.send(Method::POST, "/v1/kinds/shout/jobs", &[], &b"\xffsoup"[..]).await.job_id();
+    assert_eq!(api.done(&binary).await["result"]["value"], "\u{fffd}SOUP");
+
     // A number has no upper case.
     let failing = api.submit("shout", &json!(7)).await;
     let failed = api.done(&failing).await;
