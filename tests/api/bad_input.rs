@@ -281,3 +281,26 @@ async fn wrong_methods_and_paths_are_problems_too() {
     }
     assert!(served.stop().await);
 }
+
+#[tokio::test]
+async fn a_duration_that_is_too_long_is_told_how_long_it_may_be() {
+    let served = Served::idle().await;
+    for (body, pointer) in [
+        (json!({"kind": "echo", "delay": "40000d"}), "/delay"),
+        (json!({"kind": "echo", "timeouts": {"start": "99999999d"}}), "/timeouts/start"),
+        (json!({"kind": "echo", "delay": "99999999999999999999999s"}), "/delay"),
+    ] {
+        let answer = post_job(&served.client, &body, &[]).await;
+        assert_eq!(assert_problem(&answer, 422, "input-invalid"), [pointer]);
+        assert_eq!(answer.json()["errors"][0]["detail"], "must be at most 36600d", "{body}");
+    }
+    let answer = post_job(&served.client, &json!({"kind": "echo", "delay": "5 days"}), &[]).await;
+    assert!(answer.json()["detail"].as_str().unwrap().contains("must be a duration"), "{answer:?}");
+    let id = served.client.submit("echo", &json!(1)).await;
+    served.client.send(Method::POST, &format!("/v1/jobs/{id}/cancel"), &[], "").await;
+    for wait in ["99999d", "99999999999999999999999s"] {
+        let cut = get(&served.client, &format!("/v1/jobs/{id}?wait={wait}"), &[]).await;
+        assert_eq!(cut.status, 200, "it is cut to the longest wait: {cut:?}");
+    }
+    assert!(served.stop().await);
+}

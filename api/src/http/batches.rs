@@ -11,7 +11,7 @@ use super::code::Code;
 use super::extract::{self, IfNoneMatch, Prefer, Query};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
-use super::wire::{BatchView, hex, read_duration};
+use super::wire::{BatchView, hex, read_wait};
 use super::{Caller, Front};
 
 const LONGEST_BODY: u64 = 16 * 1024;
@@ -24,7 +24,7 @@ pub(crate) async fn get_batch(
 ) -> Result<HttpResponse, Problem> {
     let id = batch_id(&request)?;
     let mut query = Query::of(&request)?;
-    let asked = query.parsed("wait", read_duration);
+    let asked = query.parsed("wait", read_wait);
     query.check()?;
     let prefer = Prefer::of(&request);
     let wait = prefer.wait.or(asked);

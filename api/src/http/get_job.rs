@@ -10,7 +10,7 @@ use super::code::Code;
 use super::extract::{self, IfNoneMatch, Prefer, Query};
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
-use super::wire::read_duration;
+use super::wire::read_wait;
 use super::{Caller, Front};
 
 /// Reads a job. With `Prefer: wait=N` or `?wait=Ns` the answer is held until the job has passed the version in
@@ -22,7 +22,7 @@ pub(crate) async fn get_job(
 ) -> Result<HttpResponse, Problem> {
     let id = extract::job_id(&request)?;
     let mut query = Query::of(&request)?;
-    let asked = query.parsed("wait", read_duration);
+    let asked = query.parsed("wait", read_wait);
     query.check()?;
     let prefer = Prefer::of(&request);
     let wait = prefer.wait.or(asked);

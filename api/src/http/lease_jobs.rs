@@ -8,7 +8,7 @@ use super::extract::{self, Prefer, Query};
 use super::hang_ups::HungUp;
 use super::openapi::{Answer, Operation};
 use super::problem::Problem;
-use super::wire::{LeasesView, read_duration, read_lease_wish};
+use super::wire::{LeasesView, read_lease_wish, read_wait};
 use super::{Caller, Front};
 
 const LONGEST_BODY: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ pub(crate) async fn lease_jobs(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
-    let asked = query.parsed("wait", read_duration);
+    let asked = query.parsed("wait", read_wait);
     query.check()?;
     let body = extract::read_body(&request, body, LONGEST_BODY).await?;
     if !body.is_empty() {

@@ -15,7 +15,7 @@ use super::openapi::Operation;
 use super::problem::Problem;
 use super::refusals::Carrier;
 use super::submitted::{answers, submit, submit_error};
-use super::wire::{read_duration, read_options};
+use super::wire::{read_options, read_wait};
 use super::{Caller, Front};
 use crate::engine::Submission;
 
@@ -29,7 +29,7 @@ pub(crate) async fn submit_raw(
     let kind = request.match_info().get("kind").unwrap_or_default().to_owned();
     let mut query = Query::of(&request)?;
     let options = read_options(&mut query);
-    let wait = query.parsed("wait", read_duration);
+    let wait = query.parsed("wait", read_wait);
     let findings = query.finish();
     let content_type = extract::raw_body(&request)?;
     let key = extract::idempotency_key(&request)?;

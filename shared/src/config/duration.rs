@@ -2,18 +2,28 @@
 
 use std::time::Duration;
 
-/// Not a duration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration: a whole number and a unit, one of ms, s, m, h, d, such as \"30s\"")]
-pub struct InvalidDuration(pub String);
+/// A hundred years: sums of durations and instants never overflow.
+pub const LONGEST_DURATION: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// Reads `"30s"`. At most 100 years, so that sums with instants never overflow.
+/// Not a duration, or none that is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDuration {
+    /// It is something else.
+    #[error("{0:?} is not a duration: a whole number and a unit, one of ms, s, m, h, d, such as \"30s\"")]
+    NoDuration(String),
+    /// It is longer than [`LONGEST_DURATION`].
+    #[error("{0:?} is too long a duration: at most {longest}", longest = format_duration(LONGEST_DURATION))]
+    TooLong(String),
+}
+
+/// Reads `"30s"`.
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
-    let invalid = || InvalidDuration(text.chars().take(40).collect());
+    let shown = || text.chars().take(40).collect();
+    let invalid = || InvalidDuration::NoDuration(shown());
+    let too_long = || InvalidDuration::TooLong(shown());
     let text_trimmed = text.trim();
-    let digits = text_trimmed.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
+    let digits = text_trimmed.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0).ok_or_else(invalid)?;
     let (number, unit) = text_trimmed.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| invalid())?;
     let millis = match unit {
         "ms" => 1,
         "s" => 1_000,
@@ -22,11 +32,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
         "d" => 86_400_000,
         _ => return Err(invalid()),
     };
-    let total = number.checked_mul(millis).ok_or_else(invalid)?;
-    if total > 100 * 366 * 86_400_000 {
-        return Err(invalid());
-    }
-    Ok(Duration::from_millis(total))
+    // Nothing but digits: what does not fit is too large.
+    let number: u64 = number.parse().map_err(|_| too_long())?;
+    let duration = Duration::from_millis(number.checked_mul(millis).ok_or_else(too_long)?);
+    if duration > LONGEST_DURATION { Err(too_long()) } else { Ok(duration) }
 }
 
 /// Writes a duration in the largest unit that says it exactly.
@@ -57,6 +66,17 @@ mod tests {
         fn no_text_panics(text in "\\PC{0,30}") {
             let _ = parse_duration(&text);
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_from_what_is_no_duration() {
+        for long in ["36601d", "40000d", "99999999999999999999s", "18446744073709551615d"] {
+            assert!(matches!(parse_duration(long), Err(InvalidDuration::TooLong(_))), "{long}");
+        }
+        for other in ["", "s", "40000", "40000w", "-40000d", "99999999999999999999"] {
+            assert!(matches!(parse_duration(other), Err(InvalidDuration::NoDuration(_))), "{other}");
+        }
+        assert_eq!(parse_duration("36600d"), Ok(LONGEST_DURATION));
     }
 
     #[test]

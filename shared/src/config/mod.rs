@@ -34,7 +34,7 @@ mod documented;
 #[cfg(test)]
 mod tests;
 
-pub use duration::{InvalidDuration, format_duration, parse_duration};
+pub use duration::{InvalidDuration, LONGEST_DURATION, format_duration, parse_duration};
 pub use kind::{InputSchema, Kind, Program, Run, Upstream};
 pub use layers::DEFAULTS;
 pub use load::{ConfigErrors, ConfigProblem, Flags, load};

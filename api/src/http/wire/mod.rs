@@ -37,4 +37,4 @@ pub(crate) use polling::{poll_after, retry_after};
 pub(crate) use queue::QueueView;
 pub(crate) use schedule::{ReadSchedule, SchedulePreview, ScheduleView, read_schedule};
 pub(crate) use submission::{ReadSubmission, read_retry, read_submission};
-pub(crate) use values::{read_duration, read_flag, read_instant, read_number};
+pub(crate) use values::{read_flag, read_instant, read_number, read_wait};

@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
-use raincheck_shared::config::parse_duration;
+use raincheck_shared::config::{InvalidDuration, LONGEST_DURATION, format_duration, parse_duration};
 use raincheck_shared::domain::Timestamp;
 use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 
 /// `"30s"`
 pub(crate) fn read_duration(text: &str) -> Result<Duration, String> {
-    // In a file of settings, space around a duration is harmless; here, what the document does not say is refused.
-    let duration = parse_duration(text).ok().filter(|_| text.trim() == text);
-    duration.ok_or_else(|| "must be a duration: a whole number and one of ms, s, m, h, d, such as 30s".to_owned())
+    match parse_duration(text) {
+        // In a file of settings, space around a duration is harmless; here, what the document does not say is refused.
+        Ok(duration) if text.trim() == text => Ok(duration),
+        Err(InvalidDuration::TooLong(_)) => Err(format!("must be at most {}", format_duration(LONGEST_DURATION))),
+        _ => Err("must be a duration: a whole number and one of ms, s, m, h, d, such as 30s".to_owned()),
+    }
+}
+
+/// How long to wait: what is too long is cut later on, so this only has to be a duration.
+pub(crate) fn read_wait(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Err(InvalidDuration::TooLong(_)) => Ok(LONGEST_DURATION),
+        _ => read_duration(text),
+    }
 }
 
 /// `"2026-12-01T12:00:00Z"`
