@@ -12,6 +12,9 @@ pub type Timestamp = time::OffsetDateTime;
 /// How often a job changed visibly: 1 when accepted, then rising by one. The same number in the ETag.
 pub type Version = i32;
 
+/// 9999-12-31T23:59:59Z: ids can tell of times that no instant can be written of.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 /// A job's id: a UUIDv7, so it carries the millisecond at which the job was accepted and sorts by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(Uuid);
@@ -39,10 +42,10 @@ impl JobId {
     }
 
     /// When the job was accepted, to the millisecond: read from the id, so it needs no column. The epoch for an id that is
-    /// not a UUIDv7.
+    /// not a UUIDv7; the last second that can be written for one of a time after that.
     pub fn created_at(self) -> Timestamp {
         let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |t| t.to_unix());
-        let seconds = i64::try_from(seconds).unwrap_or(0);
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).min(LAST_SECOND);
         Timestamp::from_unix_timestamp(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
             + time::Duration::nanoseconds(i64::from(nanos))
     }
