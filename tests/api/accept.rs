@@ -18,6 +18,7 @@ async fn what_cannot_be_sent_as_asked_is_refused_before_anything_is_done() {
         for path in ["/v1/jobs", "/livez", "/openapi.json", &format!("/v1/jobs/{id}")] {
             assert_problem(&get(&served.client, path, &[("accept", accept)]).await, 406, "not-acceptable");
         }
+        assert_eq!(submit.json()["detail"], "this is answered as application/json", "each type is named once");
         let cancel = format!("/v1/jobs/{id}/cancel");
         let cancel = served.client.send(Method::POST, &cancel, &[JSON, ("accept", accept)], "{}").await;
         assert_problem(&cancel, 406, "not-acceptable");

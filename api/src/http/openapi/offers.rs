@@ -31,8 +31,14 @@ impl Offers {
     pub(crate) fn of(settings: &Settings) -> Self {
         let mut paths: BTreeMap<String, Offer> = BTreeMap::new();
         for (path, method, operation) in operations() {
-            let types = operation.success_types().filter_map(|name| name.split_once('/'));
-            let types = types.map(|(major, minor)| (major.to_owned(), minor.to_owned())).collect();
+            let named = operation.success_types().filter_map(|name| name.split_once('/'));
+            let mut types: Vec<(String, String)> = Vec::new();
+            // Several successes may have the same type.
+            for (major, minor) in named.map(|(major, minor)| (major.to_owned(), minor.to_owned())) {
+                if !types.contains(&(major.clone(), minor.clone())) {
+                    types.push((major, minor));
+                }
+            }
             paths.entry(path.to_owned()).or_default().types.insert(method.to_uppercase(), types);
         }
         for offer in paths.values_mut() {
