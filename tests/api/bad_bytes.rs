@@ -35,6 +35,9 @@ async fn what_is_no_http_is_answered_400_and_closed() {
     ] {
         let said = served.raw(bytes).await;
         assert_problem(&said, 400, "malformed-request");
+        for cause in ["HTTP/1.1", "one Host", "Content-Length", "ASCII", "128 KiB", "96 headers"] {
+            assert!(said.contains(cause), "{cause}: {said}");
+        }
     }
     assert!(served.client.is_ready().await);
     assert!(served.stop().await);

@@ -101,7 +101,11 @@ fn bare_error(bytes: &[u8]) -> Option<Code> {
 fn problem(code: Code) -> Vec<u8> {
     let detail = match code {
         Code::RequestTimeout => "the head of the request did not arrive in time",
-        _ => "this is not HTTP/1.1, or a head of more than 128 KiB",
+        // The framework does not say which.
+        _ => {
+            "this is not HTTP/1.1, or has not one Host, or several Content-Length or one beside Transfer-Encoding, or what is not \
+             ASCII in its path, or a head of more than 128 KiB or 96 headers"
+        }
     };
     let id = IdSource.random().to_string();
     let mut response = Problem::new(code, detail).respond("/", &id);
