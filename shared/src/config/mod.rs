@@ -32,6 +32,8 @@ mod show;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
+mod shown_again;
+#[cfg(test)]
 mod tests;
 
 pub use duration::{InvalidDuration, LONGEST_DURATION, format_duration, parse_duration};

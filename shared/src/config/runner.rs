@@ -12,7 +12,7 @@ use super::value::{Parsed, boolean, list, path, size, text, texts, whole};
 use super::{Secret, url};
 
 /// What selects the runner of a kind; each has exactly one.
-const RUNNERS: [&str; 5] = ["command", "http", "builtin", "handler", "remote"];
+pub(super) const RUNNERS: [&str; 5] = ["command", "http", "builtin", "handler", "remote"];
 /// Less memory than this is not enough for a process to start in; more than this is no limit.
 const MEMORY: (u64, u64) = (16 << 20, 1 << 50);
 

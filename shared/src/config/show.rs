@@ -276,7 +276,10 @@ fn show_kind(page: &mut Page, kind: &Kind) {
     page.plain("max_attempts", kind.retry.max_attempts);
     page.duration("backoff", kind.retry.base);
     page.duration("max_backoff", kind.retry.cap);
-    page.plain("concurrency", kind.concurrency);
+    // Refused with `remote`: no worker of ours runs it.
+    if !kind.is_remote() {
+        page.plain("concurrency", kind.concurrency);
+    }
     let limits = &kind.limits;
     for (key, jobs) in [("concurrent_jobs", limits.concurrent_jobs), ("concurrent_per_key", limits.concurrent_per_key)]
     {
@@ -314,10 +317,11 @@ fn show_schedule(page: &mut Page, schedule: &ConfiguredSchedule) {
     if let Some(most) = catch_up.most() {
         page.plain("catch_up_most", most);
     }
-    for (key, value) in [("queue", &options.queue), ("webhook_url", &options.webhook_url)] {
-        if let Some(value) = value {
-            page.text(key, &Secret::new(value.as_str()).to_string());
-        }
+    if let Some(queue) = &options.queue {
+        page.text("queue", queue);
+    }
+    if let Some(url) = &options.webhook_url {
+        page.text("webhook_url", &Secret::new(url.as_str()).to_string());
     }
     for (key, value) in [
         ("start_timeout", options.start_timeout),
@@ -334,6 +338,9 @@ fn show_schedule(page: &mut Page, schedule: &ConfiguredSchedule) {
     }
     if let Some(most) = options.max_attempts {
         page.plain("max_attempts", most);
+    }
+    if let Some(key) = &options.concurrency_key {
+        page.text("concurrency_key", key);
     }
     let pairs = options.metadata.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)));
     let pairs: Vec<String> = pairs.collect();
