@@ -42,12 +42,9 @@ pub(super) fn quotas(root: &mut Section) -> Read<QuotaSettings> {
         let concurrent_jobs = s.required("concurrent_jobs", concurrent_jobs);
         Ok(Quotas { submits_per_minute: submits?, queued: queued?, concurrent_jobs: concurrent_jobs? })
     });
-    if !root.has("tenants") {
-        return Ok(QuotaSettings { each: each?, of_tenants: BTreeMap::new() });
-    }
     let defaults = each.as_ref().copied().unwrap_or_default();
-    let of_tenants = root.section("tenants", |s| Ok(tenants(s, defaults)));
-    Ok(QuotaSettings { each: each?, of_tenants: of_tenants? })
+    let of_tenants = root.optional_section("tenants", |s| Ok(tenants(s, defaults)));
+    Ok(QuotaSettings { each: each?, of_tenants: of_tenants?.unwrap_or_default() })
 }
 
 fn tenants(s: &mut Section, defaults: Quotas) -> BTreeMap<TenantName, Quotas> {

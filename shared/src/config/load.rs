@@ -91,12 +91,10 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
     let log = root.section("log", sections::log);
     let public_url = http.as_ref().ok().and_then(|http| http.public_url.as_deref());
     let kinds = root.section("kinds", |section| Ok(kinds::kinds(section, jobs.as_ref().ok(), public_url)));
-    let schedules = if root.has("schedules") {
+    let schedules = root.optional_section("schedules", |section| {
         let known = kinds.as_ref().ok().map(|kinds| kinds.keys().cloned().collect());
-        root.section("schedules", |section| Ok(schedules::schedules(section, known.as_ref())))
-    } else {
-        Ok(Vec::new())
-    };
+        Ok(schedules::schedules(section, known.as_ref()))
+    });
     if let (Ok(store), Ok(broker)) = (&store, &broker) {
         sections::check_pair(root, store, broker);
     }
@@ -118,6 +116,6 @@ pub(super) fn read(root: &mut Section, environment: &BTreeMap<String, String>) -
         upkeep: upkeep?,
         log: log?,
         kinds,
-        schedules: schedules?,
+        schedules: schedules?.unwrap_or_default(),
     })
 }

@@ -59,9 +59,6 @@ fn schedule(s: &mut Section, name: Read<ScheduleName>, kinds: Option<&BTreeSet<K
 
 /// `input` or `input_json`, and `content_type`.
 fn input(s: &mut Section) -> Read<Payload> {
-    if s.has("input") && s.has("input_json") {
-        return Err(s.clash(&["input", "input_json"], "give either `input` or `input_json`"));
-    }
     let content_type = s.optional("content_type", text);
     let given = s.optional("input", |value| Ok(value.clone()));
     let written = s.optional("input_json", |value| {
@@ -69,6 +66,9 @@ fn input(s: &mut Section) -> Read<Payload> {
         serde_json::from_str::<&serde_json::value::RawValue>(&text).map_err(|error| format!("not JSON: {error}"))?;
         Ok(text)
     });
+    if s.has("input") && s.has("input_json") {
+        return Err(s.clash(&["input", "input_json"], "give either `input` or `input_json`"));
+    }
     let (content_type, given, written) = (content_type?, given?, written?);
     if let Some(text) = written {
         return Ok(typed(content_type, text));

@@ -79,6 +79,16 @@ impl Section {
         self.named_section(key, read)
     }
 
+    /// The same for one that need not be there, but is known either way.
+    pub(super) fn optional_section<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section) -> Read<T>,
+    ) -> Read<Option<T>> {
+        self.asked.insert(key);
+        if self.has(key) { self.named_section(key, read).map(Some) } else { Ok(None) }
+    }
+
     /// The same for a section whose name is the user's.
     pub(super) fn named_section<T>(&mut self, key: &str, read: impl FnOnce(&mut Section) -> Read<T>) -> Read<T> {
         let Some(value) = self.take_any(key) else { return Err(self.problem(key, "is missing")) };

@@ -238,6 +238,30 @@ fn a_section_that_is_no_table_is_one_problem() {
 }
 
 #[test]
+fn a_section_that_may_be_there_is_known_also_while_it_is_not() {
+    for (toml, key, meant) in [
+        ("[schedule.a]\ncron = \"0 7 * * *\"", "schedule", "schedules"),
+        ("schdules.a = 1", "schdules", "schedules"),
+        ("[tenant.acme]\nqueued = 1", "tenant", "tenants"),
+    ] {
+        let problems = from_file("sections", toml).unwrap_err();
+        assert_eq!(problems, [format!("{key}: unknown key; did you mean `{meant}`? (from raincheck.toml)")]);
+    }
+    let problems = from_file("sections", "colour = 1").unwrap_err();
+    let known =
+        "auth, blobs, broker, http, jobs, kinds, log, quotas, schedules, store, tenants, upkeep, webhooks, worker";
+    assert_eq!(problems, [format!("colour: unknown key; known here: {known} (from raincheck.toml)")]);
+}
+
+#[test]
+fn an_input_that_is_given_twice_is_one_problem() {
+    let toml = "[schedules.a]\ncron = \"0 7 * * *\"\nkind = \"echo\"\ninput = 1\ninput_json = \"1\"\n\
+                content_type = \"application/json\"";
+    let problems = from_file("twice", toml).unwrap_err();
+    assert_eq!(problems, ["schedules.a.input: give either `input` or `input_json` (from raincheck.toml)"]);
+}
+
+#[test]
 fn a_schema_comes_as_a_table_as_text_or_from_a_file() {
     let folder = Folder::new("schemas");
     let file = folder
