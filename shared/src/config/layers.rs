@@ -16,6 +16,12 @@ const USUAL_FILE: &str = "raincheck.toml";
 /// What values of the lowest layer say of their origin.
 pub(super) const FROM_DEFAULTS: &str = "the defaults";
 
+/// What values of the highest layer say of theirs.
+const FROM_FLAGS: &str = "the command line";
+
+/// What the origin of a value from the environment begins with; the variable's name follows.
+const FROM_VARIABLE: &str = "environment variable ";
+
 /// Variables that hosts and tools set by convention; raincheck's own names win over them.
 const CUSTOMARY: [(&str, &str); 2] = [("DATABASE_URL", "store.url"), ("AMQP_URL", "broker.url")];
 
@@ -127,17 +133,57 @@ fn variables(environment: &BTreeMap<String, String>, problems: &mut Vec<ConfigPr
 }
 
 fn set(flags: &BTreeMap<String, String>, problems: &mut Vec<ConfigProblem>) -> Layer {
-    let origin = "the command line";
     let mut table = Table::new();
     for (key, value) in flags {
-        if is_key(key) {
-            table.insert(key.clone(), Value::new(Some(&origin.to_owned()), value.clone()));
+        if let Some(parts) = parts(key) {
+            insert(&mut table, &parts, Value::new(Some(&FROM_FLAGS.to_owned()), value.clone()));
         } else {
-            let problem = "not the name of a setting: SECTION.KEY, for instance http.listen";
-            problems.push(ConfigProblem::new(key, problem.to_owned(), Some(origin)));
+            let problem = "not the name of a setting: SECTION.KEY, for instance http.listen or kinds.\"a.b\".queue";
+            problems.push(ConfigProblem::new(key, problem.to_owned(), Some(FROM_FLAGS)));
         }
     }
     Layer(table)
+}
+
+/// The parts of a dotted key, of which some may be in quotes, as TOML reads it.
+fn parts(key: &str) -> Option<Vec<String>> {
+    // These would make more of it than a key. No name has them.
+    if key.contains(['=', '#']) || key.contains(char::is_control) {
+        return None;
+    }
+    let mut table = File::from_str(&format!("{key} = true"), FileFormat::Toml).collect().ok()?;
+    let mut parts = Vec::new();
+    loop {
+        let (part, value) = table.into_iter().next()?;
+        parts.push(part);
+        match value.kind {
+            ValueKind::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    // The merge looks into the first of them, and no section has a name that needs quotes.
+    parts.first().is_some_and(|section| is_key(section)).then_some(parts)
+}
+
+fn insert(table: &mut Table, parts: &[String], value: Value) {
+    let Some((first, rest)) = parts.split_first() else { return };
+    if rest.is_empty() {
+        table.insert(first.clone(), value);
+        return;
+    }
+    let empty = || Value::new(None, Table::new());
+    let inner = table.entry(first.clone()).or_insert_with(empty);
+    if !matches!(inner.kind, ValueKind::Table(_)) {
+        *inner = empty();
+    }
+    if let ValueKind::Table(inner) = &mut inner.kind {
+        insert(inner, rest, value);
+    }
+}
+
+/// Whether a value comes from where everything is text: the environment or a flag.
+pub(super) fn came_as_text(value: &Value) -> bool {
+    value.origin().is_some_and(|origin| origin == FROM_FLAGS || origin.starts_with(FROM_VARIABLE))
 }
 
 fn from_variable(variable: &str, value: &str) -> Value {
@@ -145,7 +191,7 @@ fn from_variable(variable: &str, value: &str) -> Value {
 }
 
 fn variable_origin(variable: &str) -> String {
-    format!("environment variable {variable}")
+    format!("{FROM_VARIABLE}{variable}")
 }
 
 /// Whether a dotted key is one at all. The merge would take `a[9]` for a place in a list.

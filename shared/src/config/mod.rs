@@ -32,6 +32,8 @@ mod show;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
+mod said_as_text;
+#[cfg(test)]
 mod shown_again;
 #[cfg(test)]
 mod tests;

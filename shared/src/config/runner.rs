@@ -6,9 +6,10 @@ use std::path::{Component, PathBuf};
 use config::{Value, ValueKind};
 
 use super::kind::{Program, Run, Upstream};
+use super::layers::came_as_text;
 use super::section::{Noted, Read, Section};
 use super::status_rules::status_rules;
-use super::value::{Parsed, boolean, list, path, size, text, texts, whole};
+use super::value::{Parsed, boolean, json_list, list, path, size, text, texts, whole};
 use super::{Secret, url};
 
 /// What selects the runner of a kind; each has exactly one.
@@ -129,7 +130,18 @@ fn exactly_one(s: &mut Section, given: &[&str]) -> Read<()> {
 fn argv(value: &Value) -> Parsed<Vec<String>> {
     if let ValueKind::String(line) = &value.kind {
         let words = line.split_whitespace().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
-        return Err(format!("is run without a shell, so it is a list: command = [{words}]"));
+        if !came_as_text(value) {
+            return Err(format!("is run without a shell, so it is a list: command = [{words}]"));
+        }
+        if json_list(line).is_none() {
+            if line.trim_start().starts_with('[') {
+                return Err("is not a list in JSON, such as [\"PROGRAM\", \"ARGUMENT\"]".to_owned());
+            }
+            // A program with blanks in its name can be said in JSON; this is rather meant for a shell.
+            if !line.contains(',') && words.contains(',') {
+                return Err(format!("is run without a shell, so it is a list: [{words}]"));
+            }
+        }
     }
     let argv = list(text)(value)?;
     match argv.first() {

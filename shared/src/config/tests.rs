@@ -37,7 +37,7 @@ pub(super) fn from_file(test: &str, toml: &str) -> Result<Settings, Vec<String>>
     from_layers(test, toml, &[], &[])
 }
 
-fn from_layers(
+pub(super) fn from_layers(
     test: &str,
     toml: &str,
     environment: &[(&str, &str)],
@@ -146,7 +146,7 @@ fn all_problems_are_reported_at_once_each_with_its_key_its_origin_and_what_is_al
     let problems = from_layers("all", toml, &environment, &[("http.listen", "0.0.0.0:80"), ("a b", "c")]).unwrap_err();
     let all = problems.join("\n");
     for expected in [
-        "a b: not the name of a setting: SECTION.KEY, for instance http.listen (from the command line)",
+        "a b: not the name of a setting: SECTION.KEY, for instance http.listen or kinds.\"a.b\".queue (from the command line)",
         "\"\": unknown key; known here: auth, blobs, broker, http, jobs,",
         "colour: unknown key; known here: auth, blobs, broker, http, jobs,",
         "http.lsiten: unknown key; did you mean `listen`? (from raincheck.toml)",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 
+use super::layers::came_as_text;
 use super::{format_duration, format_size, parse_duration, parse_size};
 
 /// A value, or what is wrong with it and what is allowed.
@@ -145,18 +146,26 @@ pub(super) fn path(value: &Value) -> Parsed<PathBuf> {
     }
 }
 
-/// A list; as text: its items with commas between.
+/// A list; as text: its items with commas between, or in JSON where all is text.
 pub(super) fn list<T>(item: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T>> {
     move |value| match &value.kind {
         ValueKind::Array(items) => items.iter().map(&item).collect(),
-        ValueKind::String(text) => text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(|part| item(&Value::new(None, part)))
-            .collect(),
+        ValueKind::String(text) => match json_list(text).filter(|_| came_as_text(value)) {
+            Some(items) => items.iter().map(&item).collect(),
+            None => text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| item(&Value::new(None, part)))
+                .collect(),
+        },
         _ => Err(not(value, "a list")),
     }
+}
+
+/// The items of a list in JSON, if the text is one: an address of IPv6 begins like one too.
+pub(super) fn json_list(text: &str) -> Option<Vec<Value>> {
+    text.trim_start().starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// A table of text.
