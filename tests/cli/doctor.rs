@@ -28,7 +28,10 @@ fn nobody_there_is_found_within_seconds_and_named_without_passwords() {
     let said = desk.run(&["doctor"]);
     assert!(started.elapsed() < Duration::from_mins(1), "{}", said.all());
     said.assert_code(1);
-    said.assert_out_has("✗ the store cannot be reached");
+    said.assert_out_has(
+        "✗ the store cannot be reached: the store is not available: there was no connection to the database in time: \
+         Connection refused (os error 111)\n",
+    );
     said.assert_out_has(&format!("✗ amqp://me:***@{silent}"));
     said.assert_out_has("✗ kinds.lost: there is no program \"no-such-program\"");
     said.assert_out_has("✓ kinds.shell: runs /");

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod batches;
+mod cause;
 mod deliveries;
 mod erasures;
 mod error;

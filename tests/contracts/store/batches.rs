@@ -38,7 +38,7 @@ fn receiver() -> CallbackUrl {
 }
 
 /// One whose end is told.
-fn batch(jobs: Vec<NewJob>) -> NewBatch {
+pub(super) fn batch(jobs: Vec<NewJob>) -> NewBatch {
     let id = IdSource.batch();
     let jobs: Vec<_> = jobs.into_iter().map(|job| NewJob { batch: Some(id), ..job }).enumerate().collect();
     let items = jobs.len();

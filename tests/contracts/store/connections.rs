@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use raincheck_shared::config::Secret;
 use raincheck_shared::domain::{Job, JobId, TenantName};
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::StoreError;
+use raincheck_shared::store::{StoreError, postgres};
+use raincheck_shared::telemetry::Chain;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
 
+use super::batches::batch;
 use super::given::{accepted, job};
-use crate::harness::store::StoreFixture;
+use crate::harness::store::{POSTGRES_URL, StoreFixture};
 
 /// The id of no job.
 fn unknown() -> JobId {
@@ -94,4 +99,43 @@ async fn a_closed_store_leaves_no_session_behind() {
     .expect("all sessions end");
     assert!(read(&on).await.is_err());
     on.close().await;
+}
+
+/// What a database that cannot be used is said to be.
+async fn told(url: &str) -> String {
+    let store = postgres::open(&Secret::new(url), 4, Duration::from_millis(500)).expect("connects when first asked");
+    let error = store.schema.version().await.expect_err("there is none");
+    store.schema.close().await;
+    Chain(&error).to_string()
+}
+
+#[tokio::test]
+async fn a_wait_for_a_connection_that_runs_out_says_why_the_last_try_failed() {
+    // Nobody listens there.
+    assert_eq!(
+        told("postgres://nobody@127.0.0.1:1/nothing").await,
+        "the store is not available: there was no connection to the database in time: Connection refused (os error 111)"
+    );
+    // Somebody does, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("its address");
+    assert_eq!(
+        told(&format!("postgres://nobody@{silent}/nothing")).await,
+        "the store is not available: there was no connection to the database in time"
+    );
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_said_once_and_without_its_own_source_lines() {
+    let server: PgConnectOptions = std::env::var(POSTGRES_URL).expect(POSTGRES_URL).parse().expect("a Postgres URL");
+    let url = server.database("no_such_database").to_url_lossy().to_string();
+    assert_eq!(told(&url).await, "the store is not available: database \"no_such_database\" does not exist");
+}
+
+#[tokio::test]
+async fn a_transaction_that_waits_in_vain_for_a_connection_says_why_as_well() {
+    let url = Secret::new("postgres://nobody@127.0.0.1:1/nothing");
+    let store = postgres::open(&url, 4, Duration::from_millis(500)).expect("connects when first asked");
+    let error = store.batches.accept_batch(batch(vec![job()])).await.expect_err("nobody is there");
+    assert!(Chain(&error).to_string().ends_with("in time: Connection refused (os error 111)"), "{error:?}");
 }

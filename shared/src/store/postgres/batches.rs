@@ -32,7 +32,7 @@ enum Care {
 async fn accept_whole(database: &Database, batch: &NewBatch, care: Care) -> Result<AcceptedWhole, sqlx::Error> {
     let deadline = database.deadline();
     let work = async {
-        let mut loan = database.lend_durable().await?;
+        let mut loan = database.lend_durable(deadline).await?;
         let mut transaction = loan.connection.begin().await?;
         if let Some((first, fingerprint)) = open(&mut transaction, batch).await? {
             transaction.rollback().await?;

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 
-use super::refusal::is_not_there_yet;
+use super::refusal::{is_not_there_yet, no_connection};
 use crate::lifecycle::{Clock, SystemClock};
+use crate::store::cause::Cause;
 
 /// After this long a connection is closed in favour of a new one: what a server keeps for it only grows.
 const LIFETIME: Duration = Duration::from_mins(30);
@@ -36,6 +38,8 @@ struct Inner {
     /// When a connection was last found broken. Connections older than that are not trusted: after a restart of the server
     /// one statement fails for what is really one outage, and not one for each idle connection.
     outage: Arc<Outage>,
+    /// Why none could be opened, when last one was tried.
+    last_try: Mutex<Option<Arc<Cause>>>,
 }
 
 struct Idle {
@@ -93,11 +97,19 @@ impl Connections {
     ) -> Self {
         let size = size.max(1);
         let free = Arc::new(Semaphore::new(size as usize));
-        Self(Arc::new(Inner { options, greeting, idle: Mutex::default(), free, size, outage }))
+        let (idle, last_try) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { options, greeting, idle, free, size, outage, last_try }))
     }
 
-    /// Lends one, in turn. Tries for as long as the caller likes to reach a server that is not there yet.
-    pub(super) async fn lend(&self) -> Result<Loan, sqlx::Error> {
+    /// Lends one, in turn. Tries until `deadline` to reach a server that is not there yet.
+    pub(super) async fn lend(&self, deadline: Instant) -> Result<Loan, sqlx::Error> {
+        timeout_at(deadline.into(), self.lend_some_time()).await.unwrap_or_else(|_| {
+            let last_try = self.0.last_try.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Err(no_connection(last_try))
+        })
+    }
+
+    async fn lend_some_time(&self) -> Result<Loan, sqlx::Error> {
         let permit = Arc::clone(&self.0.free).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let (connection, opened) = match self.idle() {
             Some(idle) => (idle.connection, idle.opened),
@@ -123,16 +135,25 @@ impl Connections {
             let opened = SystemClock.monotonic();
             match PgConnection::connect_with(&self.0.options).await {
                 Ok(mut connection) => {
+                    self.note_try(None);
                     if let Some(greeting) = self.0.greeting {
                         sqlx::query(greeting).execute(&mut connection).await?;
                     }
                     return Ok((connection, opened));
                 }
-                Err(error) if is_not_there_yet(&error) => tokio::time::sleep(pause).await,
+                Err(error) if is_not_there_yet(&error) => {
+                    self.note_try(Some(error));
+                    tokio::time::sleep(pause).await;
+                }
                 Err(error) => return Err(error),
             }
             pause = (pause * 2).min(longest);
         }
+    }
+
+    fn note_try(&self, failed: Option<sqlx::Error>) {
+        let noted = failed.map(|error| Arc::new(Cause(error)));
+        *self.0.last_try.lock().unwrap_or_else(PoisonError::into_inner) = noted;
     }
 
     /// Waits for those on loan and closes all. None is lent after that.

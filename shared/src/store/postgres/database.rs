@@ -119,7 +119,7 @@ impl Database {
             Lane::Relaxed => &self.relaxed,
         };
         let work = async {
-            let mut loan = connections.lend().await?;
+            let mut loan = connections.lend(deadline).await?;
             let answer = statement.fetch_all(&mut loan.connection).await;
             if answer.as_ref().err().is_none_or(|error| !is_broken_connection(error)) {
                 loan.give_back();
@@ -133,9 +133,10 @@ impl Database {
         answer
     }
 
-    /// Lends a connection whose commits wait for the disk, for a transaction of several statements.
-    pub(super) async fn lend_durable(&self) -> Result<Loan, sqlx::Error> {
-        self.durable.lend().await
+    /// Lends a connection whose commits wait for the disk, for a transaction of several statements that has to be over
+    /// at `deadline`.
+    pub(super) async fn lend_durable(&self, deadline: Instant) -> Result<Loan, sqlx::Error> {
+        self.durable.lend(deadline).await
     }
 
     /// A connection of its own for work that is not one statement, each of which may take up to `timeout`.

@@ -4,7 +4,7 @@
 //! seen to wait in line here cannot have run since, so what is counted afterwards holds no permit of an earlier run of it.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -90,9 +90,15 @@ async fn count_permits(
 }
 
 impl Database {
-    async fn look(&self, rules: &FlowRules, turnstile: &mut Turnstile, look: &Look) -> Result<LetGo, sqlx::Error> {
+    async fn look(
+        &self,
+        rules: &FlowRules,
+        turnstile: &mut Turnstile,
+        look: &Look,
+        deadline: Instant,
+    ) -> Result<LetGo, sqlx::Error> {
         let mut found = LetGo { any_parked: true, ..LetGo::default() };
-        let mut loan = self.lend_durable().await?;
+        let mut loan = self.lend_durable(deadline).await?;
         let mut transaction = loan.connection.begin().await?;
         sqlx::query(include_str!("sql/lock_permits.sql")).execute(&mut *transaction).await?;
         let heads = find_heads(&mut transaction, look, &mut found).await?;
@@ -141,7 +147,8 @@ impl Permits for Database {
         if any != Some(true) {
             return Ok(LetGo::default());
         }
-        let looked = timeout_at(self.deadline().into(), self.look(rules, turnstile, look)).await;
+        let deadline = self.deadline();
+        let looked = timeout_at(deadline.into(), self.look(rules, turnstile, look, deadline)).await;
         looked.unwrap_or_else(|_| Err(timed_out())).map_err(refusal)
     }
 

@@ -1,10 +1,12 @@
 //! What an error of the database means to the caller.
 
+use std::io;
 use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 
 use crate::store::StoreError;
+use crate::store::cause::Cause;
 
 /// The first two characters of an `SQLSTATE` that blame the data: out of range, against a constraint, too large.
 const DATA: [&str; 3] = ["22", "23", "54"];
@@ -51,7 +53,7 @@ pub(super) fn is_broken_connection(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(_) => {
             code(error).is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25006")
         }
-        sqlx::Error::Io(e) => e.kind() != std::io::ErrorKind::TimedOut,
+        sqlx::Error::Io(e) => e.kind() != io::ErrorKind::TimedOut,
         sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
@@ -61,17 +63,31 @@ pub(super) fn is_broken_connection(error: &sqlx::Error) -> bool {
 pub(super) fn is_not_there_yet(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => code(error).is_some_and(|code| code == "57P03" || code == "53300"),
-        sqlx::Error::Io(e) => e.kind() == std::io::ErrorKind::ConnectionRefused,
+        sqlx::Error::Io(e) => e.kind() == io::ErrorKind::ConnectionRefused,
         _ => false,
     }
 }
 
 /// The answer that never came.
 pub(super) fn timed_out() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in time"))
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"))
+}
+
+/// A wait for a connection that was in vain, and why the last try to open one was.
+#[derive(Debug, thiserror::Error)]
+#[error("there was no connection to the database in time")]
+struct NoConnection(#[source] Option<Arc<Cause>>);
+
+/// The connection that never came about, or never came back.
+pub(super) fn no_connection(last_try: Option<Arc<Cause>>) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, NoConnection(last_try)))
 }
 
 /// The error as the caller of a store sees it.
 pub(super) fn refusal(error: sqlx::Error) -> StoreError {
-    if blames_data(&error) { StoreError::Rejected(Arc::new(error)) } else { StoreError::unavailable(error) }
+    if blames_data(&error) {
+        StoreError::Rejected(Arc::new(Cause(error)))
+    } else {
+        StoreError::unavailable(Cause(error))
+    }
 }

@@ -21,8 +21,9 @@ use crate::store::{NewSchedule, PutSchedule, Schedules, StoreError};
 #[async_trait]
 impl Schedules for Database {
     async fn put_schedule(&self, new: &NewSchedule) -> Result<PutSchedule, StoreError> {
+        let deadline = self.deadline();
         let work = async {
-            let mut loan = self.lend_durable().await.map_err(refusal)?;
+            let mut loan = self.lend_durable(deadline).await.map_err(refusal)?;
             for _ in 0..3 {
                 let mut transaction = loan.connection.begin().await.map_err(refusal)?;
                 let put = put(&mut transaction, new).await?;
@@ -33,9 +34,9 @@ impl Schedules for Database {
                 }
             }
             // Somebody was quicker again and again.
-            Err(StoreError::unavailable(timed_out()))
+            Err(refusal(timed_out()))
         };
-        timeout_at(self.deadline().into(), work).await.unwrap_or_else(|_| Err(refusal(timed_out())))
+        timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(refusal(timed_out())))
     }
 
     async fn find_schedule(&self, tenant: &TenantName, name: &ScheduleName) -> Result<Option<Schedule>, StoreError> {

@@ -12,6 +12,7 @@ use super::partitions;
 use super::refusal::{is_missing_table, refusal};
 use super::rows::Cells;
 use crate::domain::Timestamp;
+use crate::store::cause::not_migrated;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
@@ -93,7 +94,7 @@ impl Schema for Database {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.connect(Lane::Durable, MIGRATION_TIMEOUT).await.map_err(refusal)?;
         // Not `run`: its bounds hide from the compiler that this future may move between threads.
-        migrator().run_direct(None, &mut connection, false).await.map_err(StoreError::unavailable)?;
+        migrator().run_direct(None, &mut connection, false).await.map_err(not_migrated)?;
         // The session ends here anyway, and with it the lock.
         let _ = connection.close().await;
         partitions::prepare(self).await

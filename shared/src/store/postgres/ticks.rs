@@ -38,9 +38,10 @@ impl Ticks for Database {
     }
 
     async fn fire_schedule(&self, firing: &Firing) -> Result<Fired, StoreError> {
+        let deadline = self.deadline();
         let work = async {
             let Firing { schedule, jobs, last, missed, next_at } = firing;
-            let mut loan = self.lend_durable().await?;
+            let mut loan = self.lend_durable(deadline).await?;
             let mut transaction = loan.connection.begin().await?;
             let take = sqlx::query(include_str!("sql/take_schedule.sql"))
                 .bind(schedule.tenant.as_str())
@@ -70,7 +71,7 @@ impl Ticks for Database {
             loan.give_back();
             Ok(Fired::Made(accepted))
         };
-        let fired = timeout_at(self.deadline().into(), work).await.unwrap_or_else(|_| Err(timed_out()));
+        let fired = timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(timed_out()));
         fired.map_err(refusal)
     }
 

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions, Connection, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::store::StoreError;
+use crate::store::cause::Cause;
 
 /// How long a statement waits for another's lock: only a checkpoint, or somebody with a shell, ever holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -185,7 +186,7 @@ impl DerefMut for Write<'_> {
 
 /// An outage, with its cause.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
-    StoreError::unavailable(error)
+    StoreError::unavailable(Cause(error))
 }
 
 /// Whose fault a failed statement is: the row's, which then fails alone, or the store's.
@@ -196,8 +197,8 @@ pub(super) fn failed_or_rejected(error: sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
     // The low byte is the kind of an extended code.
     match code.map(|code| code & 0xff) {
-        Some(TOO_BIG | CONSTRAINT | MISMATCH) => StoreError::Rejected(Arc::new(error)),
-        _ => StoreError::unavailable(error),
+        Some(TOO_BIG | CONSTRAINT | MISMATCH) => StoreError::Rejected(Arc::new(Cause(error))),
+        _ => failed(error),
     }
 }
 

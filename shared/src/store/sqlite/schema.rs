@@ -7,6 +7,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use super::Sqlite;
 use super::file::failed;
 use crate::domain::Timestamp;
+use crate::store::cause::not_migrated;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
@@ -78,7 +79,7 @@ impl Schema for Sqlite {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut writer = self.file.writer().await?;
         // Not `run`: in a boxed future its `Acquire` bound is "not general enough".
-        migrator().run_direct(None, writer.connection()?, false).await.map_err(StoreError::unavailable)
+        migrator().run_direct(None, writer.connection()?, false).await.map_err(not_migrated)
     }
 
     async fn version(&self) -> Result<SchemaVersion, StoreError> {
