@@ -21,7 +21,8 @@ fn nobody_there_is_found_within_seconds_and_named_without_passwords() {
     let desk = Desk::with_file(&format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"postgres://me:pa55@127.0.0.1:1/db\"\n\
          [broker]\nurl = \"amqp://me:pa55@{silent}\"\nconnect_timeout = \"1s\"\n\
-         [kinds.lost]\ncommand = [\"no-such-program\"]\n[kinds.shell]\ncommand = [\"sh\"]\n"
+         [kinds.lost]\ncommand = [\"no-such-program\"]\n[kinds.shell]\ncommand = [\"sh\"]\n\
+         [kinds.own]\nhandler = true\n"
     ));
     #[expect(clippy::disallowed_methods, reason = "how long a process takes is measured")]
     let started = Instant::now();
@@ -35,6 +36,7 @@ fn nobody_there_is_found_within_seconds_and_named_without_passwords() {
     said.assert_out_has(&format!("✗ amqp://me:***@{silent}"));
     said.assert_out_has("✗ kinds.lost: there is no program \"no-such-program\"");
     said.assert_out_has("✓ kinds.shell: runs /");
+    said.assert_out_has("! kinds.own: this program brings no handler for it");
     said.assert_out_has("things to mend.");
     said.assert_nowhere("pa55");
     said.assert_nowhere("\u{1b}[");
@@ -47,6 +49,37 @@ fn a_data_folder_that_cannot_be_made_is_a_finding() {
     let said = desk.run(&["doctor", "--set", "store.url=sqlite:file/raincheck.db", "--set", "http.listen=127.0.0.1:0"]);
     said.assert_code(1);
     said.assert_out_has("✗ the data folder file cannot be written");
+}
+
+#[test]
+fn what_up_refuses_is_a_finding() {
+    for (toml, finding) in [
+        (
+            "[kinds.a]\nhttp = \"https://127.0.0.1:9/\"\nca_file = \"nowhere.pem\"\n",
+            "✗ kinds.a.http cannot be used: `ca_file` cannot be used: its file of authorities cannot be read",
+        ),
+        ("[kinds.a]\nhandler = true\n", "✗ kinds.a: this program brings no handler for it"),
+        ("[blobs]\nurl = \"directory:file/blobs\"\n", "✗ the folder of blobs file/blobs cannot be made: file: "),
+    ] {
+        let desk = Desk::with_file(&format!("[http]\nlisten = \"127.0.0.1:0\"\n{toml}"));
+        std::fs::write(desk.path().join("file"), "").unwrap();
+        let said = desk.run(&["doctor"]);
+        said.assert_code(1);
+        said.assert_out_has(finding);
+        said.assert_out_has("1 thing to mend.");
+        assert_eq!(desk.files().len(), 2, "it has made something: {:?}", desk.files());
+        let said = desk.run(&["up"]);
+        assert_ne!(said.code, 0, "{}", said.all());
+    }
+}
+
+#[test]
+fn a_handler_of_another_program_is_no_finding_where_this_one_leaves_its_queue_alone() {
+    let toml = "[http]\nlisten = \"127.0.0.1:0\"\n[worker]\nqueues = [\"default\"]\n\
+                [kinds.a]\nhandler = true\nqueue = \"others\"\n";
+    let said = Desk::with_file(toml).run(&["doctor"]);
+    said.assert_code(0);
+    said.assert_out_has("! kinds.a: this program brings no handler for it");
 }
 
 #[test]

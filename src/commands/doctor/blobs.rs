@@ -6,17 +6,24 @@ use raincheck_shared::lifecycle::Shutdown;
 use raincheck_shared::telemetry::Chain;
 use tokio::time::timeout;
 
+use super::folder::try_to_write;
 use super::{Findings, PATIENCE};
+
+const OF_A_FOLDER: &str =
+    "give the folder to the user that raincheck runs as, see that its disk has room, or set another `blobs.url`";
 
 pub(super) async fn check(settings: &Settings, shutdown: &Shutdown, findings: &mut Findings) {
     let advice = match &settings.blobs.place {
         BlobPlace::Directory { path } if !path.exists() => {
-            findings.good(format!("{} does not exist yet: it is made at the first start", path.display()));
+            let tried = try_to_write(path);
+            let path = path.display();
+            match tried {
+                Ok(()) => findings.good(format!("{path} does not exist yet: it is made at the first start")),
+                Err(why) => findings.bad(format!("the folder of blobs {path} cannot be made: {why}"), OF_A_FOLDER),
+            }
             return;
         }
-        BlobPlace::Directory { .. } => {
-            "give the folder to the user that raincheck runs as, see that its disk has room, or set another `blobs.url`"
-        }
+        BlobPlace::Directory { .. } => OF_A_FOLDER,
         BlobPlace::S3(_) => {
             "check `blobs.url`, `blobs.endpoint`, `blobs.region` and the key: the bucket must be there, and the key must be \
              allowed to list, read, write and delete in it"

@@ -4,7 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use raincheck_shared::config::{Kind, Run, Settings};
+use raincheck_shared::config::{BrokerSettings, Kind, Run, Settings, Upstream};
+use raincheck_shared::lifecycle::SystemClock;
+use raincheck_shared::telemetry::Chain;
+use raincheck_worker::RegistryError;
+use raincheck_worker::handlers::Http;
 
 use super::Findings;
 
@@ -19,19 +23,49 @@ pub(super) fn check(settings: &Settings, findings: &mut Findings) {
                 let path = program.env.get("PATH").map_or(path.as_os_str(), OsStr::new);
                 check_program(kind, name, directory, path, findings);
             }
-            Run::Custom => findings.doubt(
-                format!("kinds.{}: this program brings no handler for it", kind.name),
-                "right if a worker of your own runs it; `raincheck worker` needs other `worker.queues` then",
-            ),
-            Run::Http(_) | Run::Echo | Run::Sleep | Run::Takeaway | Run::Remote => {}
+            Run::Http(upstream) => check_upstream(kind, upstream, findings),
+            Run::Custom => check_handler(kind, settings, findings),
+            Run::Echo | Run::Sleep | Run::Takeaway | Run::Remote => {}
         }
-        let queues = &settings.worker.queues;
-        if !kind.is_remote() && !queues.is_empty() && !queues.contains(&kind.queue) {
+        if !kind.is_remote() && !is_served(kind, settings) {
             findings.doubt(
                 format!("kinds.{}: waits in queue {}, which `worker.queues` leaves out", kind.name, kind.queue),
                 "right if another worker takes that queue",
             );
         }
+    }
+}
+
+/// Whether a worker with these settings takes its jobs.
+fn is_served(kind: &Kind, settings: &Settings) -> bool {
+    let queues = &settings.worker.queues;
+    queues.is_empty() || queues.contains(&kind.queue)
+}
+
+fn check_upstream(kind: &Kind, upstream: &Upstream, findings: &mut Findings) {
+    if let Err(source) = Http::new(upstream, SystemClock::shared()) {
+        let error = RegistryError::Upstream { kind: kind.name.clone(), source };
+        findings.bad(
+            Chain(&error).to_string(),
+            format!("correct the keys of [kinds.{}]: no worker starts with it", kind.name),
+        );
+    }
+}
+
+/// A handler that this program does not bring may come with another one, if there can be another.
+fn check_handler(kind: &Kind, settings: &Settings, findings: &mut Findings) {
+    let what = format!("kinds.{}: this program brings no handler for it", kind.name);
+    if is_served(kind, settings) && matches!(settings.broker, BrokerSettings::InProcess) {
+        findings.bad(
+            what,
+            "`raincheck up` does not start with it, and no other worker can be reached while the broker is in-process: set \
+             `broker.url = \"amqp://…\"` and run its jobs with a worker of your own, or let something else run it",
+        );
+    } else {
+        findings.doubt(
+            what,
+            "right if a worker of your own runs it; `raincheck worker` and `raincheck up` need other `worker.queues` then",
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod broker;
+mod folder;
 mod kinds;
 mod listen;
 mod schedules;

@@ -1,6 +1,6 @@
 //! Can the store be reached, is its schema there, does it keep what it promises to keep?
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use raincheck_shared::backends::open_store;
@@ -10,6 +10,7 @@ use raincheck_shared::store::{Schema, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::time::timeout;
 
+use super::folder::try_to_write;
 use super::{Findings, PATIENCE};
 
 /// `running`: whether a raincheck is ready where this configuration listens.
@@ -90,34 +91,20 @@ fn doubt_durability(facts: &str, findings: &mut Findings) {
 
 /// Whether the file can be there at all.
 fn check_folder(file: &Path, findings: &mut Findings) -> bool {
-    let folder = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    // What does not exist is made by whoever starts first, in the closest folder that does.
-    let Some(existing) = folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists()) else {
-        return true;
-    };
-    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    match try_to_write(existing) {
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match try_to_write(folder) {
         Ok(()) => {
             findings.good(format!("The data folder {} can be written", folder.display()));
             true
         }
-        Err(error) => {
+        Err(why) => {
             findings.bad(
-                format!("the data folder {} cannot be written: {}: {error}", folder.display(), existing.display()),
+                format!("the data folder {} cannot be written: {why}", folder.display()),
                 "give it to the user that raincheck runs as, or set another path in `store.url`",
             );
             false
         }
     }
-}
-
-fn try_to_write(folder: &Path) -> std::io::Result<()> {
-    let probe = folder.join(format!(".raincheck-doctor-{}", std::process::id()));
-    std::fs::File::create_new(&probe)?;
-    std::fs::remove_file(probe)
 }
 
 fn named(settings: &StoreSettings) -> String {
