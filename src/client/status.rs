@@ -96,7 +96,12 @@ fn result(result: &Value) -> String {
         return String::new();
     }
     let kind = format!("{} B of {}", result["size"], cell(&result["content_type"]));
-    match result.get("value").map(cell).filter(|text| text.chars().count() <= SHORT) {
+    let shown = result.get("value").map(|value| match value {
+        // What a program prints ends its last line, which is no part of what it says.
+        Value::String(text) => plain(text.trim_end_matches(['\n', '\r'])),
+        other => cell(other),
+    });
+    match shown.filter(|text| !text.is_empty() && text.chars().count() <= SHORT) {
         Some(value) => format!("{kind}: {value}"),
         None => kind,
     }

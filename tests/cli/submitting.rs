@@ -47,6 +47,24 @@ async fn inputs_come_from_files_and_stdin_and_go_out_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_result_of_lines_is_shown_without_its_end_and_cannot_drive_the_terminal() {
+    let served = Served::working().await;
+    let desk = Desk::new();
+    for (result, shown) in [
+        ("955\n", "result    4 B of text/plain: 955\n"),
+        ("955\r\n\n", "result    6 B of text/plain: 955\n"),
+        ("a\u{1b}[31m\nb\n", "result    9 B of text/plain: a\u{fffd}[31m\u{fffd}b\n"),
+        ("\n", "result    1 B of text/plain\n"),
+    ] {
+        let submit = ["submit", "echo", "--file", "-", "--content-type", "text/plain", "--wait", "--json"];
+        let job = &desk.ask(served.address, &submit, result.as_bytes()).documents()[0];
+        let status = desk.ask(served.address, &["status", job["id"].as_str().unwrap()], b"");
+        status.assert_code(0);
+        status.assert_out_has(shown);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_on_this_side_is_told_without_asking() {
     let served = Served::idle().await;
     let desk = Desk::new();
