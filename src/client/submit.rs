@@ -89,7 +89,9 @@ pub(super) async fn stay(
 fn new_job(arguments: &SubmitArgs, caller: &Caller) -> Result<NewJob, Failure> {
     let kind = arguments.kind.as_str();
     let (job, options) = match read(arguments)? {
-        Input::Json(input) => (NewJob::json(kind, &input).map_err(|error| caller.failure(&error))?, options(arguments)),
+        Input::Json(input) => {
+            (NewJob::json(kind, &input).map_err(|error| caller.failure(&error))?, options(arguments)?)
+        }
         Input::Bytes { content_type, bytes } => {
             if !arguments.metadata.is_empty() {
                 let why = "--metadata goes with an input that is JSON; other inputs can carry tags";
@@ -117,7 +119,7 @@ fn plain_options(arguments: &SubmitArgs) -> Map<String, Value> {
 }
 
 /// The fields beside an input of JSON.
-fn options(arguments: &SubmitArgs) -> Map<String, Value> {
+fn options(arguments: &SubmitArgs) -> Result<Map<String, Value>, Failure> {
     let mut options = plain_options(arguments);
     let mut set = |name: &str, value: Option<Value>| {
         options.extend(value.map(|value| (name.to_owned(), value)));
@@ -128,11 +130,21 @@ fn options(arguments: &SubmitArgs) -> Map<String, Value> {
         .filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))))
         .collect();
     set("timeouts", (!timeouts.is_empty()).then_some(Value::Object(timeouts)));
-    let metadata: Map<String, Value> =
-        arguments.metadata.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let metadata = metadata(arguments)?;
     set("metadata", (!metadata.is_empty()).then_some(Value::Object(metadata)));
     set("tags", (!arguments.tags.is_empty()).then(|| json!(arguments.tags)));
-    options
+    Ok(options)
+}
+
+/// Each name once, as in the API: which of two values was meant is not for this side to guess.
+fn metadata(arguments: &SubmitArgs) -> Result<Map<String, Value>, Failure> {
+    let mut metadata = Map::new();
+    for (name, value) in &arguments.metadata {
+        if metadata.insert(name.clone(), json!(value)).is_some() {
+            return Err(Failure::Usage(format!("--metadata {name} is given twice")));
+        }
+    }
+    Ok(metadata)
 }
 
 /// The same, as the query of a body that is the input.

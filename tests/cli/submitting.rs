@@ -73,6 +73,7 @@ async fn what_is_wrong_on_this_side_is_told_without_asking() {
         (&["submit", "echo", "--data", "{oops"], "", "--data is no JSON"),
         (&["submit", "echo", "--file", "-"], "plain", "--content-type"),
         (&["submit", "echo", "-m", "x"], "", "order=42"),
+        (&["submit", "echo", "-m", "a=b", "-m", "c=d", "-m", "a=c"], "", "--metadata a is given twice"),
         (&["submit", "echo", "-f", "-", "--content-type", "text/plain", "-m", "a=b"], "x", "--metadata"),
         (&["status", "no-id"], "", "no-id"),
         (&["--set", "http.workers=1", "kinds"], "", "--set"),
