@@ -9,11 +9,13 @@ use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::store::{Attempts, Claim, ClaimedJob, StoreError};
 use tokio::sync::mpsc;
 
+use crate::slots::Reserved;
+
 /// What a claim was made from.
 pub(crate) enum Source {
     /// Messages; their slots are reserved.
     Messages(Vec<Delivery>),
-    /// The store itself; `limit` slots of no particular kind are reserved.
+    /// The store itself; `limit` slots are reserved, of any of the kinds.
     Store { queues: Vec<QueueName>, kinds: Vec<KindName>, limit: usize },
 }
 
@@ -21,9 +23,8 @@ pub(crate) enum Source {
 pub(crate) struct Claimed {
     pub(crate) worker: WorkerId,
     pub(crate) lease: LeaseId,
-    /// Slots to give back before those of the claimed jobs are taken: kind and count, or none for a claim from the store.
-    pub(crate) reserved: Vec<(KindName, usize)>,
-    pub(crate) from_store: bool,
+    /// Slots to give back before those of the claimed jobs are taken.
+    pub(crate) reserved: Reserved,
     pub(crate) jobs: Result<Vec<ClaimedJob>, StoreError>,
 }
 
@@ -38,9 +39,10 @@ pub(crate) async fn claim(
     say: mpsc::UnboundedSender<Claimed>,
 ) {
     let mut claim = Claim { worker, lease, dispatches: Vec::new() };
-    let (mut receipts, mut reserved) = (Vec::new(), Vec::new());
-    let (jobs, from_store) = match source {
+    let mut receipts = Vec::new();
+    let (jobs, reserved) = match source {
         Source::Messages(deliveries) => {
+            let mut reserved = Vec::new();
             for Delivery { dispatch, receipt } in deliveries {
                 reserved.push((dispatch.kind.clone(), dispatch.jobs.len()));
                 receipts.push(receipt);
@@ -50,9 +52,12 @@ pub(crate) async fn claim(
             if raincheck_shared::lifecycle::Mutation::EarlyAck.is_on() {
                 receipts.drain(..).for_each(|receipt: Box<dyn raincheck_shared::broker::Receipt>| receipt.ack());
             }
-            (attempts.claim(claim).await, false)
+            (attempts.claim(claim).await, Reserved::Each(reserved))
         }
-        Source::Store { queues, kinds, limit } => (attempts.claim_waiting(claim, &queues, &kinds, limit).await, true),
+        Source::Store { queues, kinds, limit } => {
+            let jobs = attempts.claim_waiting(claim, &queues, &kinds, limit).await;
+            (jobs, Reserved::Any(kinds, limit))
+        }
     };
     if jobs.is_ok() {
         failpoint::passed(Step::Claimed).await;
@@ -61,7 +66,7 @@ pub(crate) async fn claim(
     }
     let claimed = jobs.is_ok();
     // First the jobs: they wait for nothing but this. Without a pipeline the process ends, and the lease with it.
-    let _ = say.send(Claimed { worker, lease, reserved, from_store, jobs });
+    let _ = say.send(Claimed { worker, lease, reserved, jobs });
     for receipt in receipts {
         if claimed { receipt.ack() } else { receipt.give_back() }
     }

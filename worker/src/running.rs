@@ -1,11 +1,11 @@
-//! The attempts that run: how each is told to stop, what it reports, and which claim it belongs to.
+//! The attempts that run, or wait here for a slot: how each is told to stop, what it reports, and which claim it belongs to.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use raincheck_shared::domain::{Fence, JobId, KindName, LeaseId, Progress, QueueName, WorkerId};
 use raincheck_shared::store::ProgressReport;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,7 +29,8 @@ pub(crate) struct Run {
     pub(crate) lease: LeaseId,
     pub(crate) kind: KindName,
     pub(crate) queue: QueueName,
-    pub(crate) started: Instant,
+    /// When it got its slot; `None`: it has none.
+    pub(crate) started: Option<Instant>,
     pub(crate) canceled: CancellationToken,
     /// Fires first when a client asked for it.
     pub(crate) unwanted: CancellationToken,
@@ -38,10 +39,32 @@ pub(crate) struct Run {
     pub(crate) log: HandlerLog,
 }
 
+impl Run {
+    /// Tells it to stop in the given way, unless it was told before: whoever gives a job back that is no longer this worker's is
+    /// refused, and that is counted.
+    fn tell(&self, how: Stop) {
+        self.stop.send_if_modified(|told| {
+            let first = *told == Stop::No;
+            if first {
+                *told = how;
+            }
+            first
+        });
+    }
+}
+
+/// A claimed attempt for which there was no slot.
+struct Waiting {
+    token: Uuid,
+    start: oneshot::Sender<()>,
+}
+
 /// All attempts of this process, by the token of their fence, and what is left of each claim.
 #[derive(Default)]
 pub(crate) struct Running {
     runs: HashMap<Uuid, Run>,
+    /// Those without a slot, in the order of their claims.
+    waiting: Vec<Waiting>,
     by_job: HashMap<JobId, Uuid>,
     left: HashMap<LeaseId, usize>,
 }
@@ -59,6 +82,42 @@ impl Running {
 
     pub(crate) fn len(&self) -> usize {
         self.runs.len()
+    }
+
+    /// Lets an attempt wait for a slot. It may start when this is answered, and never if that is dropped.
+    pub(crate) fn wait(&mut self, token: Uuid) -> oneshot::Receiver<()> {
+        let (start, started) = oneshot::channel();
+        self.waiting.push(Waiting { token, start });
+        started
+    }
+
+    /// Starts what waits and gets a slot, those first that came first; answers the queues of what was started.
+    pub(crate) fn start_waiting(&mut self, now: Instant, mut slot: impl FnMut(&KindName) -> bool) -> Vec<QueueName> {
+        let mut started = Vec::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            // What was canceled meanwhile ends without a slot.
+            let run = self.runs.get_mut(&waiting.token).filter(|run| !run.canceled.is_cancelled());
+            let Some(run) = run else { continue };
+            if slot(&run.kind) {
+                run.started = Some(now);
+                started.push(run.queue.clone());
+                let _ = waiting.start.send(());
+            } else {
+                self.waiting.push(waiting);
+            }
+        }
+        started
+    }
+
+    /// Gives the jobs of such queues back that wait for a slot.
+    pub(crate) fn give_back_waiting(&mut self, of: impl Fn(&QueueName) -> bool) {
+        self.waiting.retain(|waiting| match self.runs.get(&waiting.token) {
+            Some(run) if of(&run.queue) => {
+                run.tell(Stop::GiveBack);
+                false
+            }
+            _ => true,
+        });
     }
 
     /// The kind of an attempt that still counts as running.
@@ -102,18 +161,10 @@ impl Running {
         self.runs.values().for_each(|run| run.canceled.cancel());
     }
 
-    /// Tells every attempt to stop in the given way, unless it was told before: whoever gives a job back that is no longer
-    /// this worker's is refused, and that is counted.
-    pub(crate) fn stop_all(&self, how: Stop) {
-        for run in self.runs.values() {
-            run.stop.send_if_modified(|told| {
-                let first = *told == Stop::No;
-                if first {
-                    *told = how;
-                }
-                first
-            });
-        }
+    /// Tells every attempt to stop in the given way, unless it was told before. What waits will not start.
+    pub(crate) fn stop_all(&mut self, how: Stop) {
+        self.runs.values().for_each(|run| run.tell(how));
+        self.waiting.clear();
     }
 
     /// Progress that was reported since the last call.
@@ -146,26 +197,66 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn who_was_told_to_give_a_job_back_is_not_told_to_say_nothing_afterwards() {
+    fn run_of(kind: &str, queue: &str) -> (Run, watch::Receiver<Stop>) {
         let ids = IdSource;
         let (stop, told) = watch::channel(Stop::No);
-        let mut running = Running::default();
-        running.add(Run {
+        let run = Run {
             fence: Fence { job: ids.job(), attempt: 1, token: ids.random() },
             worker: ids.worker(),
             lease: ids.lease(),
-            kind: "echo".parse().unwrap(),
-            queue: "default".parse().unwrap(),
-            started: SystemClock.monotonic(),
+            kind: kind.parse().unwrap(),
+            queue: queue.parse().unwrap(),
+            started: None,
             canceled: CancellationToken::new(),
             unwanted: CancellationToken::new(),
             stop,
             progress: watch::channel(None).1,
-            log: HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
-        });
+            log: HandlerLog::new(0, SystemClock::shared()),
+        };
+        (run, told)
+    }
+
+    #[test]
+    fn who_was_told_to_give_a_job_back_is_not_told_to_say_nothing_afterwards() {
+        let (run, told) = run_of("echo", "default");
+        let mut running = Running::default();
+        running.add(run);
         running.stop_all(Stop::GiveBack);
         running.stop_all(Stop::Abandon);
         assert_eq!(*told.borrow(), Stop::GiveBack);
+    }
+
+    #[test]
+    fn who_waits_starts_in_turn_with_a_slot_and_not_once_canceled_given_back_or_stopped() {
+        let mut running = Running::default();
+        let wait = |running: &mut Running, kind: &str, queue: &str| {
+            let (run, told) = run_of(kind, queue);
+            let (token, job) = (run.fence.token, run.fence.job);
+            running.add(run);
+            (running.wait(token), job, told)
+        };
+        let (mut first, ..) = wait(&mut running, "a", "one");
+        let (mut second, ..) = wait(&mut running, "a", "one");
+        let (mut other, ..) = wait(&mut running, "b", "two");
+        let (mut canceled, job, _) = wait(&mut running, "b", "two");
+        let (mut elsewhere, _, told) = wait(&mut running, "b", "three");
+        running.cancel(&job);
+        running.give_back_waiting(|queue| queue.as_str() == "three");
+        assert_eq!(*told.borrow(), Stop::GiveBack);
+
+        let now = SystemClock.monotonic();
+        let mut slots = vec!["a", "b", "b", "b"];
+        let mut slot =
+            |kind: &KindName| slots.iter().position(|of| *of == kind.as_str()).map(|at| slots.remove(at)).is_some();
+        let queues = running.start_waiting(now, &mut slot);
+        assert_eq!(queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), ["one", "two"]);
+        assert!(first.try_recv().is_ok() && other.try_recv().is_ok());
+        let waits = oneshot::error::TryRecvError::Empty;
+        let never = oneshot::error::TryRecvError::Closed;
+        assert_eq!(second.try_recv(), Err(waits), "the first had the only slot");
+        assert_eq!([canceled.try_recv(), elsewhere.try_recv()], [Err(never.clone()), Err(never.clone())]);
+        running.stop_all(Stop::Abandon);
+        assert_eq!(running.start_waiting(now, |_| true), []);
+        assert_eq!(second.try_recv(), Err(never));
     }
 }

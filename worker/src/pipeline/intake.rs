@@ -9,7 +9,7 @@ use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{FLOOD, Shutdown};
 use raincheck_shared::store::{ClaimedJob, StoreError};
 use raincheck_shared::telemetry::Chain;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::patience::Patience;
@@ -19,6 +19,7 @@ use crate::context::Time;
 use crate::executor::{Attempt, Limits, Ran, execute};
 use crate::handler_log::HandlerLog;
 use crate::running::{Run, Stop};
+use crate::slots::Reserved;
 
 /// Claims under way at the same time: the next messages are claimed while a slow claim is written.
 const CLAIMS: usize = 2;
@@ -38,13 +39,15 @@ impl Pipeline {
         self.worker.filter(|_| self.sure && free)
     }
 
-    /// Nothing new of these queues. Messages that are here go back; claims under way and what runs go on.
+    /// Nothing new of these queues. Messages that are here go back, and so does what is claimed and waits for a slot; claims
+    /// under way and what runs go on.
     pub(super) fn pause(&mut self, paused: Vec<QueueName>, deliveries: &mut dyn Deliveries) {
         tracing::info!(paused = paused.len(), "the list of paused queues has changed");
         deliveries.pause(&paused);
         self.paused = paused;
         let paused = &self.paused;
         self.parked.retain(|parked| !paused.contains(&parked.delivery.dispatch.queue));
+        self.running.give_back_waiting(|queue| paused.contains(queue));
     }
 
     pub(super) fn park(&mut self, delivery: Delivery) {
@@ -110,6 +113,8 @@ impl Pipeline {
         if kinds.is_empty() || queues.is_empty() || limit == 0 {
             return;
         }
+        // Before the store is asked: until it answers, messages and the next look would find the same slots free.
+        self.slots.take_any(&kinds, limit);
         let source = Source::Store { queues, kinds, limit };
         self.start_claim(worker, source, outbox, shutdown);
     }
@@ -123,13 +128,12 @@ impl Pipeline {
 
     pub(super) fn on_claimed(&mut self, claimed: Claimed, outbox: &Outbox, shutdown: &Shutdown) {
         self.claiming.remove(&claimed.lease);
-        for (kind, count) in &claimed.reserved {
-            self.slots.free(kind, *count);
-        }
+        self.slots.release(&claimed.reserved);
+        let from_store = matches!(claimed.reserved, Reserved::Any(..));
         match claimed.jobs {
             Ok(jobs) => {
                 self.counters.claimed(jobs.len());
-                let more = claimed.from_store && !jobs.is_empty();
+                let more = from_store && !jobs.is_empty();
                 for job in jobs {
                     self.run_attempt(job, claimed.worker, outbox, shutdown);
                 }
@@ -148,9 +152,21 @@ impl Pipeline {
         }
     }
 
+    /// Gives slots that have become free to what was claimed before there were enough.
+    pub(super) fn start_waiting(&mut self) {
+        let slots = &mut self.slots;
+        for queue in self.running.start_waiting(self.clock.monotonic(), |kind| slots.start(kind)) {
+            self.tally.started(&queue);
+        }
+    }
+
+    /// Runs a claimed job, at once or when there is a slot for it. A claim brings more jobs than there are slots when one of its
+    /// dispatches is wider than they are: it cannot be claimed in part, and nobody with as few slots could take it otherwise.
     fn run_attempt(&mut self, job: ClaimedJob, worker: WorkerId, outbox: &Outbox, shutdown: &Shutdown) {
         self.slots.take(&job.kind, 1);
-        self.tally.started(&job.queue);
+        // Declared dead meanwhile, in doubt, or draining: it was taken, but it will not be started.
+        let too_late = self.worker != Some(worker) || !self.sure || shutdown.has_begun();
+        let starts = !too_late && self.slots.start(&job.kind);
         let (canceled, unwanted) = (CancellationToken::new(), CancellationToken::new());
         let (stop, stopped) = watch::channel(Stop::No);
         let (report, progress) = watch::channel(None);
@@ -162,17 +178,20 @@ impl Pipeline {
             lease: job.lease,
             kind: job.kind.clone(),
             queue: job.queue.clone(),
-            started: self.clock.monotonic(),
+            started: starts.then(|| self.clock.monotonic()),
             canceled: canceled.clone(),
             unwanted: unwanted.clone(),
             stop,
             progress,
             log: log.clone(),
         });
-        // Declared dead meanwhile, in doubt, or draining: it was taken, but it will not be started.
-        if self.worker != Some(worker) || !self.sure || shutdown.has_begun() {
+        if too_late || (!starts && self.paused.contains(&job.queue)) {
             let _ = outbox.ended.send((token, Some(Ran::Ended(Ended::Released))));
             return;
+        }
+        let turn = (!starts).then(|| self.running.wait(token));
+        if starts {
+            self.tally.started(&job.queue);
         }
         let registry = Arc::clone(&self.registry);
         let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
@@ -185,7 +204,7 @@ impl Pipeline {
                     let attempt = Attempt {
                         entry,
                         job: &job,
-                        canceled,
+                        canceled: canceled.clone(),
                         unwanted,
                         progress: report,
                         log: log.clone(),
@@ -196,7 +215,7 @@ impl Pipeline {
                     tokio::select! {
                         biased;
                         how = stopped_how(stopped) => (how == Stop::GiveBack).then_some(Ran::Ended(Ended::Released)),
-                        ran = execute(attempt) => Some(ran),
+                        ran = in_turn(turn, &canceled, attempt) => Some(ran),
                     }
                 }
                 // Claimed from the store by a race with a changed configuration: not ours to judge.
@@ -207,6 +226,18 @@ impl Pipeline {
             let _ = ended_to.send((token, ended));
         });
     }
+}
+
+/// Runs an attempt once it has a slot. One that is canceled before ends without having run, and needs none for that.
+async fn in_turn(turn: Option<oneshot::Receiver<()>>, canceled: &CancellationToken, attempt: Attempt<'_>) -> Ran {
+    if let Some(turn) = turn {
+        tokio::select! {
+            () = canceled.cancelled() => {}
+            // Dropped, it never comes: then the attempt is told to stop.
+            Ok(()) = turn => {}
+        }
+    }
+    execute(attempt).await
 }
 
 async fn stopped_how(mut stopped: watch::Receiver<Stop>) -> Stop {

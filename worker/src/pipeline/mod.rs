@@ -174,6 +174,7 @@ impl Pipeline {
                     draining = true;
                     drain_ends = Some(self.clock.monotonic() + self.settings.worker.drain_timeout);
                     self.parked.clear();
+                    self.running.give_back_waiting(|_| true);
                     deliveries.stop().await;
                     tracing::info!(worker.running = self.running.len(), "draining: taking nothing more");
                 }
@@ -214,6 +215,7 @@ impl Pipeline {
                 _ = fallback.tick(), if look && !draining => self.claim_from_store(&outbox, &shutdown),
                 _ = progress.tick(), if housekeeping => self.housekeep(&outbox, &shutdown),
             }
+            self.start_waiting();
             if !draining {
                 self.claim_parked(&outbox, &shutdown);
             }
@@ -276,7 +278,10 @@ impl Pipeline {
     fn forget(&mut self, token: &Uuid) {
         if let Some(run) = self.running.remove(token) {
             self.slots.free(&run.kind, 1);
-            self.tally.ended(&run.queue, self.clock.monotonic().saturating_duration_since(run.started));
+            if let Some(started) = run.started {
+                self.slots.stop(&run.kind);
+                self.tally.ended(&run.queue, self.clock.monotonic().saturating_duration_since(started));
+            }
         }
     }
 
