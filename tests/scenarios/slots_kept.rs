@@ -76,6 +76,23 @@ async fn a_worker_never_runs_more_of_a_kind_at_once_than_it_may_however_many_com
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_api_knows_the_workers_slots_no_job_is_in_progress_before_it_can_run() {
+    let _room = room::shared().await;
+    let settings = "[worker]\nconcurrency = 1\n[kinds.nap]\nbuiltin = \"sleep\"\nconcurrency = 64\n";
+    let mut cluster = Cluster::new(&shared_backends().await, settings);
+    let api = cluster.api("api").await;
+    let ids = submit_batch(&api, "nap", seconds(0.05), 20).await;
+    cluster.worker("worker");
+    for id in &ids {
+        assert_eq!(api.done(id).await["status"], "succeeded");
+    }
+    let most = "SELECT max(n) FROM (SELECT (SELECT count(*) FROM jobs b WHERE b.started_at <= a.started_at \
+        AND b.finished_at > a.started_at) AS n FROM jobs a) w";
+    assert_eq!(cluster.count(most).await, 1);
+    cluster.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_claimed_and_waits_for_a_slot_can_be_canceled_and_is_given_back_by_a_drain() {
     let _room = room::shared().await;
     let mut cluster = Cluster::new(&shared_backends().await, "[kinds.nap]\nbuiltin = \"sleep\"\nconcurrency = 64\n");

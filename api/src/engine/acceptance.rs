@@ -164,7 +164,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
         retry_of: submission.retry_of,
         batch: None,
         webhook,
-        dispatch_width: kind.dispatch_width(),
+        dispatch_width: kind.dispatch_width(settings.worker.concurrency),
     }
 }
 

@@ -39,11 +39,12 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// How many ids may share a dispatch: one where slots are few, since a worker claims a message whole and holds what
-    /// its slots cannot take yet; more where they are many, since what costs the broker is the message, not the id. One
-    /// where jobs are leased, each alone.
-    pub fn dispatch_width(&self) -> usize {
-        if self.is_remote() { 1 } else { (self.concurrency / 8).clamp(1, 64) }
+    /// How many ids may share a dispatch, for workers that run `slots` jobs at once: one where slots are few, since a worker
+    /// claims a message whole and holds what its slots cannot take yet; more where they are many, since what costs the
+    /// broker is the message, not the id. Never more than half of what a worker runs in all, so that it can take one while
+    /// it runs others. One where jobs are leased, each alone.
+    pub fn dispatch_width(&self, slots: usize) -> usize {
+        if self.is_remote() { 1 } else { (self.concurrency / 8).min(slots / 2).clamp(1, 64) }
     }
 
     /// Whether its jobs are leased over HTTP: no worker of ours takes them, and they are never sent over the broker.

@@ -75,6 +75,14 @@ fn a_command_is_all_that_a_kind_needs() {
 }
 
 #[test]
+fn a_message_never_carries_more_than_half_of_what_a_worker_runs_at_once() {
+    let settings = from_file("widths", "[kinds.few]\nbuiltin = \"echo\"\nconcurrency = 15").unwrap();
+    let width = |kind: &str, slots| settings.kinds[&kind.parse().unwrap()].dispatch_width(slots);
+    assert_eq!([1024, 64, 16, 3, 1].map(|slots| width("echo", slots)), [32, 32, 8, 1, 1]);
+    assert_eq!([1024, 1].map(|slots| width("few", slots)), [1, 1]);
+}
+
+#[test]
 fn each_layer_wins_over_those_below_it() {
     let toml =
         "[http]\nlisten = \"127.0.0.1:1\"\nworkers = 1\n[store]\nurl = \"sqlite:file.db\"\n[worker]\nconcurrency = 1";
