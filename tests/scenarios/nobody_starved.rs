@@ -1,15 +1,17 @@
-//! Floods over RabbitMQ: neither another tenant's jobs nor those of low priority wait until they are over.
+//! Floods: neither another tenant's jobs nor those of low priority or of another kind wait until they are over.
 
 use std::process::Command;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::harness::client::Client;
-use crate::harness::cluster::{Cluster, shared_backends};
+use crate::harness::cluster::{Cluster, seconds, shared_backends};
 use crate::harness::process::program;
 use crate::harness::room;
+use crate::harness::served::{Served, Work};
 
 const ENDED: &str = "SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL";
 /// One worker that runs one job at a time.
@@ -78,4 +80,37 @@ async fn a_flood_of_urgent_jobs_does_not_stop_one_of_low_priority_over_rabbitmq(
     cluster.until_count(ENDED, 20, Duration::from_secs(20)).await;
     let others = others_meanwhile(&cluster, &api, None, "priority=0").await;
     assert!(others < 300, "{others} urgent jobs went before it");
+}
+
+/// Many long jobs of a kind with one slot, and a few of another kind behind them.
+async fn others_pass(api: &Client, slow: usize) {
+    for _ in 0..slow {
+        api.submit("slow", &seconds(60.0)).await;
+    }
+    for n in 0..3 {
+        let id = api.submit("echo", &json!(n)).await;
+        let job = api.send(Method::GET, &format!("/v1/jobs/{id}?wait=20s"), &[], "").await.json();
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_whose_slots_are_busy_does_not_stop_the_others_of_its_queue_over_rabbitmq() {
+    let _room = room::shared().await;
+    let settings = "[kinds.slow]\nbuiltin = \"sleep\"\nconcurrency = 1\n[worker]\ndrain_timeout = \"1s\"\n";
+    let mut cluster = Cluster::new(&shared_backends().await, settings);
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    others_pass(&api, 40).await;
+    let running = "SELECT count(*) FROM jobs WHERE status = 'in_progress'";
+    assert_eq!(cluster.count(running).await, 1, "of the slow ones no more than one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_whose_slots_are_busy_does_not_stop_the_others_of_its_queue_in_one_process() {
+    let _room = room::shared().await;
+    let settings = [("kinds.slow.builtin", "sleep"), ("kinds.slow.concurrency", "1"), ("worker.drain_timeout", "1s")];
+    let served = Served::with(Work::Worker, &settings).await;
+    others_pass(&served.client, 40).await;
+    assert!(served.stop().await);
 }

@@ -97,11 +97,11 @@ impl Slots {
         self.change(kind, |share| share.busy = share.busy.saturating_sub(1));
     }
 
-    /// Kinds with a free slot, and the smallest number of slots that one of them has free.
-    pub(crate) fn open_kinds(&self) -> (Vec<KindName>, usize) {
+    /// Such kinds with a free slot, and the smallest number of slots that one of them has free.
+    pub(crate) fn open_kinds(&self, wanted: impl Fn(&KindName) -> bool) -> (Vec<KindName>, usize) {
         let mut least = self.all.open();
         let mut kinds = Vec::new();
-        for (kind, share) in self.kinds.iter().filter(|(_, share)| share.open() > 0) {
+        for (kind, share) in self.kinds.iter().filter(|(kind, share)| share.open() > 0 && wanted(kind)) {
             least = least.min(share.open());
             kinds.push(kind.clone());
         }
@@ -171,13 +171,14 @@ mod tests {
         let [a, b, c]: [KindName; 3] = ["a", "b", "c"].map(|kind| kind.parse().unwrap());
         let mut slots = Slots::new(5, [(a.clone(), 2), (b.clone(), 9), (c.clone(), 1)]);
         slots.take(&c, 1);
-        let (mut kinds, limit) = slots.open_kinds();
+        let (mut kinds, limit) = slots.open_kinds(|_| true);
         kinds.sort_unstable();
         assert_eq!((&kinds, limit), (&vec![a.clone(), b.clone()], 2));
         slots.take_any(&kinds, limit);
         assert!(!slots.fits(&a, 1), "they may all be of this kind");
         assert!(slots.fits(&b, 2) && !slots.fits(&b, 3), "in all they are two");
-        assert_eq!(slots.open_kinds(), (vec![b.clone()], 2));
+        assert_eq!(slots.open_kinds(|_| true), (vec![b.clone()], 2));
+        assert_eq!(slots.open_kinds(|kind| *kind != b), (vec![], 2), "nobody else has one");
         slots.release(&Reserved::Any(kinds, limit));
         assert!(slots.fits(&a, 2) && slots.fits(&b, 4));
     }

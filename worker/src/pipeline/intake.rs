@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raincheck_shared::broker::{Deliveries, Delivery};
-use raincheck_shared::domain::{Ended, QueueName, WorkerId};
+use raincheck_shared::domain::{Ended, KindName, QueueName, WorkerId};
 use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{FLOOD, Shutdown};
 use raincheck_shared::store::{ClaimedJob, StoreError};
@@ -105,10 +105,23 @@ impl Pipeline {
         }
     }
 
-    /// The database fallback: while the broker is away, or hands messages to a dead worker, what waits is in the store.
+    /// Whether no message that is here has its slots. They may be all that the broker hands out, and what is behind them would wait
+    /// for them, though there were slots for it.
+    pub(super) fn is_blocked(&self) -> bool {
+        let waits = |parked: &Parked| {
+            let dispatch = &parked.delivery.dispatch;
+            !self.slots.fits(&dispatch.kind, dispatch.jobs.len())
+        };
+        !self.parked.is_empty() && self.parked.iter().all(waits)
+    }
+
+    /// The database fallback: while the broker is away, hands messages to a dead worker, or none but those that have to wait,
+    /// what can run is in the store.
     pub(super) fn claim_from_store(&mut self, outbox: &Outbox, shutdown: &Shutdown) {
         let Some(worker) = self.claimant() else { return };
-        let (kinds, limit) = self.slots.open_kinds();
+        // Of a kind that has messages here, those come first.
+        let has_messages = |kind: &KindName| self.parked.iter().any(|parked| parked.delivery.dispatch.kind == *kind);
+        let (kinds, limit) = self.slots.open_kinds(|kind| !has_messages(kind));
         let queues: Vec<_> = self.queues.iter().filter(|queue| !self.paused.contains(queue)).cloned().collect();
         if kinds.is_empty() || queues.is_empty() || limit == 0 {
             return;

@@ -166,7 +166,8 @@ impl Pipeline {
                 break;
             }
             let broker_down = *inbox.link.borrow_and_update() == Link::Down;
-            let look = broker_down || heir_until.is_some_and(|until| self.clock.monotonic() < until);
+            let is_heir = heir_until.is_some_and(|until| self.clock.monotonic() < until);
+            let look = broker_down || is_heir || self.is_blocked();
             let patience_ends = self.patience().ends(self.clock.monotonic());
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
