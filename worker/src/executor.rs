@@ -41,18 +41,22 @@ const KEEP_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_se
 /// Characters kept of an error's line.
 const MAX_MESSAGE: usize = 1_000;
 
+/// By how much an attempt may outlive the grace after a cancel. The store counts the same grace and is to be first: then the job
+/// is canceled without anybody saying that its handler has stopped, which one that had to be dropped has not.
+const DECIDED_WITHIN: Duration = Duration::from_millis(500);
+
 /// What bounds every attempt, whatever its kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes of output that can be kept.
     pub max_output: u64,
-    /// How long a handler may take to stop once it was told to.
+    /// How long a handler may take to stop once it was told to, until it is dropped.
     pub cancel_grace: Duration,
 }
 
 impl From<&JobSettings> for Limits {
     fn from(jobs: &JobSettings) -> Self {
-        Self { max_output: jobs.max_output, cancel_grace: jobs.cancel_grace }
+        Self { max_output: jobs.max_output, cancel_grace: jobs.cancel_grace + DECIDED_WITHIN }
     }
 }
 
