@@ -5,7 +5,7 @@
 //!     [--seconds N] [--finished N]
 //! ```
 //!
-//! Trials: flood, keys, latency, reads, scaling, snapshot, footprint, bodies, embedded, backlog; without any, all but the last one,
+//! Trials: flood, latency, reads, keys, scaling, snapshot, footprint, bodies, embedded, backlog; without any, all but the last one,
 //! which fills a database of several gigabytes. Prints a table of medians to standard output, each measurement to standard error.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
@@ -19,7 +19,7 @@ use raincheck_proof::bench::trials::{self, Amount};
 use raincheck_proof::bench::{bodies, embedded, footprint};
 
 const TRIALS: [&str; 10] =
-    ["flood", "keys", "latency", "reads", "scaling", "snapshot", "footprint", "bodies", "embedded", "backlog"];
+    ["flood", "latency", "reads", "keys", "scaling", "snapshot", "footprint", "bodies", "embedded", "backlog"];
 
 fn main() -> ExitCode {
     let mut amount = Amount { jobs: 50_000, time: Duration::from_secs(10), finished: 10_000_000 };
