@@ -35,7 +35,8 @@ const GOOD: [&str; 6] = [
 async fn a_result_that_strict_readers_refuse_is_linked_and_not_shown() {
     let served = Served::working().await;
     let long = format!("[{}]", "9".repeat(400));
-    for input in ODD.into_iter().chain([long.as_str()]) {
+    let deep = format!("{}null{}", r#"{"a":["#.repeat(30), "]}".repeat(30));
+    for input in ODD.into_iter().chain([long.as_str(), deep.as_str()]) {
         let sent = format!(r#"{{"kind": "echo", "input": {input}}}"#);
         let answer = post_text(&served.client, &sent, &[("prefer", "wait=15")]).await;
         assert_eq!(answer.status, 200, "{input}: {answer:?}");

@@ -100,7 +100,7 @@ fn read_input(body: &Bytes, fields: &mut Fields<'_>) -> Option<Payload> {
             if raw.is_some_and(|raw| !reads_strictly(raw.get().as_bytes())) {
                 fields.fault(
                     "input",
-                    "has half of a surrogate pair, or a number that is too large: not all can read that",
+                    "has half of a surrogate pair, a number that is too large, or more than 50 levels: not all can read that",
                 );
                 return None;
             }

@@ -1,4 +1,5 @@
-//! JSON that is well-formed, and that many readers refuse all the same: half of a surrogate pair, or a number that no float holds.
+//! JSON that is well-formed, and that many readers refuse all the same: half of a surrogate pair, a number that no float holds, or
+//! more levels than they follow.
 //!
 //! Who puts one into a document makes all of it unreadable to them.
 
@@ -9,10 +10,35 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 /// A number of fewer digits is in range unless it has an exponent of three or more.
 const MANY_DIGITS: usize = 200;
 
-/// Whether every reader takes this, which must be well-formed JSON. Looked at in one pass, and read only if something about it is
-/// suspicious.
+/// Levels of lists and objects that a value may have to stand in a document of a few more: readers follow 128 (`serde_json`), 64
+/// (.NET), or several hundred.
+const DEEPEST: usize = 50;
+
+/// Whether every reader takes this, which must be well-formed JSON. Looked at in two passes, and read only if something about it
+/// is suspicious.
 pub(super) fn reads_strictly(json: &[u8]) -> bool {
-    !is_suspicious(json) || serde_json::from_slice::<Strict>(json).is_ok()
+    !is_deeper_than(DEEPEST, json) && (!is_suspicious(json) || serde_json::from_slice::<Strict>(json).is_ok())
+}
+
+/// Whether well-formed JSON has more than `most` levels of lists and objects.
+fn is_deeper_than(most: usize, json: &[u8]) -> bool {
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    if json.iter().filter(|byte| opens(byte)).count() <= most {
+        return false;
+    }
+    let (mut level, mut quoted, mut escaped) = (0_usize, false, false);
+    json.iter().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b']' | b'}' => level = level.saturating_sub(1),
+            byte if opens(byte) => level += 1,
+            _ => {}
+        }
+        level > most
+    })
 }
 
 /// Whether there is an escape of a surrogate, or what could be a number out of range. It may as well be an innocent part of a
@@ -113,6 +139,16 @@ mod tests {
         for good in [r#""\ud83d\ude00""#, r#""\\ud83d 1e999""#, "1e-999", "1e308", "1e0000000001", "null", &small] {
             assert!(reads_strictly(good.as_bytes()), "{good}");
         }
+    }
+
+    #[test]
+    fn levels_are_counted_and_those_within_strings_are_not() {
+        let nested =
+            |levels: usize| format!(r#"{}"\"]"{}"#, r#"[{"[": 1, "a": "#.repeat(levels / 2), "}]".repeat(levels / 2));
+        assert!(reads_strictly(nested(DEEPEST).as_bytes()));
+        assert!(!reads_strictly(nested(DEEPEST + 2).as_bytes()));
+        assert!(reads_strictly(format!("[{}1]", "[],{},".repeat(DEEPEST)).as_bytes()), "many, side by side");
+        assert!(reads_strictly(serde_json::to_string(&"[".repeat(1000)).unwrap().as_bytes()));
     }
 
     #[test]
