@@ -14,6 +14,9 @@ pub enum TlsError {
     /// The file of authorities is not what it should be.
     #[error("its file of authorities cannot be read")]
     CaFile(#[source] pem::Error),
+    /// There is no certificate in it.
+    #[error("its file of authorities holds no certificate in PEM")]
+    NoCertificate,
     /// One of its certificates is not.
     #[error("its file of authorities holds what is no authority's certificate")]
     Certificate(#[source] rustls::Error),
@@ -26,8 +29,12 @@ pub enum TlsError {
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(file) = ca_file {
+        let before = roots.len();
         for certificate in CertificateDer::pem_file_iter(file).map_err(TlsError::CaFile)? {
             roots.add(certificate.map_err(TlsError::CaFile)?).map_err(TlsError::Certificate)?;
+        }
+        if roots.len() == before {
+            return Err(TlsError::NoCertificate);
         }
     }
     let builder = ClientConfig::builder_with_provider(provider());

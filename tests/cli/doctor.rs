@@ -60,9 +60,14 @@ fn what_up_refuses_is_a_finding() {
         ),
         ("[kinds.a]\nhandler = true\n", "✗ kinds.a: this program brings no handler for it"),
         ("[blobs]\nurl = \"directory:file/blobs\"\n", "✗ the folder of blobs file/blobs cannot be made: file: "),
+        (
+            "[webhooks]\nca_file = \"file\"\n",
+            "✗ webhooks.ca_file: file: its file of authorities holds what is no authority's certificate",
+        ),
     ] {
         let desk = Desk::with_file(&format!("[http]\nlisten = \"127.0.0.1:0\"\n{toml}"));
-        std::fs::write(desk.path().join("file"), "").unwrap();
+        std::fs::write(desk.path().join("file"), "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n")
+            .unwrap();
         let said = desk.run(&["doctor"]);
         said.assert_code(1);
         said.assert_out_has(finding);

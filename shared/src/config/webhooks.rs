@@ -10,6 +10,8 @@ use super::section::{Read, Section};
 use super::sections::{DAY, millis};
 use super::value::{Parsed, boolean, duration, list, parsed, text_or_nothing, whole};
 use crate::domain::{AllowedReceiver, SigningKey, TenantName, WebhookSecret};
+use crate::telemetry::Chain;
+use crate::tls;
 
 /// Each signature is a header's worth of bytes and of work for each attempt.
 const MOST_KEYS: usize = 5;
@@ -110,9 +112,8 @@ fn retries(value: &Value) -> Parsed<Vec<Duration>> {
 
 fn ca_file(value: &Value) -> Parsed<Option<PathBuf>> {
     let Some(path) = text_or_nothing(value)?.map(PathBuf::from) else { return Ok(None) };
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Ok(Some(path)),
-        Ok(_) => Err(format!("{}: holds no certificate in PEM", path.display())),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+    match tls::client_config(Some(&path)) {
+        Ok(_) => Ok(Some(path)),
+        Err(error) => Err(format!("{}: {}", path.display(), Chain(&error))),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::telemetry::Chain;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -93,8 +94,14 @@ async fn an_upstream_shows_over_tls_that_it_is_who_it_should_be() {
 
 #[test]
 fn a_file_that_holds_no_authority_is_refused_when_the_worker_starts() {
-    let missing =
-        config::Upstream { ca_file: Some("/does/not/exist".into()), ..upstream("https://host", BTreeMap::new()) };
-    let error = Http::new(&missing, SystemClock::shared()).err().map(|error| error.to_string());
-    assert_eq!(error.as_deref(), Some("`ca_file` cannot be used"));
+    let refused = |file: &str| {
+        let upstream = config::Upstream { ca_file: Some(file.into()), ..upstream("https://host", BTreeMap::new()) };
+        Http::new(&upstream, SystemClock::shared()).err().map(|error| Chain(&error).to_string()).unwrap()
+    };
+    let said = refused("/does/not/exist");
+    assert!(said.starts_with("`ca_file` cannot be used: its file of authorities cannot be read: "), "{said}");
+    assert_eq!(
+        refused(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")),
+        "`ca_file` cannot be used: its file of authorities holds no certificate in PEM"
+    );
 }
