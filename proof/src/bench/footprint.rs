@@ -5,19 +5,23 @@ use std::time::Duration;
 use super::figures::Figures;
 use super::load::{self, Connection};
 use super::rig::Rig;
+use super::trials::count;
 use crate::stage::process::Raincheck;
 use crate::stage::wait::alongside;
 
+/// How long statements are counted.
+const IDLE: Duration = Duration::from_mins(1);
 /// Held polls at once.
 const POLLS: usize = 10_000;
-/// Open streams of events at once, and the jobs that they are of.
+/// Open streams of events at once.
 const STREAMS: usize = 10_000;
-const STREAMED: usize = 1_000;
+/// The jobs that polls and streams are of.
+const WAITING: usize = 1_000;
 /// Jobs that a worker runs at once.
 const SLEEPS: usize = 1_000;
 
 /// Memory of an API and a worker that were just started, of an API with many held polls, of a worker with many running
-/// jobs; commits a second of all of them while nothing happens.
+/// jobs; statements and commits a second of all of them while nothing happens.
 pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
     rig.all_done().await;
     let api = rig.cluster.api("api").await;
@@ -28,20 +32,22 @@ pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
     // Sessions that idle tell what they did up to ten seconds later.
     tokio::time::sleep(Duration::from_secs(12)).await;
     let before = rig.number(commits).await;
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    figures.note(
-        "commits while idle, one API and one worker",
-        (rig.number(commits).await - before) / 30.0,
-        "/s",
-        "≤ 5",
-    );
+    rig.log_statements(true).await;
+    let statements_before = rig.logged_statements();
+    tokio::time::sleep(IDLE).await;
+    let statements = rig.logged_statements() - statements_before;
+    rig.log_statements(false).await;
+    let each_second = |count: f64| count / IDLE.as_secs_f64();
+    figures.note("statements while idle, one API and one worker", each_second(count(statements)), "/s", "≤ 5");
+    let commits = rig.number(commits).await - before;
+    figures.note("commits while idle, the server's own among them", each_second(commits), "/s", "");
 
     let mut connection = Connection::open(&rig.address).await;
-    let id = load::id_of(connection.ask(&load::submit("later")).await.body);
+    let ids = waiting_jobs(&mut connection).await;
     let mut polls = Vec::with_capacity(POLLS);
-    for _ in 0..POLLS {
+    for n in 0..POLLS {
         let mut connection = Connection::open(&rig.address).await;
-        let request = load::read(&format!("/v1/jobs/{id}?wait=40s"));
+        let request = load::read(&format!("/v1/jobs/{}?wait=40s", ids[n % ids.len()]));
         polls.push(alongside(async move { connection.ask(&request).await.status }));
     }
     // All have been written to their sockets; one more answer means that the server has read what came before.
@@ -70,19 +76,25 @@ pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
     rig.all_done().await;
 }
 
+/// Jobs that nobody runs.
+async fn waiting_jobs(connection: &mut Connection) -> Vec<String> {
+    let mut ids = Vec::with_capacity(WAITING);
+    for _ in 0..WAITING {
+        ids.push(load::id_of(connection.ask(&load::submit("later")).await.body));
+    }
+    ids
+}
+
 /// Memory of an API, started anew, with many open streams of events that have each said how things stand.
 async fn streams(rig: &mut Rig, figures: &mut Figures) -> Vec<Connection> {
     let api = rig.cluster.api("api").await;
     api.address().clone_into(&mut rig.address);
     let mut connection = Connection::open(&rig.address).await;
-    let mut ids = Vec::with_capacity(STREAMED);
-    for _ in 0..STREAMED {
-        ids.push(load::id_of(connection.ask(&load::submit("later")).await.body));
-    }
+    let ids = waiting_jobs(&mut connection).await;
     let mut streams = Vec::with_capacity(STREAMS);
     for n in 0..STREAMS {
         let mut stream = Connection::open(&rig.address).await;
-        let head = stream.ask(&load::read(&format!("/v1/jobs/{}/events", ids[n % STREAMED]))).await;
+        let head = stream.ask(&load::read(&format!("/v1/jobs/{}/events", ids[n % ids.len()]))).await;
         assert_eq!(head.status, 200);
         stream.until("event: snapshot").await;
         streams.push(stream);

@@ -95,6 +95,25 @@ impl Rig {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut self.side_door).await.unwrap();
     }
 
+    /// Has PostgreSQL write every statement to its log, or no longer.
+    pub async fn log_statements(&mut self, all: bool) {
+        let which = if all { "all" } else { "none" };
+        self.execute(format!("ALTER SYSTEM SET log_statement = '{which}'")).await;
+        self.execute("SELECT pg_reload_conf()".to_owned()).await;
+        // Each session hears of it between two of its statements.
+        until("the setting to be known", Duration::from_secs(10), async || {
+            let sql = "SELECT (current_setting('log_statement') = 'all')::int::float8";
+            (self.number(sql).await > 0.5) == all
+        })
+        .await;
+    }
+
+    /// How many statements are in its log.
+    pub fn logged_statements(&self) -> usize {
+        let log = std::fs::read_to_string(self.private.postgres.log()).unwrap();
+        log.lines().filter(|line| line.contains("LOG:  execute ") || line.contains("LOG:  statement: ")).count()
+    }
+
     /// Another session on the same database.
     pub async fn session(&self) -> PgConnection {
         PgConnection::connect(&self.cluster.postgres_url).await.unwrap()

@@ -65,6 +65,11 @@ impl PrivateServer {
         file.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// What PostgreSQL has to say.
+    pub fn log(&self) -> PathBuf {
+        self.directory.join(self.server.name()).join("data/server.log")
+    }
+
     /// The same against a node that may be unwell; `None`: it did not do it.
     pub fn try_ctl(&self, arguments: &[&str]) -> Option<String> {
         let all = [&["ctl", self.directory.to_str().unwrap()], arguments].concat();
