@@ -135,7 +135,7 @@ async fn the_same_large_result_sent_twice_at_once_is_recorded_once_and_the_other
     let id = served.client.submit("hauled", &json!(1)).await;
     let held = lease(&served.client, "hauled", "30s").await;
     let other = BlobName { upload: Some(IdSource.random()), ..named(&held) };
-    let mut writer = served.blobs.write(other).await.unwrap();
+    let mut writer = served.blobs.write(other);
     writer.write(b"of another request").await.unwrap();
     writer.finish().await.unwrap();
     let bytes = noise(LARGE);

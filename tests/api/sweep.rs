@@ -28,7 +28,7 @@ fn hours_ago(hours: u64) -> JobId {
 async fn plant(on: &Served, job: JobId, part: BlobPart, token: Uuid) -> BlobName {
     let name = BlobName { job, part, token, upload: None };
     loop {
-        let mut writer = on.blobs.write(name).await.unwrap();
+        let mut writer = on.blobs.write(name);
         writer.write(b"left behind").await.unwrap();
         // A sweep may take it, as old as it is, before it is whole.
         if writer.finish().await.is_ok() {

@@ -19,13 +19,13 @@ impl Spool {
         Self { blobs, name: BlobName { job: fence.job, part: BlobPart::Output, token: fence.token, upload: None } }
     }
 
-    async fn writer(&self) -> Result<BlobWriter, BlobError> {
-        self.blobs.write(self.name).await
+    fn writer(&self) -> BlobWriter {
+        self.blobs.write(self.name)
     }
 
     /// Writes what is in memory already.
     pub(crate) async fn keep(&self, bytes: &Bytes) -> Result<Blob, BlobError> {
-        let mut writer = self.writer().await?;
+        let mut writer = self.writer();
         // Others get a turn between two pieces: counting a digest takes the thread.
         for piece in bytes.chunks(1 << 20) {
             writer.write(piece).await?;
@@ -78,7 +78,7 @@ impl Output {
         if self.writer.is_none()
             && let Some(spool) = self.spool.as_ref().filter(|spool| size > spool.blobs.in_database())
         {
-            let mut writer = spool.writer().await.map_err(|error| not_kept(&error).retry())?;
+            let mut writer = spool.writer();
             writer.write(&std::mem::take(&mut self.here)).await.map_err(|error| not_kept(&error).retry())?;
             self.writer = Some(writer);
         }

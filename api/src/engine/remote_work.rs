@@ -242,7 +242,7 @@ impl Desk {
     /// Begins to take a large result. It has a name of its own, since two requests may end the same lease at once. The name
     /// holds the attempt's token too: once the lease is lost, or another result was recorded, the blob is nobody's, and removed.
     pub(crate) async fn begin_result(&self, lease: LeaseToken) -> Result<BlobWriter, Refusal> {
-        Ok(self.blobs.write(result_name(lease)).await?)
+        Ok(self.blobs.receive(result_name(lease)).await?)
     }
 
     /// The largest result that is kept at all, and in the database, in bytes.

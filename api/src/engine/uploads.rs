@@ -21,7 +21,7 @@ impl Upload {
     /// Begins one. The job's id is made here: from it an orphan's age is told, and no job is older than its input.
     async fn begin(blobs: &Blobs) -> Result<Self, Refusal> {
         let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random(), upload: None };
-        Ok(Self(blobs.write(name).await?))
+        Ok(Self(blobs.receive(name).await?))
     }
 
     /// Adds a piece.

@@ -41,6 +41,9 @@ async fn sweep(parts: Parts) -> Result<Next, SweepError> {
         while let Some(batch) = found.try_next().await.map_err(|error| error.1)? {
             removed += judge(&parts, batch).await?;
         }
+        // No blob comes to a folder that has been empty for so long.
+        let folders = parts.blobs.tidy_day(&day, parts.clock.now() - parts.settings.blobs.keep_orphans).await?;
+        tracing::debug!(day, folders, "removed empty folders");
     }
     if removed > 0 {
         tracing::info!(blobs = removed, "removed blobs that no job names");

@@ -11,20 +11,20 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::directory::{self, Directory};
 use super::error::Silent;
 use super::{BlobError, BlobWriter, s3};
 use crate::config::{BlobPlace, BlobSettings};
-use crate::domain::{Blob, BlobName, JobId};
+use crate::domain::{Blob, BlobName, JobId, Timestamp};
 use crate::lifecycle::{IdSource, Shutdown};
 use crate::telemetry::Chain;
 
 /// The longest that one request to the store may take: one part, one piece, one listing's page.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-/// How long whoever wants to write waits for its turn.
+/// How long what somebody else sends waits for its turn.
 const TURN: Duration = Duration::from_secs(10);
 
 /// The most that one request asks S3 for. Its client takes what comes as fast as it comes, however slow the reader is, so
@@ -54,7 +54,10 @@ struct Inner {
     prefix: Path,
     part: usize,
     in_database: u64,
-    writers: Arc<Semaphore>,
+    /// Parts that may be on their way to the store.
+    parts: Semaphore,
+    /// Blobs of others that may be received.
+    receptions: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
@@ -81,7 +84,8 @@ impl Blobs {
             directory,
             prefix,
             in_database: settings.in_database,
-            writers: Arc::new(Semaphore::new(settings.writers)),
+            parts: Semaphore::new(settings.writers),
+            receptions: Arc::new(Semaphore::new(settings.writers)),
             shutdown: shutdown.clone(),
         })))
     }
@@ -91,18 +95,25 @@ impl Blobs {
         self.0.in_database
     }
 
-    /// Begins to write a blob, once it is one of the few that are being written.
-    pub async fn write(&self, name: BlobName) -> Result<BlobWriter, BlobError> {
-        let turn = self.turn().await?;
-        Ok(BlobWriter::new(self.clone(), name, turn))
+    /// Begins to write a blob. Its parts wait for one another and for those of others, for as long as the store takes; what is slow
+    /// to come by holds up nobody. Who calls this bounds how many there are.
+    pub fn write(&self, name: BlobName) -> BlobWriter {
+        BlobWriter::new(self.clone(), name, None)
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, BlobError> {
-        match timeout(TURN, Arc::clone(&self.0.writers).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
+    /// Begins to write what somebody else sends, once it is one of the few that are received: as many as they like may send, and each
+    /// holds a part in memory.
+    pub async fn receive(&self, name: BlobName) -> Result<BlobWriter, BlobError> {
+        match timeout(TURN, Arc::clone(&self.0.receptions).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(BlobWriter::new(self.clone(), name, Some(turn))),
             // Nobody closes it.
             Ok(Err(_)) | Err(_) => Err(BlobError::Busy),
         }
+    }
+
+    /// The turn of one part. Whoever has one gives it back within [`PATIENCE`].
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.parts.acquire().await.ok()
     }
 
     /// Reads a part of a blob, which may be all of it.
@@ -203,6 +214,21 @@ impl Blobs {
         match &self.0.directory {
             Some(directory) => directory.of_day(day),
             None => self.listed(&self.0.prefix.clone().join(day)),
+        }
+    }
+
+    /// Removes the folders of a day that a crash left empty, of jobs older than that; answers how many. S3 has no folders.
+    pub async fn tidy_day(&self, day: &str, older_than: Timestamp) -> Result<usize, BlobError> {
+        match &self.0.directory {
+            Some(directory) => directory.tidy_day(day, older_than).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Removes the folders of a job in which nothing has come to be.
+    pub(super) async fn tidy(&self, job: JobId) {
+        if let Some(directory) = &self.0.directory {
+            directory.tidy(job).await;
         }
     }
 

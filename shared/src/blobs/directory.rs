@@ -4,10 +4,10 @@
 //! Files are read and listed here and not by the object store: it reads in small pieces, and lists nothing that is half
 //! written, which the sweep must see.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{self, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::blob_store::PATIENCE;
 use super::error::Silent;
 use super::{BlobError, BlobStream, Found};
-use crate::domain::{BlobName, JobId};
+use crate::domain::{BlobName, JobId, Timestamp};
 
 /// Bytes of one write.
 pub(super) const PART: usize = 1 << 20;
@@ -38,7 +38,8 @@ pub(super) struct Directory(Arc<path::Path>);
 impl Directory {
     /// Makes the folder, if it is not there.
     pub(super) fn open(path: &path::Path) -> Result<(LocalFileSystem, Self), BlobError> {
-        fs::create_dir_all(path).map_err(BlobError::unavailable)?;
+        // For its user's eyes, unless the folder was made for more before.
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(BlobError::unavailable)?;
         let path = fs::canonicalize(path).map_err(BlobError::unavailable)?;
         let store = LocalFileSystem::new_with_prefix(&path).map_err(BlobError::unavailable)?.with_fsync(true);
         Ok((store, Self(path.into())))
@@ -86,21 +87,54 @@ impl Directory {
         .await
     }
 
-    /// Removes a file, and the folders that it was in if nothing else is. Another blob of the same day makes them anew.
+    /// Removes a file, and the folders that it was in if nothing else is.
     pub(super) async fn remove(&self, found: &Found) -> Result<(), BlobError> {
-        let day = self.0.join(BlobName::day_of(found.name.job));
-        let job = day.join(found.name.job.to_string());
-        let file = self.0.join(found.at.as_ref());
+        let (root, job) = (Arc::clone(&self.0), found.name.job);
+        let file = root.join(found.at.as_ref());
         off_thread(move || {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let _ = fs::remove_dir(&job).and_then(|()| fs::remove_dir(&day));
+            tidy(&root, job);
             Ok(())
         })
         .await
     }
+
+    /// Removes the folders of a job's blobs, if there are none.
+    pub(super) async fn tidy(&self, job: JobId) {
+        let root = Arc::clone(&self.0);
+        let _ = off_thread(move || {
+            tidy(&root, job);
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Removes the folders of a day in which there is nothing, of jobs that are older than that: a crash leaves them. Answers how
+    /// many.
+    pub(super) async fn tidy_day(&self, day: &str, older_than: Timestamp) -> Result<usize, BlobError> {
+        let folder = self.0.join(day);
+        off_thread(move || {
+            let mut removed = 0;
+            for job in entries(&folder)? {
+                let id: Option<JobId> = job.file_name().and_then(|name| name.to_str()?.parse().ok());
+                if id.is_some_and(|id| id.created_at() < older_than) {
+                    removed += usize::from(fs::remove_dir(&job).is_ok());
+                }
+            }
+            let _ = fs::remove_dir(&folder);
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+/// Removes the folders of a job and of its day, if nothing is in them. Another blob makes them anew.
+fn tidy(root: &path::Path, job: JobId) {
+    let day = root.join(BlobName::day_of(job));
+    let _ = fs::remove_dir(day.join(job.to_string())).and_then(|()| fs::remove_dir(&day));
 }
 
 /// What is in a folder. No folder: nothing.

@@ -10,8 +10,8 @@ pub enum BlobError {
     /// It cannot be reached, has no room, or gave up on the way: try again later.
     #[error("the blob store is not available")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// As many blobs as may be are being written already.
-    #[error("too many blobs are being written at the moment")]
+    /// As many blobs as may be are being received already.
+    #[error("too many large bodies are being received at the moment")]
     Busy,
     /// A blob that should be there is not, or is not as long as it was.
     #[error("blob {0} is not what was written")]

@@ -19,7 +19,8 @@ pub struct BlobWriter {
     part: BytesMut,
     /// Begun with the second part: what fits one is written in one request.
     upload: Option<Box<dyn MultipartUpload>>,
-    _turn: OwnedSemaphorePermit,
+    /// Of one that is received, for as long as it lasts.
+    _reception: Option<OwnedSemaphorePermit>,
 }
 
 impl std::fmt::Debug for BlobWriter {
@@ -29,9 +30,9 @@ impl std::fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(blobs: Blobs, name: BlobName, turn: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(blobs: Blobs, name: BlobName, reception: Option<OwnedSemaphorePermit>) -> Self {
         let (digest, part) = (Sha256::new(), BytesMut::new());
-        Self { blobs, name, digest, size: 0, part, upload: None, _turn: turn }
+        Self { blobs, name, digest, size: 0, part, upload: None, _reception: reception }
     }
 
     /// Bytes so far.
@@ -61,6 +62,7 @@ impl BlobWriter {
     }
 
     async fn send_part(&mut self) -> Result<(), BlobError> {
+        let _turn = self.blobs.turn().await;
         let part = std::mem::take(&mut self.part).freeze();
         let upload = match &mut self.upload {
             Some(upload) => upload,
@@ -83,6 +85,7 @@ impl BlobWriter {
             }
             self.upload = None;
         } else {
+            let _turn = self.blobs.turn().await;
             let all = std::mem::take(&mut self.part).freeze();
             patiently(self.blobs.store().put(&self.blobs.path(self.name), all.into())).await?;
         }
@@ -92,7 +95,7 @@ impl BlobWriter {
     /// Gives it up. Waits until nothing is left of it, as far as the store can be reached.
     pub async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
-            discard(upload, self.name).await;
+            discard(self.blobs.clone(), upload, self.name).await;
         }
     }
 }
@@ -100,14 +103,15 @@ impl BlobWriter {
 impl Drop for BlobWriter {
     fn drop(&mut self) {
         if let Some(upload) = self.upload.take() {
-            self.blobs.aside(discard(upload, self.name));
+            self.blobs.aside(discard(self.blobs.clone(), upload, self.name));
         }
     }
 }
 
-async fn discard(mut upload: Box<dyn MultipartUpload>, name: BlobName) {
+async fn discard(blobs: Blobs, mut upload: Box<dyn MultipartUpload>, name: BlobName) {
     if let Err(error) = patiently(upload.abort()).await {
         let error = BlobError::from(error);
         tracing::debug!(blob = %name, error = %crate::telemetry::Chain(&error), "half a blob was left for the sweep");
     }
+    blobs.tidy(name.job).await;
 }

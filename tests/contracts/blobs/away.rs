@@ -14,7 +14,7 @@ use crate::harness::wait::{now, until};
 
 async fn assert_away(on: &BlobFixture) {
     let started = now();
-    let mut writer = on.blobs.write(name(BlobPart::Input)).await.expect("a turn");
+    let mut writer = on.blobs.write(name(BlobPart::Input));
     let written = async {
         writer.write(&noise(6 << 20)).await?;
         writer.finish().await

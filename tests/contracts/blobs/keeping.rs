@@ -14,7 +14,8 @@ against_each_blob_store! {
     what_was_written_is_read_back_whole_and_in_parts,
     a_blob_is_not_there_before_it_is_whole,
     a_writer_that_goes_away_leaves_nothing,
-    only_so_many_are_written_at_once_and_the_next_waits,
+    only_so_many_are_received_at_once_and_the_next_waits,
+    those_that_wait_for_their_bytes_hold_up_nobody,
     a_probe_works_and_leaves_nothing,
 }
 
@@ -41,7 +42,7 @@ async fn what_was_written_is_read_back_whole_and_in_parts(on: &BlobFixture) {
 async fn a_blob_is_not_there_before_it_is_whole(on: &BlobFixture) {
     let name = name(BlobPart::Output);
     let bytes = noise(12 << 20);
-    let mut writer = on.blobs.write(name).await.expect("begin");
+    let mut writer = on.blobs.write(name);
     writer.write(&bytes).await.expect("write");
     let whole = on.keep(super::name(BlobPart::Output), &bytes).await;
     let unfinished = raincheck_shared::domain::Blob { name, ..whole };
@@ -51,24 +52,40 @@ async fn a_blob_is_not_there_before_it_is_whole(on: &BlobFixture) {
 }
 
 async fn a_writer_that_goes_away_leaves_nothing(on: &BlobFixture) {
-    let mut given_up = on.blobs.write(name(BlobPart::Input)).await.expect("begin");
+    let mut given_up = on.blobs.write(name(BlobPart::Input));
     given_up.write(&noise(11 << 20)).await.expect("write");
     given_up.abort().await;
     assert_eq!(on.all().await, []);
 
-    let mut dropped = on.blobs.write(name(BlobPart::Input)).await.expect("begin");
+    let mut dropped = on.blobs.write(name(BlobPart::Input));
     dropped.write(&noise(11 << 20)).await.expect("write");
     drop(dropped);
     until("nothing to be left", Duration::from_secs(10), async || on.all().await.is_empty()).await;
 }
 
-async fn only_so_many_are_written_at_once_and_the_next_waits(on: &BlobFixture) {
-    let first = on.blobs.write(name(BlobPart::Input)).await.expect("begin");
-    let _second = on.blobs.write(name(BlobPart::Input)).await.expect("begin");
-    let mut third = Box::pin(on.blobs.write(name(BlobPart::Input)));
+async fn only_so_many_are_received_at_once_and_the_next_waits(on: &BlobFixture) {
+    let first = on.blobs.receive(name(BlobPart::Input)).await.expect("begin");
+    let _second = on.blobs.receive(name(BlobPart::Input)).await.expect("begin");
+    let mut third = Box::pin(on.blobs.receive(name(BlobPart::Input)));
     assert!((&mut third).now_or_never().is_none(), "it waits");
     drop(first);
     third.await.expect("its turn has come");
+}
+
+async fn those_that_wait_for_their_bytes_hold_up_nobody(on: &BlobFixture) {
+    let bytes = noise(6 << 20);
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let name = name(BlobPart::Output);
+        let mut writer = on.blobs.write(name);
+        writer.write(&bytes).await.expect("write");
+        waiting.push(writer);
+    }
+    let whole = on.keep(name(BlobPart::Output), &bytes).await;
+    assert!(on.read(&whole, 0, whole.size).await.expect("read") == bytes);
+    for writer in waiting {
+        assert_eq!(writer.finish().await.expect("finish").digest, whole.digest);
+    }
 }
 
 async fn a_probe_works_and_leaves_nothing(on: &BlobFixture) {

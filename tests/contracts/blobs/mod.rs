@@ -61,7 +61,7 @@ impl BlobFixture {
 
     /// Writes a blob in pieces of an odd length.
     async fn keep(&self, name: BlobName, bytes: &[u8]) -> Blob {
-        let mut writer = self.blobs.write(name).await.expect("begin");
+        let mut writer = self.blobs.write(name);
         for piece in bytes.chunks(70_001) {
             writer.write(piece).await.expect("write");
         }

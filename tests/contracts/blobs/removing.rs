@@ -1,8 +1,10 @@
 //! Blobs are found by their names, and removed one by one or with their job.
 
+use std::time::Duration;
+
 use raincheck_shared::blobs::BlobError;
 use raincheck_shared::domain::{Blob, BlobName, BlobPart, JobId};
-use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
 use uuid::Uuid;
 
 use super::{BlobFixture, against_each_blob_store, name, noise};
@@ -41,6 +43,27 @@ async fn what_is_there_is_listed_by_day(on: &BlobFixture) {
     all.sort_by_key(by_text);
     kept.sort_by_key(by_text);
     assert_eq!(all, kept);
+}
+
+#[tokio::test]
+async fn folders_in_which_nothing_came_to_be_are_removed() {
+    let on = BlobFixture::directory(4);
+    let root = on.folder.as_ref().expect("a folder").0.join("some/where");
+    let folders = || std::fs::read_dir(&root).expect("list").count();
+    let mut given_up = on.blobs.write(name(BlobPart::Input));
+    given_up.write(&noise(3 << 20)).await.expect("write");
+    assert_eq!(folders(), 1);
+    given_up.abort().await;
+    assert_eq!(folders(), 0);
+    // As a crash leaves them.
+    for job in [long_ago(), IdSource.job()] {
+        std::fs::create_dir_all(root.join(BlobName::day_of(job)).join(job.to_string())).expect("make");
+    }
+    let yesterday = SystemClock.now() - Duration::from_hours(24);
+    for (day, removed) in on.blobs.days().await.expect("days").iter().zip([1, 0]) {
+        assert_eq!(on.blobs.tidy_day(day, yesterday).await.expect("tidy"), removed);
+    }
+    assert_eq!(folders(), 1);
 }
 
 async fn what_was_removed_is_gone_and_may_be_removed_again(on: &BlobFixture) {

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::content_digest;
 
@@ -19,9 +19,11 @@ use crate::http::refusals::too_large;
 
 /// The longest silence between two parts of a body.
 const IDLE: Duration = Duration::from_secs(15);
-/// The slowest upload that is borne, in bytes a second, after [`GRACE`].
+/// The slowest upload that is borne, in bytes a second, after [`GRACE`]. It is held to that stretch by stretch: what came fast is no
+/// credit for what comes drop by drop, and holds up others meanwhile.
 const SLOWEST: u64 = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(30);
+const STRETCH: u64 = 30 * SLOWEST;
 /// Room that is made in advance, whatever a client announces.
 const RESERVE: usize = 256 * 1024;
 
@@ -42,8 +44,32 @@ pub(crate) struct Incoming {
     taken: u64,
     /// What its client says, and what has come so far. Apart, since few say it.
     digest: Option<Box<([u8; 32], Sha256)>>,
-    /// When it has to be there.
+    pace: Pace,
+    /// When the bytes that are due have to be there.
     end: Pin<Box<Sleep>>,
+    /// When all of it has to be.
+    last: Instant,
+}
+
+/// How fast a body has to come.
+struct Pace {
+    due: u64,
+}
+
+impl Pace {
+    /// Of a body of so many bytes, and how long its first stretch may take.
+    fn of(bytes: u64) -> (Self, Duration) {
+        let due = bytes.min(STRETCH);
+        (Self { due }, GRACE + Duration::from_secs(due / SLOWEST))
+    }
+
+    /// How long the next stretch may take, once so many bytes have come that it begins.
+    fn next(&mut self, taken: u64) -> Option<Duration> {
+        (taken >= self.due).then(|| {
+            self.due = taken + STRETCH;
+            GRACE + Duration::from_secs(STRETCH / SLOWEST)
+        })
+    }
 }
 
 /// What came of an attempt to have it all in memory.
@@ -66,9 +92,10 @@ impl Incoming {
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large(limit));
         }
-        let whole = GRACE + Duration::from_secs(announced.unwrap_or(limit) / SLOWEST);
         let digest = content_digest(request)?.map(|said| Box::new((said, Sha256::new())));
-        Ok(Self { body, announced, limit, taken: 0, digest, end: Box::pin(sleep(whole.min(patience))) })
+        let (pace, first) = Pace::of(announced.unwrap_or(limit));
+        let (end, last) = (Box::pin(sleep(first.min(patience))), sleep(patience).deadline());
+        Ok(Self { body, announced, limit, taken: 0, digest, pace, end, last })
     }
 
     /// The next part; `None` after the last, if all of it is what its digest says.
@@ -85,6 +112,9 @@ impl Incoming {
         };
         let part = part.map_err(|error| of_payload_error(&error, self.limit))?;
         self.taken += part.len() as u64;
+        if let Some(time) = self.pace.next(self.taken) {
+            self.end.as_mut().reset(sleep(time).deadline().min(self.last));
+        }
         if let Some(digest) = &mut self.digest {
             digest.1.update(&part);
         }
@@ -133,5 +163,24 @@ fn of_payload_error(error: &PayloadError, limit: u64) -> Problem {
     match error {
         PayloadError::Overflow => too_large(limit),
         error => Problem::new(Code::MalformedRequest, format!("the body cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stretch_has_its_time_and_what_came_fast_is_no_credit() {
+        let (_, small) = Pace::of(1000);
+        assert_eq!(small, GRACE);
+        let (mut pace, first) = Pace::of(100 << 20);
+        let stretch = Duration::from_mins(1);
+        assert_eq!(first, stretch);
+        assert_eq!(pace.next(STRETCH - 1), None);
+        let half = 50 << 20;
+        assert_eq!(pace.next(half), Some(stretch), "not the minutes that so many bytes might have taken");
+        assert_eq!(pace.next(half + STRETCH - 1), None, "drops do not begin a stretch");
+        assert_eq!(pace.next(half + STRETCH), Some(stretch));
     }
 }
