@@ -22,7 +22,7 @@ pub(crate) async fn pass(schema: &dyn Schema, clock: &dyn Clock, shutdown: &Shut
     let mut trouble = Trouble::default();
     let mut behind_since = None;
     while !shutdown.has_begun() {
-        let error = match schema.version().await.and_then(SchemaVersion::check) {
+        let error = match ready(schema).await {
             Ok(()) => {
                 trouble.over();
                 return Ok(true);
@@ -77,6 +77,12 @@ pub(crate) async fn migrate(
         }
     }
     Ok(None)
+}
+
+/// Whether jobs can be kept there.
+async fn ready(schema: &dyn Schema) -> Result<(), StoreError> {
+    schema.version().await.and_then(SchemaVersion::check)?;
+    schema.ping().await
 }
 
 async fn pause(shutdown: &Shutdown) {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 
@@ -48,13 +49,27 @@ struct FailedMigration {
 
 /// Why a schema is not up to date, as the caller of a store sees it.
 pub(super) fn not_migrated(error: MigrateError) -> StoreError {
+    // Time mends an outage, and a lock that somebody holds. It mends no text that was changed, and gives nobody a right.
     match error {
+        MigrateError::Execute(error) if lacks_rights(&error) => StoreError::Rejected(Arc::new(Cause(error))),
         MigrateError::Execute(error) => StoreError::unavailable(Cause(error)),
+        MigrateError::ExecuteMigration(error, number) if lacks_rights(&error) => {
+            StoreError::Rejected(Arc::new(FailedMigration { number, cause: Cause(error) }))
+        }
         MigrateError::ExecuteMigration(error, number) => {
             StoreError::unavailable(FailedMigration { number, cause: Cause(error) })
         }
+        error @ (MigrateError::VersionMismatch(_) | MigrateError::Dirty(_)) => StoreError::Rejected(Arc::new(error)),
         other => StoreError::unavailable(other),
     }
+}
+
+fn lacks_rights(error: &sqlx::Error) -> bool {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == INSUFFICIENT_PRIVILEGE)
 }
 
 #[cfg(test)]
@@ -80,5 +95,7 @@ mod tests {
         }
         let migration = not_migrated(MigrateError::ExecuteMigration(sqlx::Error::Io(io()), 7));
         assert_eq!(Chain(&migration).to_string(), "the store is not available: migration 7 failed: no route");
+        let changed = not_migrated(MigrateError::VersionMismatch(7));
+        assert!(matches!(changed, StoreError::Rejected(_)), "{changed}: no time mends that");
     }
 }

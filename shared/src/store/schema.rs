@@ -35,7 +35,7 @@ pub trait Schema: Send + Sync {
     /// How far the schema is.
     async fn version(&self) -> Result<SchemaVersion, StoreError>;
 
-    /// Whether the store answers, within a second or two.
+    /// Whether the store answers within a second or two, and may be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// The time by which leases and timers are decided.

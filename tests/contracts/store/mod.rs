@@ -22,6 +22,7 @@ mod logs;
 mod one_process;
 mod one_server;
 mod outbox;
+mod over_tls;
 mod permits;
 mod plans;
 mod queues;

@@ -76,8 +76,22 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
 /// A migration may have to rewrite what is there.
 const MIGRATION_TIMEOUT: Duration = Duration::from_hours(1);
 
+/// How long it may hold up others that way.
+const LOCK_TIMEOUT: &str = "200ms";
+
 /// A store that takes longer to answer at all is not well.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What cannot be worked with, though it answers.
+#[derive(Debug, thiserror::Error)]
+enum ServerError {
+    #[error("it takes no writes: a standby, or `default_transaction_read_only` is on")]
+    ReadOnly,
+    #[error(
+        "a pooler has dropped the settings of its session: connect to PostgreSQL itself, transactions cannot be pooled"
+    )]
+    Pooled,
+}
 
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS.map(|(version, name, statements)| {
@@ -93,6 +107,9 @@ fn migrator() -> Migrator {
 impl Schema for Database {
     async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.connect(Lane::Durable, MIGRATION_TIMEOUT).await.map_err(refusal)?;
+        // All statements on a table queue up behind one that waits to change it: rather try again in a while.
+        let patience = sqlx::query("SELECT set_config('lock_timeout', $1, false)").bind(LOCK_TIMEOUT);
+        patience.execute(&mut connection).await.map_err(refusal)?;
         // Not `run`: its bounds hide from the compiler that this future may move between threads.
         migrator().run_direct(None, &mut connection, false).await.map_err(not_migrated)?;
         // The session ends here anyway, and with it the lock.
@@ -115,8 +132,15 @@ impl Schema for Database {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let deadline = self.deadline_within(PING_TIMEOUT);
-        let answer = self.fetch_until(deadline, Lane::Relaxed, sqlx::query("SELECT 1")).await;
-        answer.map(|_| ()).map_err(refusal)
+        // On the connections that keep what is accepted: others may be had while those are not.
+        let query = sqlx::query(include_str!("sql/ping.sql"));
+        let rows = self.fetch_until(deadline, Lane::Durable, query).await.map_err(refusal)?;
+        let row = rows.first().ok_or_else(|| StoreError::unavailable(sqlx::Error::RowNotFound))?;
+        let row = Cells::of("pg_settings", row);
+        if row.get::<bool>("is_read_only")? {
+            return Err(StoreError::unavailable(ServerError::ReadOnly));
+        }
+        if row.get::<bool>("is_as_asked")? { Ok(()) } else { Err(StoreError::unavailable(ServerError::Pooled)) }
     }
 
     async fn time(&self) -> Result<Timestamp, StoreError> {
