@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{self, Arc};
+use std::time::{Duration, Instant};
 
 use super::temp::TempFolder;
 use raincheck_shared::config::Secret;
-use raincheck_shared::domain::{JobId, WorkerId};
-use raincheck_shared::lifecycle::{IdSource, SystemClock};
+use raincheck_shared::domain::{JobId, Timestamp, WorkerId};
+use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
 use raincheck_shared::store::{Store, postgres, sqlite};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -27,8 +28,22 @@ pub(crate) struct StoreFixture {
 }
 
 enum SideDoor {
-    Sqlite { connection: Mutex<SqliteConnection>, folder: TempFolder },
+    Sqlite { connection: Mutex<SqliteConnection>, folder: TempFolder, clock: Arc<AgingClock> },
     Postgres { connection: Mutex<PgConnection>, server: Box<PgConnectOptions>, database: String },
+}
+
+/// The machine's clock, of which time that is only measured may pass faster.
+#[derive(Debug, Default)]
+struct AgingClock(sync::Mutex<Duration>);
+
+impl Clock for AgingClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn monotonic(&self) -> Instant {
+        SystemClock.monotonic() + *self.0.lock().expect("nobody panics")
+    }
 }
 
 impl StoreFixture {
@@ -36,11 +51,12 @@ impl StoreFixture {
     pub(crate) async fn sqlite() -> Self {
         let folder = TempFolder::new("raincheck-store");
         let path = folder.0.join("store").join("raincheck.sqlite");
-        let store = sqlite::open(&path, SystemClock::shared()).await.expect("open a new SQLite store");
+        let clock = Arc::<AgingClock>::default();
+        let store = sqlite::open(&path, clock.clone()).await.expect("open a new SQLite store");
         store.schema.migrate().await.expect("migrate a new SQLite store");
         let options = SqliteConnectOptions::new().filename(&path).busy_timeout(Duration::from_secs(10));
         let connection = Mutex::new(options.connect().await.expect("open the file by the side door"));
-        Self { store, side_door: SideDoor::Sqlite { connection, folder } }
+        Self { store, side_door: SideDoor::Sqlite { connection, folder, clock } }
     }
 
     /// A new database on the test server.
@@ -115,6 +131,9 @@ impl StoreFixture {
                 ],
             ),
         ];
+        if let SideDoor::Sqlite { clock, .. } = &self.side_door {
+            *clock.0.lock().expect("nobody panics") += by;
+        }
         for (table, columns) in TIMES {
             let by = match &self.side_door {
                 SideDoor::Sqlite { .. } => by.as_micros().to_string(),

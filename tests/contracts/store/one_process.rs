@@ -1,6 +1,12 @@
 //! What only SQLite promises: one process owns the file, so a restart knows at once who is dead.
 
-use raincheck_shared::lifecycle::SystemClock;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use raincheck_shared::domain::Timestamp;
+use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
 use raincheck_shared::store::{StoreError, sqlite};
 
 use super::given::{HOUR, job, running};
@@ -28,6 +34,56 @@ async fn a_file_in_use_cannot_be_opened_again() {
     assert!(said.contains("raincheck.sqlite") && said.contains("another process"), "{said}");
     fixture.store.schema.close().await;
     sqlite::open(&path, SystemClock::shared()).await.expect("free once it is closed");
+}
+
+#[tokio::test]
+async fn a_file_in_use_cannot_be_opened_by_another_name() {
+    let folder = TempFolder::new("raincheck-store");
+    let (path, link) = (folder.0.join("raincheck.sqlite"), folder.0.join("link.sqlite"));
+    // Also while it is not there yet.
+    std::os::unix::fs::symlink(&path, &link).expect("a link");
+    let opened = sqlite::open(&link, SystemClock::shared()).await.expect("open");
+    let refused = sqlite::open(&path, SystemClock::shared()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "a file in use was opened");
+    opened.schema.close().await;
+    sqlite::open(&path, SystemClock::shared()).await.expect("free once it is closed");
+}
+
+#[tokio::test]
+async fn what_is_made_is_for_its_users_eyes() {
+    let folder = TempFolder::new("raincheck-store");
+    let made = folder.0.join("data");
+    let store = sqlite::open(&made.join("raincheck.sqlite"), SystemClock::shared()).await.expect("open");
+    let rights = std::fs::metadata(&made).expect("a folder").permissions().mode();
+    assert_eq!(rights & 0o777, 0o700);
+    store.schema.close().await;
+}
+
+/// The machine's clock, by which it is an hour later once the laptop has slept.
+#[derive(Default)]
+struct Waking(AtomicBool);
+
+impl Clock for Waking {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + if self.0.load(Ordering::SeqCst) { HOUR } else { Duration::ZERO }
+    }
+
+    fn monotonic(&self) -> Instant {
+        SystemClock.monotonic()
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_dead_because_the_time_of_day_has_leapt() {
+    let folder = TempFolder::new("raincheck-store");
+    let clock = Arc::new(Waking::default());
+    let store = sqlite::open(&folder.0.join("raincheck.sqlite"), clock.clone()).await.expect("open");
+    store.schema.migrate().await.expect("migrate");
+    let (worker, ttl) = (IdSource.worker(), Duration::from_mins(1));
+    let _lease = store.leases.register(worker, "w", ttl, true).await.expect("register");
+    clock.0.store(true, Ordering::SeqCst);
+    assert_eq!(store.upkeep.rescue_dead_worker(5, None, HOUR).await.expect("rescue"), None);
+    store.schema.close().await;
 }
 
 #[tokio::test]

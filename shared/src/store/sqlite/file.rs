@@ -1,7 +1,9 @@
 //! The file: its lock, its one writer, its few readers.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -101,7 +103,7 @@ impl SqliteFile {
     pub(super) async fn writer(&self) -> Result<Writer<'_>, StoreError> {
         let mut slot = self.writer.lock().await;
         if !slot.clean && !is_sound(slot.connection.as_mut()).await {
-            tracing::warn!(path = %self.path.display(), "opening a new connection to write with");
+            tracing::debug!(path = %self.path.display(), "opening a new connection to write with");
             slot.connection = Some(self.options.connect().await.map_err(failed)?);
         }
         match slot.connection {
@@ -202,16 +204,18 @@ pub(super) fn failed_or_rejected(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Takes the lock beside the file. The operating system frees it when the process ends, however it ends.
+/// Takes the lock beside the file, wherever links lead to it from. The operating system frees it when the process ends, however it
+/// ends.
 fn lock(path: &Path) -> Result<File, FileError> {
     let unusable = |path: &Path| {
         let path = path.to_owned();
         move |source| FileError::Unusable { path, source }
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(unusable(folder))?;
+        // What clients sent is for its user's eyes, unless the folder was made for more before.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable(folder))?;
     }
-    let mut lock_path = path.as_os_str().to_owned();
+    let mut lock_path = resolved(path).map_err(unusable(path))?.into_os_string();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
     let file =
@@ -220,5 +224,16 @@ fn lock(path: &Path) -> Result<File, FileError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(FileError::InUse(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(FileError::Unusable { path: lock_path, source }),
+    }
+}
+
+/// The file that a path leads to. One that is not there is made, empty, which is how SQLite begins as well: a link may lead to it.
+fn resolved(path: &Path) -> std::io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            File::options().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+            path.canonicalize()
+        }
+        other => other,
     }
 }
