@@ -170,8 +170,8 @@ impl Instance {
 
     fn start_api(&mut self, broker: &Broker, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
         let upkeep = upkeep::start(&self.settings, &self.store, &self.blobs, broker, clock, &self.shutdown);
-        let upkeep::Upkeep { relay, parked, depths, ticks, health } = upkeep;
-        let links = Links { relay, parked, depths, ticks, loops: health };
+        let upkeep::Upkeep { relay, parked, depths, ticks, publishing, health } = upkeep;
+        let links = Links { relay, parked, depths, ticks, publishing, loops: health };
         let api = Api::build(
             Arc::clone(&self.settings),
             self.store.clone(),

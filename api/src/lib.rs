@@ -10,6 +10,7 @@ mod api;
 pub mod engine;
 mod http;
 mod openapi;
+mod streak;
 pub mod upkeep;
 mod webhooks;
 
@@ -17,4 +18,5 @@ pub use api::{Api, ApiError};
 #[cfg(feature = "laws")]
 pub use http::laws;
 pub use openapi::openapi;
+pub use streak::Streak;
 pub use webhooks::{TlsError, UnusableKey, WebhookError};

@@ -124,8 +124,8 @@ impl Served {
             Worker::start(parts, &shutdown).await.unwrap();
         }
         let upkeep = upkeep::start(&settings, &store, &blobs, &broker, &clock, &shutdown);
-        let upkeep::Upkeep { relay, parked, depths, ticks, health } = upkeep;
-        let links = Links { relay, parked, depths, ticks, loops: health };
+        let upkeep::Upkeep { relay, parked, depths, ticks, publishing, health } = upkeep;
+        let links = Links { relay, parked, depths, ticks, publishing, loops: health };
         let api =
             Api::build(settings, store.clone(), blobs.clone(), broker.clone(), clock, shutdown.clone(), links).unwrap();
         let address = api.addr();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::client::Client;
@@ -48,6 +49,61 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
     }
 
     private.rabbitmq.act("resume");
+    until_fast(&api, Duration::from_mins(1)).await;
+    cluster.assert_nothing_is_left().await;
+}
+
+/// A RabbitMQ with an alarm still hands out messages, so a worker's link to it is in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_rabbitmq_takes_no_messages_jobs_are_accepted_and_done() {
+    let _room = room::shared().await;
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, "");
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    until_fast(&api, Duration::from_mins(1)).await;
+
+    private.rabbitmq.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
+    until("the broker to be shown as down", Duration::from_secs(30), async || {
+        api.send(Method::GET, "/readyz", &[], "").await.json()["broker"] == "down"
+    })
+    .await;
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        ids.push(api.submit("echo", &json!({ "n": n })).await);
+    }
+    for id in &ids {
+        assert_eq!(api.done(id).await["status"], "succeeded");
+    }
+
+    private.rabbitmq.ctl(&["set_vm_memory_high_watermark", "0.6"]);
+    until_fast(&api, Duration::from_mins(1)).await;
+    cluster.assert_nothing_is_left().await;
+}
+
+/// May it not write, the connections of both sides are in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_rabbitmq_refuses_each_message_jobs_are_done_and_it_is_said_to_be_down() {
+    let _room = room::shared().await;
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, "");
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    until_fast(&api, Duration::from_mins(1)).await;
+
+    let may_write = |what: &str| private.rabbitmq.ctl(&["set_permissions", "-p", "/", "guest", ".*", what, ".*"]);
+    may_write("^([^.]*[.]wakeups|amq[.]gen.*)$");
+    // Channels remember what they may.
+    private.rabbitmq.ctl(&["close_all_connections", "what they may has changed"]);
+    let mut ids = Vec::new();
+    until("the broker to be shown as down", Duration::from_mins(2), async || {
+        ids.push(api.submit("echo", &json!(1)).await);
+        assert_eq!(api.done(ids.last().unwrap()).await["status"], "succeeded");
+        api.send(Method::GET, "/readyz", &[], "").await.json()["broker"] == "down"
+    })
+    .await;
+
+    may_write(".*");
     until_fast(&api, Duration::from_mins(1)).await;
     cluster.assert_nothing_is_left().await;
 }

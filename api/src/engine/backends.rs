@@ -7,6 +7,7 @@ use raincheck_shared::lifecycle::{Nudge, ReconcilerHealth};
 use raincheck_shared::store::Store;
 use tokio::sync::mpsc;
 
+use crate::streak::Streak;
 use crate::upkeep::Depths;
 
 /// Where everything is kept, and how it is told.
@@ -28,6 +29,8 @@ pub struct Links {
     pub depths: Depths,
     /// Wakes the loop that makes the jobs of schedules, when one was made that may be due soon.
     pub ticks: Nudge,
+    /// How publishing goes.
+    pub publishing: Streak,
     /// The loops whose health `/readyz` shows.
     pub loops: Vec<ReconcilerHealth>,
 }

@@ -17,7 +17,7 @@ use super::backends::{Backends, Links};
 use super::door::Charge;
 use super::follower::{Followed, Follower, has_passed};
 use super::fresh_leases::Returns;
-use super::health::Health;
+use super::health::{Health, Streaks};
 use super::intake::Intake;
 use super::keyring::Keyring;
 use super::lease_board::LeaseBoard;
@@ -30,6 +30,7 @@ use super::store_calls::StoreCalls;
 use super::tickets::Tickets;
 use super::waits::Waits;
 use super::{Fault, FaultKind, Field, Level, Readiness, Refusal, Rejection, Submission};
+use crate::streak::Streak;
 use crate::webhooks::{PublicKey, Webhooks};
 
 /// What became of a submission.
@@ -110,13 +111,14 @@ impl Desk {
             returns: Returns::start(store.clone(), Arc::clone(&wakeups), shutdown),
         };
         let calls = StoreCalls::start(store, 8, shutdown);
+        let streaks = Streaks { keeping: Streak::of("jobs are kept"), publishing: links.publishing };
         Self {
             intake: Intake::start(
                 &settings.store,
                 Arc::clone(&jobs),
                 Arc::clone(&wakeups),
                 admission.clone(),
-                (links.relay, links.parked),
+                (links.relay, links.parked, streaks.keeping.clone()),
                 Arc::clone(&clock),
                 shutdown,
             ),
@@ -124,7 +126,7 @@ impl Desk {
             outlook: Outlook::start(survey, shutdown),
             reads: Reads::start(Arc::clone(&jobs), settings.jobs.inline_result, shutdown),
             waits: Waits::start(jobs, &*wakeups, shutdown),
-            health: Health::start(schema, publisher.link(), links.loops, Arc::clone(&clock), shutdown),
+            health: Health::start(schema, publisher.link(), streaks, links.loops, Arc::clone(&clock), shutdown),
             tickets: Tickets::new(calls.clone(), Arc::clone(&clock), settings.auth.ticket_lifetime),
             keyring,
             calls,

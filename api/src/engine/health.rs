@@ -9,6 +9,8 @@ use raincheck_shared::store::Schema;
 use raincheck_shared::telemetry::Chain;
 use tokio::sync::watch;
 
+use crate::streak::Streak;
+
 /// An answer of the store is good for this long: a probe each second from each of many proxies is one ping.
 const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -40,6 +42,15 @@ impl Readiness {
     }
 }
 
+/// How it goes what a look at the servers does not show.
+#[derive(Clone)]
+pub(crate) struct Streaks {
+    /// Jobs that are accepted.
+    pub(crate) keeping: Streak,
+    /// Messages to the broker.
+    pub(crate) publishing: Streak,
+}
+
 /// Looks after itself and its neighbours. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -47,6 +58,7 @@ pub(crate) struct Health {
     latest: Arc<Mutex<Option<(Instant, StoreAnswer)>>>,
     clock: Arc<dyn Clock>,
     broker: watch::Receiver<Link>,
+    streaks: Streaks,
     loops: Arc<[ReconcilerHealth]>,
     shutdown: Shutdown,
 }
@@ -62,6 +74,7 @@ impl Health {
     pub(crate) fn start(
         schema: Arc<dyn Schema>,
         broker: watch::Receiver<Link>,
+        streaks: Streaks,
         loops: Vec<ReconcilerHealth>,
         clock: Arc<dyn Clock>,
         shutdown: &Shutdown,
@@ -82,7 +95,7 @@ impl Health {
                 askers.iter().map(|()| answer.clone()).collect()
             }
         });
-        Self { pings, latest: Arc::default(), clock, broker, loops: loops.into(), shutdown: shutdown.clone() }
+        Self { pings, latest: Arc::default(), clock, broker, streaks, loops: loops.into(), shutdown: shutdown.clone() }
     }
 
     /// How things stand.
@@ -90,10 +103,19 @@ impl Health {
         let draining = self.shutdown.has_begun();
         Readiness {
             draining,
-            keeping: self.store().await,
-            announcing: *self.broker.borrow() == Link::Up,
+            keeping: self.keeping().await,
+            announcing: *self.broker.borrow() == Link::Up && !self.streaks.publishing.goes_on(&*self.clock),
             loops: self.loops.iter().map(|l| (l.name(), l.failures_in_a_row())).collect(),
         }
+    }
+
+    /// What the store says, and what became of the last jobs: a full disk answers all questions.
+    async fn keeping(&self) -> StoreAnswer {
+        let answer = self.store().await;
+        if answer.is_ok() && self.streaks.keeping.goes_on(&*self.clock) {
+            return Err("the store takes no jobs".to_owned());
+        }
+        answer
     }
 
     async fn store(&self) -> StoreAnswer {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::Refusal;
 use super::admission::Admission;
 use super::store_calls::STORE_PATIENCE;
+use crate::streak::Streak;
 
 /// Bytes of input in one batch, so that a batch of large inputs is no longer under way than one of many small ones.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -35,6 +36,7 @@ struct Intaker {
     admission: Admission,
     relay: mpsc::Sender<Vec<Dispatch>>,
     parked: Nudge,
+    keeping: Streak,
     clock: Arc<dyn Clock>,
 }
 
@@ -45,7 +47,7 @@ impl Intake {
         jobs: Arc<dyn Jobs>,
         wakeups: Arc<dyn Wakeups>,
         admission: Admission,
-        (relay, parked): (mpsc::Sender<Vec<Dispatch>>, Nudge),
+        (relay, parked, keeping): (mpsc::Sender<Vec<Dispatch>>, Nudge, Streak),
         clock: Arc<dyn Clock>,
         shutdown: &Shutdown,
     ) -> Self {
@@ -61,7 +63,7 @@ impl Intake {
             patience: PATIENCE,
             gathering: GATHERING,
         };
-        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, parked, clock });
+        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, parked, keeping, clock });
         let accepting = Arc::clone(&intaker);
         let batcher = Batcher::start(limits, shutdown, move |batch| {
             let intaker = Arc::clone(&accepting);
@@ -112,6 +114,11 @@ impl Intaker {
         let accepted = self.jobs.accept(batch).await;
         failpoint::passed(Step::Committed).await;
         self.spread(&facts, &accepted.answers, accepted.dispatches);
+        match accepted.answers.first() {
+            // An outage is that of the whole batch.
+            Some(Err(error @ StoreError::Unavailable(_))) => self.keeping.failed(error, &*self.clock),
+            _ => self.keeping.went_well(),
+        }
         accepted.answers
     }
 

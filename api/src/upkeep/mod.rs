@@ -27,6 +27,8 @@ use tokio::sync::{broadcast, mpsc};
 pub use depth_counter::{Count, Depths};
 pub use depths::{Share, Waiting};
 
+use crate::streak::Streak;
+
 /// The running loops.
 #[derive(Debug)]
 pub struct Upkeep {
@@ -39,6 +41,8 @@ pub struct Upkeep {
     pub depths: Depths,
     /// Wakes the loop that makes the jobs of schedules.
     pub ticks: Nudge,
+    /// How publishing goes.
+    pub publishing: Streak,
     /// How each loop is doing.
     pub health: Vec<ReconcilerHealth>,
 }
@@ -52,6 +56,7 @@ struct Parts {
     broker: Broker,
     clock: Arc<dyn Clock>,
     relay: mpsc::Sender<Vec<Dispatch>>,
+    publishing: Streak,
     /// Whose jobs are leased, and not sent over the broker.
     remote_kinds: Arc<[KindName]>,
 }
@@ -86,6 +91,7 @@ pub fn start(
         broker: broker.clone(),
         clock: Arc::clone(clock),
         relay: relay.clone(),
+        publishing: Streak::of("RabbitMQ takes messages"),
         remote_kinds: settings.remote_kinds().into(),
     };
     let (timers, ticks, parked) = (Nudge::default(), Nudge::default(), Nudge::default());
@@ -104,7 +110,7 @@ pub fn start(
         health.push(overdue_runs::start(&parts, shutdown));
     }
     shutdown.spawn_service(pass_on(broker.wakeups.subscribe(), timers));
-    Upkeep { relay, parked, depths, ticks, health }
+    Upkeep { relay, parked, depths, ticks, publishing: parts.publishing, health }
 }
 
 /// A timer that is due sooner than the loop would look wakes it now, and again when it is due.

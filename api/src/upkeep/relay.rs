@@ -132,6 +132,10 @@ async fn publish(parts: &Parts, batch: Vec<Dispatch>) -> Vec<DispatchId> {
             Err(error) => failed = Some(error),
         }
     }
+    match &failed {
+        Some(error) if confirmed.is_empty() => parts.publishing.failed(error, &*parts.clock),
+        _ => parts.publishing.went_well(),
+    }
     if let Some(error) = failed {
         let unconfirmed = batch.len() - confirmed.len();
         tracing::debug!(error = %Chain(&error), dispatches = unconfirmed, "not confirmed, will be published again");

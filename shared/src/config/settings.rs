@@ -154,7 +154,7 @@ pub struct BlobSettings {
     pub place: BlobPlace,
     /// `in_database`: the largest body that is kept in the database, in bytes
     pub in_database: u64,
-    /// `writers`: blobs that one process writes at the same time
+    /// `writers`: parts of blobs that one process writes at the same time, and bodies that it receives
     pub writers: usize,
     /// `keep_orphans`: how old an input must be that no job names before it is removed
     pub keep_orphans: Duration,

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use raincheck_shared::config::Secret;
-use raincheck_shared::domain::{JobId, NewJob, Status};
+use raincheck_shared::domain::{Dispatch, JobId, NewJob, Status};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::{Accepted, LogBatch, LogEntry, StoreError, postgres};
+use raincheck_shared::telemetry::Chain;
 use uuid::Uuid;
 
-use super::given::{DAY, HOUR, accepted, claim, find, finished, job, keyed_job, now, rescue_all, running, succeeded};
+use super::given::{
+    DAY, HOUR, accepted, claim, find, finished, job, keyed_job, now, rescue_all, running, succeeded, worker,
+};
 use crate::harness::store::StoreFixture;
 
 /// Asks until the answer is there.
@@ -45,6 +48,38 @@ async fn make_partition(on: &StoreFixture, days_ago: u32) -> String {
     let name = format!("jobs_{:04}{:02}{:02}", day.year(), u8::from(day.month()), day.day());
     on.run(format!("CREATE TABLE {name} PARTITION OF jobs FOR VALUES FROM ('{from}') TO ('{to}')")).await;
     name
+}
+
+#[tokio::test]
+async fn a_message_of_another_life_of_the_database_clears_nothing() {
+    let on = StoreFixture::postgres().await;
+    let here =
+        accepted(&on, vec![job(), NewJob { dispatch_width: 2, ..job() }, NewJob { dispatch_width: 2, ..job() }]).await;
+    let (worker, _life) = worker(&on).await;
+    // Of a backup's time the numbers are given once more, to other jobs.
+    let old = here.iter().map(|dispatch| Dispatch { jobs: vec![IdSource.job(), IdSource.job()], ..dispatch.clone() });
+    assert_eq!(claim(&on, worker, old.collect()).await, []);
+    assert_eq!(on.count("dispatches").await, 2);
+    assert_eq!(claim(&on, worker, here).await.len(), 3);
+    assert_eq!(on.count("dispatches").await, 0);
+    on.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_not_well() {
+    let on = StoreFixture::postgres().await;
+    on.store.schema.ping().await.expect("it takes them");
+    on.run("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$"
+        .to_owned())
+        .await;
+    on.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        .to_owned())
+        .await;
+    let refused =
+        eventually("a refusal", async || on.store.schema.ping().await.err().map(|error| Chain(&error).to_string()))
+            .await;
+    assert!(refused.contains("it takes no writes"), "{refused}");
+    on.close().await;
 }
 
 #[tokio::test]

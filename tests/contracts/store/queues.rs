@@ -5,12 +5,13 @@ use std::time::Duration;
 use raincheck_shared::domain::{EndsByOutcome, NewJob, QueueReport, WorkerReport};
 
 use super::against_each_store;
-use super::given::{HOUR, accepted, job, queue, scheduled_job, worker_with};
+use super::given::{DAY, HOUR, accepted, job, queue, scheduled_job, worker_with};
 use crate::harness::store::StoreFixture;
 
 against_each_store! {
     a_ledger_tells_what_waits_and_who_works,
     a_pause_is_told_with_each_renewal_until_it_is_over,
+    what_waits_to_be_published_is_told_after_seconds_and_until_it_is,
 }
 
 async fn a_ledger_tells_what_waits_and_who_works(on: &StoreFixture) {
@@ -61,4 +62,19 @@ async fn a_pause_is_told_with_each_renewal_until_it_is_over(on: &StoreFixture) {
     // Who comes later is told as well.
     let (_, mut later) = worker_with(on, HOUR).await;
     assert_eq!(later.renew(&report).await.expect("renew").paused, [queue("a")]);
+}
+
+async fn what_waits_to_be_published_is_told_after_seconds_and_until_it_is(on: &StoreFixture) {
+    let (_worker, mut life) = worker_with(on, DAY).await;
+    let mut unpublished = async || life.renew(&WorkerReport::default()).await.expect("renew").unpublished;
+    assert!(!unpublished().await, "nothing waits");
+    let dispatches = accepted(on, vec![job(), NewJob { queue: queue("other"), ..job() }]).await;
+    assert!(!unpublished().await, "somebody is about to");
+    on.age(Duration::from_secs(4)).await;
+    assert!(unpublished().await);
+    let ids: Vec<_> = dispatches.iter().map(|dispatch| dispatch.id).collect();
+    on.store.outbox.mark_published(&ids[..1]).await.expect("mark");
+    assert!(unpublished().await, "of the other one");
+    on.store.outbox.mark_published(&ids).await.expect("mark");
+    assert!(!unpublished().await);
 }

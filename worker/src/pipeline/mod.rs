@@ -52,6 +52,8 @@ pub(crate) struct Pipeline {
     queues: Vec<QueueName>,
     /// Queues of which nothing new is started.
     paused: Vec<QueueName>,
+    /// Whether the broker has not been given for seconds what it should have.
+    unpublished: bool,
     ids: IdSource,
     slots: Slots,
     parked: Vec<Parked>,
@@ -107,6 +109,7 @@ impl Pipeline {
             tally,
             queues,
             paused: Vec::new(),
+            unpublished: false,
             ids: IdSource,
             slots,
             parked: Vec::new(),
@@ -167,7 +170,7 @@ impl Pipeline {
             }
             let broker_down = *inbox.link.borrow_and_update() == Link::Down;
             let is_heir = heir_until.is_some_and(|until| self.clock.monotonic() < until);
-            let look = broker_down || is_heir || self.is_blocked();
+            let look = broker_down || self.unpublished || is_heir || self.is_blocked();
             let patience_ends = self.patience().ends(self.clock.monotonic());
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
@@ -294,6 +297,14 @@ impl Pipeline {
                 self.sure = true;
             }
             Some(Pulse::Cancel(jobs)) => self.cancel(&jobs),
+            Some(Pulse::Unpublished(unpublished)) => {
+                if unpublished {
+                    tracing::warn!("jobs wait for the broker to take messages: claiming them from the store");
+                } else {
+                    tracing::info!("the broker has all messages");
+                }
+                self.unpublished = unpublished;
+            }
             Some(Pulse::Unsure) => {
                 self.sure = false;
                 self.running.stop_all(Stop::GiveBack);

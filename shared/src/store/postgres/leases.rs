@@ -108,6 +108,7 @@ fn renewal_of(row: &PgRow) -> Result<Renewal, StoreError> {
             .iter()
             .map(|name| name.parse().map_err(|error| queues.wrong("name", error)))
             .collect::<Result<_, _>>()?,
+        unpublished: Cells::of("dispatches", row).get("unpublished")?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! Leases: who works in this process, and who worked in an earlier one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -12,19 +12,29 @@ use super::rows::{self, Cell};
 use crate::domain::{JobId, WorkerId, WorkerReport};
 use crate::store::{CancelOrder, Lease, LeaseError, Leases, Renewal, StoreError};
 
-/// The incarnations that live in this process: the only process there is, so whoever is on record and not in here is
-/// dead. What the session lock is to Postgres.
+/// What waits longer to be published than any relay takes that can publish.
+const UNPUBLISHED_FOR: Duration = Duration::from_secs(3);
+
+/// The incarnations that live in this process, and when each showed it last: the only process there is, so whoever is on record
+/// and not in here is dead. What the session lock is to Postgres.
+///
+/// By a clock that only goes forward. The time of day leaps when a laptop wakes up, and nobody has been silent for that.
 #[derive(Clone, Default)]
-pub(super) struct Living(Arc<Mutex<HashSet<WorkerId>>>);
+pub(super) struct Living(Arc<Mutex<HashMap<WorkerId, Instant>>>);
 
 impl Living {
-    fn lock(&self) -> MutexGuard<'_, HashSet<WorkerId>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Instant>> {
         // Nothing that runs under the lock can panic half-way through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn contains(&self, worker: WorkerId) -> bool {
-        self.lock().contains(&worker)
+    fn show(&self, worker: WorkerId, now: Instant) {
+        self.lock().insert(worker, now);
+    }
+
+    /// How long it has shown nothing; `None`: it lives in no process.
+    pub(super) fn silent_for(&self, worker: WorkerId, now: Instant) -> Option<Duration> {
+        self.lock().get(&worker).map(|shown| now.saturating_duration_since(*shown))
     }
 
     pub(super) fn forget(&self, worker: WorkerId) {
@@ -46,7 +56,7 @@ impl Leases for Registrar {
     ) -> Result<Box<dyn Lease>, StoreError> {
         let store = Arc::clone(&self.0);
         // Before its row: a row without a living incarnation is taken for an earlier process's.
-        store.living.lock().insert(worker);
+        store.living.show(worker, store.clock.monotonic());
         let lease = SqliteLease { store, worker, session_lock };
         let mut writer = lease.store.file.writer().await?;
         let mut write = writer.begin().await?;
@@ -97,13 +107,18 @@ impl Lease for SqliteLease {
         let orders = query.fetch_all(&mut *write).await.map_err(failed)?;
         let paused = sqlx::query(include_str!("sql/list_paused_queues.sql"));
         let paused = paused.fetch_all(&mut *write).await.map_err(failed)?;
+        let seconds_ago = rows::micros(self.store.clock.now() - UNPUBLISHED_FOR);
+        let unpublished = sqlx::query_scalar(include_str!("sql/find_unpublished.sql")).bind(seconds_ago);
+        let unpublished: bool = unpublished.fetch_one(&mut *write).await.map_err(failed)?;
         write.commit().await?;
+        self.store.living.show(self.worker, self.store.clock.monotonic());
         Ok(Renewal {
             orders: orders.into_iter().map(|job| CancelOrder { job: JobId::new(job) }).collect(),
             paused: paused
                 .iter()
                 .map(|row| Cell::of("paused_queues", row).parse("name"))
                 .collect::<Result<_, StoreError>>()?,
+            unpublished,
         })
     }
 

@@ -146,13 +146,13 @@ impl Sqlite {
             let row = Cell::of("workers", &row);
             let worker = WorkerId::new(row.get("id")?);
             let ttl = Duration::from_millis(row.number("ttl_ms")?);
-            let missed_its_lease = rows::later(row.get("heartbeat_at")?, ttl) <= now;
             let store_was_up = store_up_for.is_none_or(|up_for| up_for >= ttl);
-            let missed_it = missed_its_lease && store_was_up;
             let is_dead = if row.get("is_remote")? {
-                missed_it && listening_for >= ttl
+                let missed_its_lease = rows::later(row.get("heartbeat_at")?, ttl) <= now;
+                missed_its_lease && store_was_up && listening_for >= ttl
             } else {
-                missed_it || !self.living.contains(worker)
+                let silent_for = self.living.silent_for(worker, self.clock.monotonic());
+                silent_for.is_none_or(|silent_for| silent_for >= ttl && store_was_up)
             };
             if is_dead {
                 return Ok(Some(worker));
