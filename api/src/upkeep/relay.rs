@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use raincheck_shared::broker::{Link, Signal};
 use raincheck_shared::domain::{Dispatch, DispatchId, KindName};
+use raincheck_shared::lifecycle::failpoint::{self, Step};
 use raincheck_shared::lifecycle::{FLOOD, Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::StoreError;
 use raincheck_shared::telemetry::Chain;
@@ -151,6 +152,7 @@ async fn note_confirmed(parts: Parts, mut confirmed: mpsc::UnboundedReceiver<Vec
             lists.push(more);
         }
         let ids: Vec<DispatchId> = lists.drain(..).flatten().collect();
+        failpoint::passed(Step::Confirmed).await;
         for ids in ids.chunks(4096) {
             if let Err(error) = parts.store.outbox.mark_published(ids).await {
                 tracing::debug!(error = %Chain(&error), "confirms were not noted: they will be published again");
@@ -172,6 +174,7 @@ async fn publish_forgotten(parts: Parts) -> Result<Next, StoreError> {
     let full = batch.len() >= BATCH;
     let mut confirmed = wake_remote_workers(&parts, &mut batch);
     confirmed.extend(publish(&parts, batch).await);
+    failpoint::passed(Step::Confirmed).await;
     parts.store.outbox.mark_published(&confirmed).await?;
     // If the broker takes nothing there is no hurry.
     Ok(if full && !confirmed.is_empty() { Next::Again } else { Next::Idle })

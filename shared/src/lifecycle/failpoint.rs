@@ -12,6 +12,8 @@ pub enum Step {
     Committed,
     /// A message is written, and not confirmed.
     Published,
+    /// Messages are confirmed, and that is not noted.
+    Confirmed,
     /// A claim is committed, and its messages are not acknowledged.
     Claimed,
     /// A handler has ended, and its end is not recorded.
@@ -29,6 +31,7 @@ impl Step {
             Self::Spooled => "spooled",
             Self::Committed => "committed",
             Self::Published => "published",
+            Self::Confirmed => "confirmed",
             Self::Claimed => "claimed",
             Self::Ran => "ran",
             Self::Finished => "finished",
@@ -45,14 +48,16 @@ pub fn passed(_step: Step) -> impl Future<Output = ()> + Send {
 }
 
 /// Passes a step, or does what the file says that `RAINCHECK_FAILPOINTS` names: one line for each step, `STEP abort
-/// PERCENT` or `STEP pause PERCENT MILLISECONDS`. The file may come, change and go while the process runs.
+/// PERCENT` or `STEP pause PERCENT MILLISECONDS`. The file may come, change and go while the process runs. Whoever obeys
+/// leaves a note beside it first, in a file with the extension `passed`.
 #[cfg(feature = "proof")]
 pub fn passed(step: Step) -> impl Future<Output = ()> + Send {
     use std::time::Duration;
 
     async move {
         let Some(path) = std::env::var_os("RAINCHECK_FAILPOINTS") else { return };
-        let Ok(orders) = std::fs::read_to_string(path) else { return };
+        let path = std::path::PathBuf::from(path);
+        let Ok(orders) = std::fs::read_to_string(&path) else { return };
         for order in orders.lines() {
             let words: Vec<&str> = order.split_whitespace().collect();
             let [name, deed, percent, rest @ ..] = words.as_slice() else { continue };
@@ -60,6 +65,7 @@ pub fn passed(step: Step) -> impl Future<Output = ()> + Send {
             if *name != step.name() || super::IdSource.fraction() * 100.0 >= percent {
                 continue;
             }
+            let _ = std::fs::write(path.with_extension("passed"), step.name());
             if *deed == "abort" {
                 // As after a SIGKILL: nothing is unwound, nothing is said to anybody.
                 std::process::abort();
