@@ -47,6 +47,7 @@ say "{\"run\":\"$run\",\"job\":\"$RAINCHECK_JOB_ID\",\"attempt\":$RAINCHECK_ATTE
 sleep "$((millis / 1000)).$(printf %03d $((millis % 1000)))" & wait $!
 if [ "$RAINCHECK_ATTEMPT" -le "$failures" ]; then
   end failed
+  echo "[run $run]" >&2
   if [ "$fatal" = true ]; then exit 1; else exit 75; fi
 fi
 end complete

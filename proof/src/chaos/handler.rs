@@ -77,7 +77,7 @@ impl Handler for Journaled {
         }
         if context.attempt() <= order.failures {
             trace.end("failed");
-            let error = HandlerError::new(format!("attempt {} was to fail", context.attempt()));
+            let error = HandlerError::new(format!("attempt {} was to fail [run {}]", context.attempt(), trace.run));
             return if order.fatal { error.fail() } else { error.retry() };
         }
         trace.end("complete");

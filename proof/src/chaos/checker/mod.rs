@@ -39,11 +39,12 @@ impl Violation {
 /// Every rule, in the order in which violations are told.
 type Rule = fn(&History) -> Vec<Violation>;
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     endings::every_accepted_job_is_kept,
     endings::every_job_ends,
     endings::what_clients_saw_last_is_what_the_table_holds,
     outputs::a_result_is_of_the_run_that_the_table_names,
+    outputs::an_error_is_of_the_run_that_the_table_names,
     outputs::a_result_never_changes,
     liveness::no_attempt_starts_while_another_lives,
     keys::a_key_has_one_job,

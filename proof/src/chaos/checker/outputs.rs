@@ -1,4 +1,4 @@
-//! The recorded result is the one of the run that holds the fence.
+//! The recorded result, or error, is the one of the run that holds the fence.
 
 use std::collections::HashMap;
 
@@ -22,15 +22,51 @@ pub(super) fn a_result_is_of_the_run_that_the_table_names(history: &History) -> 
         .collect()
 }
 
+/// The same of the error of a job that failed: where a handler made it, it names the run. Others, such as that a job ran for
+/// too long or that its worker was lost, are nobody's word.
+pub(super) fn an_error_is_of_the_run_that_the_table_names(history: &History) -> Vec<Violation> {
+    let runs: HashMap<&str, &Run> = history.runs.iter().map(|run| (run.run.as_str(), run)).collect();
+    let failed = history.rows.iter().filter(|row| row.kind == "journaled" && row.status == "failed");
+    failed
+        .filter_map(|row| {
+            let error = row.error.as_deref().unwrap_or_default();
+            let fault = match run_in(error) {
+                Some(run) => match runs.get(run) {
+                    Some(run) => not_of_the_fence(run, row, "failed", history),
+                    None => Some(format!("no handler ever started run {run}")),
+                },
+                None if error.contains("handler-error") => {
+                    Some(format!("its error is nothing that a handler said: {error}"))
+                }
+                None => None,
+            };
+            fault.map(|said| Violation::of("the error is of the run that holds the fence", &row.id, said))
+        })
+        .collect()
+}
+
+/// The run that an error names, which a handler puts between brackets.
+fn run_in(error: &str) -> Option<&str> {
+    Some(error.split_once("[run ")?.1.split_once(']')?.0)
+}
+
 fn fault_of(output: &Output, row: &Row, run: Option<&Run>, history: &History) -> Option<String> {
     let Some(run) = run else { return Some(format!("no handler ever started run {}", output.run)) };
-    if run.job != row.id || output.job != row.id {
-        return Some(format!("run {} was of job {}", run.run, run.job));
-    }
     if row.status != "succeeded" {
         return Some(format!("it is {} and has a result", row.status));
     }
-    if run.attempt != row.attempt || output.attempt != row.attempt {
+    if output.job != row.id || output.attempt != run.attempt {
+        return Some(format!("it says that it is of job {} and attempt {}", output.job, output.attempt));
+    }
+    not_of_the_fence(run, row, "complete", history)
+}
+
+/// Why an end that a run made is none that the table may hold; `how`: how the run must have ended.
+fn not_of_the_fence(run: &Run, row: &Row, how: &str, history: &History) -> Option<String> {
+    if run.job != row.id {
+        return Some(format!("run {} was of job {}", run.run, run.job));
+    }
+    if run.attempt != row.attempt {
         return Some(format!("run {} was attempt {}, the table says {}", run.run, run.attempt, row.attempt));
     }
     let holder = row.worker.as_ref().and_then(|worker| history.incarnations.get(worker));
@@ -41,8 +77,8 @@ fn fault_of(output: &Output, row: &Row, run: Option<&Run>, history: &History) ->
     if row.started.is_some_and(|claimed| run.start < claimed) {
         return Some(format!("run {} had started before the claim that the fence is of", run.run));
     }
-    let complete = run.end.as_ref().is_some_and(|(_, how)| how == "complete");
-    (!complete).then(|| format!("run {} did not complete: {:?}", run.run, run.end))
+    let ended = run.end.as_ref().is_some_and(|(_, ended)| ended == how);
+    (!ended).then(|| format!("run {} did not end as {how}: {:?}", run.run, run.end))
 }
 
 /// Whoever reads a result twice reads the same.
@@ -71,7 +107,7 @@ pub(super) fn a_result_never_changes(history: &History) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{JOB, at, good, output, seen};
+    use super::super::sample::{JOB, at, good, output, row, seen};
     use super::*;
     use crate::chaos::history::Ask;
 
@@ -105,6 +141,26 @@ mod tests {
         assert_eq!(faults(|history| history.rows[0].status = "canceled".to_owned()), 1);
         assert_eq!(faults(|history| history.runs[1].end = None), 1);
         assert_eq!(faults(|history| history.rows[0].output = None), 1);
+    }
+
+    #[test]
+    fn the_error_of_a_run_that_was_fenced_of_nobody_or_without_a_name_is_found() {
+        let faults = |error: &str, spoil: fn(&mut History)| {
+            let mut history = good();
+            history.runs[1].end = Some((at(2_500), "failed".to_owned()));
+            let (status, error) = ("failed".to_owned(), Some(error.to_owned()));
+            history.rows[0] = Row { status, error, output: None, has_result: false, ..row() };
+            spoil(&mut history);
+            an_error_is_of_the_run_that_the_table_names(&history).len()
+        };
+        let of = |run: &str| format!(r#"{{"code":"handler-error","message":"attempt 1 was to fail [run {run}]"}}"#);
+        assert_eq!(faults(&of("run-b"), |_| {}), 0);
+        assert_eq!(faults(&of("run-a"), |history| history.runs[0].end = Some((at(2_000), "failed".to_owned()))), 1);
+        assert_eq!(faults(&of("run-c"), |_| {}), 1);
+        assert_eq!(faults(&of("run-b"), |history| history.runs[1].end = None), 1);
+        assert_eq!(faults(&of("run-b"), |history| history.runs[1].end = Some((at(2_500), "complete".to_owned()))), 1);
+        assert_eq!(faults(r#"{"code":"handler-error","message":"it failed"}"#, |_| {}), 1);
+        assert_eq!(faults(r#"{"code":"run-timeout","message":"it ran for too long"}"#, |_| {}), 0);
     }
 
     #[test]
