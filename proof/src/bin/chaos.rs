@@ -1,16 +1,17 @@
 //! Breaks raincheck's surroundings while it works, and checks what became of it. `docs/chaos.md` is its page:
 //!
 //! ```text
-//! scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--previous PATH] [--mutation NAME]
+//! scripts/chaos [--seed N] [--seconds N] [--rounds N] [--faults NAME,…] [--previous PATH] [--mutation NAME,…]
 //! ```
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 use std::process::ExitCode;
 
-use raincheck_proof::chaos::faults::available;
-use raincheck_proof::chaos::ground::House;
+use raincheck_proof::chaos::faults::{NODES, available};
+use raincheck_proof::chaos::house::House;
 use raincheck_proof::chaos::means::Means;
+use raincheck_proof::chaos::mutations::Mutation;
 use raincheck_proof::chaos::options::{Options, help};
 use raincheck_proof::chaos::round::{Trial, round};
 use raincheck_proof::chaos::{report, worker};
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     }
     match Options::read(arguments.into_iter()) {
         Ok(options) => runtime.block_on(async {
+            let options = Options { profile: std::env::var("RAINCHECK_CHAOS_PROFILE").ok(), ..options };
             tokio::select! {
                 code = run(&options) => code,
                 // Dropped where it stands: servers, processes and mounts go with it.
@@ -71,47 +73,62 @@ async fn interrupted() {
 
 async fn run(options: &Options) -> ExitCode {
     let means = Means::find(options.previous.clone());
-    if options.mutation.is_some() && !means.failpoints {
+    if !options.mutations.is_empty() && !means.failpoints {
         eprintln!("chaos: a mutation needs a build with the feature `proof`: scripts/chaos makes one");
         return ExitCode::from(2);
     }
-    let (kinds, missing) = available(&options.kinds, &means);
-    for (group, needs) in missing {
+    for (group, needs) in available(&options.kinds, &means).1 {
         eprintln!("chaos: left out: {group}, which takes {needs}");
     }
-    let environment: Vec<_> =
-        options.mutation.iter().map(|mutation| ("RAINCHECK_MUTATION".to_owned(), mutation.name.to_owned())).collect();
     let house = if options.embedded {
-        House::without_servers(means)
+        House::without_servers(means.clone())
     } else {
-        House::open(means, if options.cluster { 3 } else { 1 })
+        House::open(means.clone(), if options.cluster { NODES } else { 1 })
     };
+    let mut fine = true;
+    if options.mutations.is_empty() {
+        fine = trials(options, None, &means, &house).await;
+    }
+    for mutation in &options.mutations {
+        fine &= trials(options, Some(*mutation), &means, &house).await;
+    }
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One trial for each seed, or until a mutation is found; answers whether all is as it should be.
+async fn trials(options: &Options, mutation: Option<Mutation>, means: &Means, house: &House) -> bool {
+    let kinds = options.drawn_from(mutation, means);
+    // A rule that has to complain; otherwise none may.
+    let wanted = mutation.and_then(|mutation| mutation.rule.map(|rule| (mutation.name, rule)));
     let mut verdicts = Vec::new();
     for seed in (0..options.rounds).map(|n| options.seed + n) {
-        eprintln!("seed {seed}: {} s of faults", options.time.as_secs());
+        let again = options.again(seed, &kinds, mutation);
+        eprintln!("seed {seed}: {} s of faults; to repeat it: {again}", options.time.as_secs());
         let trial = Trial {
             seed,
             time: options.time,
             clients: options.clients,
             kinds: kinds.clone(),
-            environment: environment.clone(),
+            lacks: options.lacks.clone(),
+            broken: wanted.map(|(name, _)| name),
         };
-        let verdict = round(&house, &trial).await;
+        let verdict = round(house, &trial).await;
         eprintln!("{}", report::line(&verdict, options.time.as_secs()));
-        let found = options.mutation.is_some_and(|mutation| verdict.violations.iter().any(|v| v.rule == mutation.rule));
-        if !verdict.violations.is_empty() && options.mutation.is_none() {
+        let found = wanted.is_some_and(|(_, rule)| verdict.violations.iter().any(|violation| violation.rule == rule));
+        if !verdict.violations.is_empty() && wanted.is_none() {
             println!("{}", report::violations(&verdict));
             if let Some(folder) = &verdict.folder {
                 println!("seed {seed}: logs and journals are in {}", folder.display());
             }
-            println!("seed {seed}: to repeat it: {}", options.again(seed));
+            println!("seed {seed}: to repeat it: {again}");
         }
-        if let (Some(folder), true) = (&verdict.folder, options.mutation.is_some()) {
+        if let (Some(folder), true) = (&verdict.folder, wanted.is_some()) {
             // What was broken on purpose needs no looking into.
             let _ = std::fs::remove_dir_all(folder);
         }
         verdicts.push(verdict);
-        if found {
+        // What breaks nothing goes along with the others, once.
+        if found || (mutation.is_some() && wanted.is_none()) {
             break;
         }
     }
@@ -119,9 +136,8 @@ async fn run(options: &Options) -> ExitCode {
     for verdict in &verdicts {
         println!("{}", report::line(verdict, options.time.as_secs()));
     }
-    let fine = match options.mutation {
-        Some(mutation) => report::finding(mutation, &verdicts),
+    match wanted {
+        Some((name, rule)) => report::finding(name, rule, &verdicts),
         None => verdicts.iter().all(|verdict| verdict.violations.is_empty()),
-    };
-    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }

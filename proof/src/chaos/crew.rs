@@ -13,7 +13,7 @@ use super::history::{Absence, Why};
 use super::moment::Moment;
 use crate::stage::process::Raincheck;
 
-/// How long a process may take to end after SIGTERM, before it is killed: a database that is away can hold it up.
+/// How long a process may take to end after SIGTERM, before it is killed.
 const STOPPING: Duration = Duration::from_secs(15);
 /// How often processes are looked after.
 const ROUNDS: Duration = Duration::from_millis(20);
@@ -21,6 +21,15 @@ const ROUNDS: Duration = Duration::from_millis(20);
 const UNSEEN: Duration = Duration::from_millis(60);
 /// SIGABRT: how a failpoint ends a process.
 const ABORT: i32 = 6;
+
+/// When a process is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// While faults last: a database that is away may hold it up for longer than there is patience.
+    UnderFaults,
+    /// When all is healed: nothing holds it up.
+    InPeace,
+}
 
 /// How a process is started.
 #[derive(Debug, Clone)]
@@ -101,18 +110,28 @@ impl Crew {
     }
 
     /// SIGTERM, and SIGKILL if that takes too long.
-    pub async fn terminate(&self, name: &str) {
+    pub async fn terminate(&self, name: &str, asked: Asked) {
+        self.terminate_within(STOPPING, name, asked).await;
+    }
+
+    async fn terminate_within(&self, patience: Duration, name: &str, asked: Asked) {
         let Some(mut process) = self.take(name) else { return };
         process.signal(Signal::TERM);
-        let patience = Moment::now().after(STOPPING);
-        while process.status().is_none() && Moment::now() < patience {
+        let until = Moment::now().after(patience);
+        while process.status().is_none() && Moment::now() < until {
             tokio::time::sleep(ROUNDS).await;
         }
         let seen = Moment::now();
         match process.status() {
             Some(status) if status.success() => {}
             Some(status) => lock(&self.broken).push(format!("{name} ended with {status} when it was asked to stop")),
-            None => process.kill(),
+            None => {
+                if asked == Asked::InPeace {
+                    let said = format!("{name} did not stop within {patience:?} of being asked to, all being healed");
+                    lock(&self.broken).push(said);
+                }
+                process.kill();
+            }
         }
         self.note(name, process.pid(), Why::Dead, seen.before(UNSEEN));
     }
@@ -242,6 +261,7 @@ impl Crew {
 mod tests {
     use super::*;
     use crate::stage::temp::TempFolder;
+    use crate::stage::wait::until;
 
     #[test]
     fn who_loses_its_connections_is_cut_off_only_while_there_are_no_others() {
@@ -261,6 +281,22 @@ mod tests {
         assert_eq!(ended(), [(Why::CutOff, true)]);
         crew.lost_connections("w");
         assert_eq!(ended().len(), 1, "that is over");
+        crew.kill("w");
+    }
+    #[tokio::test]
+    async fn who_does_not_stop_is_broken_unless_faults_may_hold_it_up() {
+        let folder = TempFolder::new("raincheck-crew");
+        let crew = Crew::new(&folder.0);
+        let deaf = "trap '' TERM; touch ready; while :; do sleep 1; done".to_owned();
+        let post = Post { program: "sh".into(), arguments: vec!["-c".to_owned(), deaf], environment: Vec::new() };
+        crew.hire("w", post);
+        for (asked, broken) in [(Asked::UnderFaults, 0), (Asked::InPeace, 1)] {
+            until("it to be deaf", Duration::from_secs(20), async || folder.0.join("ready").exists()).await;
+            crew.terminate_within(Duration::from_millis(50), "w", asked).await;
+            assert_eq!(crew.broken().len(), broken, "{asked:?}");
+            std::fs::remove_file(folder.0.join("ready")).unwrap();
+            crew.start("w");
+        }
         crew.kill("w");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A small generator (`SplitMix64`). Good enough to choose faults with, and of no use for secrets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dice(u64);
 
 impl Dice {

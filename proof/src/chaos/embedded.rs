@@ -9,6 +9,8 @@ concurrency = 24
 [jobs]
 cancel_grace = "3s"
 max_crashes = 50
+[upkeep]
+blobs = "10s"
 [kinds.journaled]
 command = ["sh", "run.sh"]
 directory = "."

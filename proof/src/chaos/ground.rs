@@ -9,10 +9,12 @@ use tokio::task::JoinHandle;
 
 use super::crew::{Crew, Post};
 use super::embedded;
+use super::history::Excuse;
+use super::house::{House, nodes};
+use super::lacks::{Lacks, Part};
 use super::listener;
 use super::load::Replica;
 use super::means::Means;
-use super::moment::Moment;
 use super::proxy::Proxy;
 use super::tables::{Place, Tables};
 use super::worker::KIND;
@@ -21,7 +23,7 @@ use crate::stage::cluster::{PrivateBackends, new_database};
 use crate::stage::disk::SmallDisk;
 use crate::stage::process::program;
 use crate::stage::receiver::Receiver;
-use crate::stage::services::{PrivateServer, Server};
+use crate::stage::services::Server;
 use crate::stage::temp::{TempFolder, free_address};
 use crate::stage::wait::{alongside, unique, until};
 
@@ -34,6 +36,17 @@ pub const SHELL_WORKER: &str = "shell";
 
 /// Those that can be shown a false time.
 pub const FALSE_CLOCKS: [&str; 2] = ["api-b", "w3"];
+
+/// What is at the other end of a process's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Far {
+    /// The database server.
+    Postgres,
+    /// The broker.
+    Rabbitmq,
+    /// Those who submit and read jobs, all of them.
+    Clients,
+}
 
 /// The one process of embedded mode.
 pub const EMBEDDED: &str = "up";
@@ -56,6 +69,7 @@ cancel_grace = "3s"
 max_crashes = 50
 [upkeep]
 lost_dispatches = "5s"
+blobs = "10s"
 [kinds.journaled]
 handler = true
 queue = "journaled"
@@ -89,20 +103,21 @@ pub struct Ground {
     pub replicas: Vec<Replica>,
     /// What the tables hold.
     pub tables: Tables,
-    /// Whom webhooks tell. Nobody where an earlier release takes part, which knows of none.
+    /// Whom webhooks tell. Nobody where an earlier release takes part that knows of none.
     pub receiver: Option<Receiver>,
     /// What there is to break things with.
     pub means: Means,
     /// The disk of the database server, if it is one that can be filled.
     pub disk: Option<Arc<SmallDisk>>,
-    proxies: BTreeMap<(&'static str, Server), Proxy>,
-    excuses: Mutex<Vec<(Moment, Moment)>>,
+    proxies: BTreeMap<(&'static str, Far), Proxy>,
+    excuses: Mutex<Vec<Excuse>>,
     folder: TempFolder,
 }
 
 impl Ground {
-    /// Starts everything and waits until it can be used. `extra`: what is added to each process's environment.
-    pub async fn prepare(house: &House, extra: &[(String, String)]) -> Arc<Self> {
+    /// Starts everything and waits until it can be used. `extra`: what is added to each process's environment; `lacks`: what
+    /// is left alone.
+    pub async fn prepare(house: &House, extra: &[(String, String)], lacks: &Lacks) -> Arc<Self> {
         let servers = Arc::clone(house.servers.as_ref().unwrap());
         let folder = TempFolder::new("raincheck-chaos");
         let database = new_database(&servers.postgres.url).await;
@@ -112,9 +127,9 @@ impl Ground {
              max_backoff = \"1s\"\nheartbeat = \"2s\"\nconnect_timeout = \"2s\"\npublish_timeout = \"2s\"\n{SETTINGS}",
             servers.rabbitmq.url
         );
-        let receiver = if house.means.previous.is_none() { Some(Receiver::answering(200).await) } else { None };
-        // An earlier release knows neither webhooks nor blobs.
-        let newer = receiver.as_ref().map(|_| listener::settings() + BLOBS).unwrap_or_default();
+        let receiver = if lacks.includes(Part::Webhooks) { None } else { Some(Receiver::answering(200).await) };
+        let webhooks = receiver.as_ref().map(|_| listener::settings()).unwrap_or_default();
+        let newer = if lacks.includes(Part::Blobs) { webhooks } else { webhooks + BLOBS };
         std::fs::write(folder.path().join("raincheck.toml"), settings + &newer).unwrap();
         migrate(folder.path());
 
@@ -140,7 +155,7 @@ impl Ground {
                 show_time(&ground.path().join(clock_of(name)), "+0");
                 environment.extend(ground.means.false_clock(&clock_of(name)));
             }
-            ground.hire(name, environment);
+            ground.hire(name, environment).await;
         }
         let ground = Arc::new(ground);
         ground.until_ready().await;
@@ -189,12 +204,12 @@ impl Ground {
     async fn connect(&mut self, name: &'static str) -> Vec<(String, String)> {
         let mut environment = Vec::new();
         // One after the other of the broker's nodes.
-        let servers = self.servers();
-        let nodes: Vec<&PrivateServer> = [&servers.rabbitmq].into_iter().chain(&servers.nodes).collect();
-        let node = nodes[self.proxies.len() / 2 % nodes.len()].url.clone();
+        let nodes = nodes(self.servers());
+        let before = self.proxies.keys().filter(|(_, far)| *far == Far::Rabbitmq).count();
+        let node = nodes[before % nodes.len()].url.clone();
         for (server, url, variable) in [
-            (Server::Postgres, self.database.clone(), "RAINCHECK__STORE__URL"),
-            (Server::Rabbitmq, node, "RAINCHECK__BROKER__URL"),
+            (Far::Postgres, self.database.clone(), "RAINCHECK__STORE__URL"),
+            (Far::Rabbitmq, node, "RAINCHECK__BROKER__URL"),
         ] {
             let address = address_in(&url);
             let proxy = Proxy::start(address.to_owned()).await;
@@ -204,11 +219,14 @@ impl Ground {
         environment
     }
 
-    fn hire(&mut self, name: &'static str, mut environment: Vec<(String, String)>) {
+    async fn hire(&mut self, name: &'static str, mut environment: Vec<(String, String)>) {
         let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let (program, arguments) = if APIS.contains(&name) {
             let address = free_address();
-            self.replicas.push((name.to_owned(), Client::unchecked(&address)));
+            // Clients come through a proxy too.
+            let proxy = Proxy::start(address.clone()).await;
+            self.replicas.push((name.to_owned(), Client::unchecked(&proxy.address.to_string())));
+            self.proxies.insert((name, Far::Clients), proxy);
             let listen = format!("http.listen={address}");
             (program(), text(&["api", "--log", "info,raincheck_api=debug", "--set", &listen]))
         } else if name == SHELL_WORKER {
@@ -228,10 +246,9 @@ impl Ground {
         }
     }
 
-    /// What stands between a process and a server.
-    pub fn proxy(&self, process: &str, server: Server) -> &Proxy {
-        let (_, proxy) = self.proxies.iter().find(|((name, of), _)| *name == process && *of == server).unwrap();
-        proxy
+    /// What stands between a process and what is at the far end.
+    pub fn proxy(&self, process: &'static str, far: Far) -> &Proxy {
+        &self.proxies[&(process, far)]
     }
 
     /// Does something with a server that takes its time.
@@ -245,24 +262,27 @@ impl Ground {
         tokio::task::spawn_blocking(act).await.unwrap();
     }
 
-    /// The same with one of the nodes that joined the broker's cluster.
+    /// The same with one of the nodes of the broker's cluster.
     pub async fn act_on_node(self: &Arc<Self>, node: usize, verb: &'static str) {
         let servers = Arc::clone(self.servers());
-        tokio::task::spawn_blocking(move || servers.nodes[node].act(verb)).await.unwrap();
+        tokio::task::spawn_blocking(move || nodes(&servers)[node].act(verb)).await.unwrap();
     }
 
-    /// Runs rabbitmqctl. `None`: a node of the cluster is away, and it came to nothing.
+    /// Runs rabbitmqctl, of a cluster against the first node that does it. `None`: none did.
     pub async fn ctl(self: &Arc<Self>, arguments: &[&str]) -> Option<String> {
         let servers = Arc::clone(self.servers());
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        let ctl = move || servers.rabbitmq.try_ctl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let ctl = move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            nodes(&servers).into_iter().find_map(|node| node.try_ctl(&arguments))
+        };
         tokio::task::spawn_blocking(ctl).await.unwrap()
     }
 
-    /// The same of one of the nodes that joined.
+    /// The same against one of the nodes.
     pub async fn ctl_of_node(self: &Arc<Self>, node: usize, arguments: &[&'static str]) -> Option<String> {
         let (servers, arguments) = (Arc::clone(self.servers()), arguments.to_vec());
-        tokio::task::spawn_blocking(move || servers.nodes[node].try_ctl(&arguments)).await.unwrap()
+        tokio::task::spawn_blocking(move || nodes(&servers)[node].try_ctl(&arguments)).await.unwrap()
     }
 
     /// Looks after the processes until the answer is aborted.
@@ -271,13 +291,13 @@ impl Ground {
         alongside(async move { ground.crew.supervise().await })
     }
 
-    /// Notes that messages may be lost or held back from one moment to another.
-    pub fn excuse(&self, from: Moment, until: Moment) {
-        self.excuses.lock().unwrap_or_else(PoisonError::into_inner).push((from, until));
+    /// Notes that messages may be lost or held back.
+    pub fn excuse(&self, excuse: Excuse) {
+        self.excuses.lock().unwrap_or_else(PoisonError::into_inner).push(excuse);
     }
 
     /// All such times.
-    pub fn excuses(&self) -> Vec<(Moment, Moment)> {
+    pub fn excuses(&self) -> Vec<Excuse> {
         self.excuses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -309,39 +329,7 @@ pub fn show_time(file: &Path, offset: &str) {
     std::fs::rename(&draft, file).unwrap();
 }
 
-/// What trials share: the servers, and what there is to break things with.
-#[derive(Debug)]
-pub struct House {
-    servers: Option<Arc<PrivateBackends>>,
-    disk: Option<Arc<SmallDisk>>,
-    means: Means,
-}
-
-impl House {
-    /// Without servers: for trials of embedded mode.
-    pub fn without_servers(means: Means) -> Self {
-        Self { servers: None, disk: None, means }
-    }
-
-    /// Whether trials are of embedded mode.
-    pub fn is_embedded(&self) -> bool {
-        self.servers.is_none()
-    }
-
-    /// Starts the servers, PostgreSQL on a disk that can be filled if there is one to be had.
-    pub fn open(means: Means, nodes: usize) -> Self {
-        let disk = means.small_disk.then(|| SmallDisk::mount(DISK)).and_then(Result::ok).map(Arc::new);
-        let mut servers = match &disk {
-            Some(disk) => PrivateBackends::start_on(disk.path()),
-            None => PrivateBackends::start(),
-        };
-        servers.grow(nodes.saturating_sub(1));
-        Self { servers: Some(Arc::new(servers)), disk, means }
-    }
-}
-
-/// Megabytes of PostgreSQL's disk, and of SQLite's.
-const DISK: u32 = 900;
+/// Megabytes of SQLite's disk.
 const EMBEDDED_DISK: u32 = 200;
 
 fn migrate(folder: &Path) {

@@ -29,11 +29,12 @@ pub struct History {
     pub incarnations: HashMap<String, String>,
     /// What should not be there at the end.
     pub left: Vec<String>,
-    /// When a replica announced jobs once more because the broker showed nothing for them.
-    pub announced_again: Vec<Moment>,
-    /// When that could be the broker's or a fault's doing: from, until.
-    pub excuses: Vec<(Moment, Moment)>,
-    /// Processes that ended although nobody ended them, panics in logs.
+    /// When a replica announced jobs of a queue once more because the broker showed nothing for them.
+    pub announced_again: Vec<(Moment, String)>,
+    /// When that could be the broker's or a fault's doing.
+    pub excuses: Vec<Excuse>,
+    /// Processes that ended although nobody ended them, did not end when they were asked to or did not answer once all was
+    /// healed; panics in logs.
     pub broken: Vec<String>,
     /// How long a worker's lease is.
     pub lease: Duration,
@@ -78,6 +79,8 @@ pub enum Ask {
         number: u64,
         /// Its idempotency key.
         key: Option<String>,
+        /// The id that its client chose.
+        id: Option<String>,
     },
     /// How a job stands; also with a wait.
     Read(String),
@@ -196,9 +199,11 @@ pub struct Row {
     pub key: Option<String>,
     /// Its result, where that is a handler's of these trials.
     pub output: Option<Output>,
+    /// The number in its result, where that is what was asked itself: an input that came back.
+    pub echo: Option<u64>,
     /// Whether there is any result.
     pub has_result: bool,
-    /// Its error.
+    /// Its error, as JSON.
     pub error: Option<String>,
     /// Whether its ends are to be told.
     pub has_webhook: bool,
@@ -228,6 +233,17 @@ pub struct Absence {
     pub from: Moment,
     /// Until; `None`: to the end.
     pub until: Option<Moment>,
+}
+
+/// A time in which messages may have been lost or held back by a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excuse {
+    /// Since.
+    pub from: Moment,
+    /// Until.
+    pub until: Moment,
+    /// Those of this queue; `None`: those of any.
+    pub queue: Option<&'static str>,
 }
 
 /// Whether a status is final.

@@ -28,19 +28,24 @@ pub fn incarnations(logs: &Logs) -> HashMap<String, String> {
     incarnations
 }
 
-/// When a replica announced jobs once more.
-pub fn announced_again(logs: &Logs) -> Vec<Moment> {
+/// When a replica announced jobs once more, and of which queue.
+pub fn announced_again(logs: &Logs) -> Vec<(Moment, String)> {
     let lines = logs.iter().flat_map(|(_, log)| log.lines());
-    let told = lines.filter(|line| line.contains("publishing again")).filter_map(moment_of);
+    let told = lines.filter(|line| line.contains("publishing again"));
+    let told = told.filter_map(|line| Some((moment_of(line)?, queue_of(line)?)));
     // A process that was shown a false time cannot tell when.
     let now = Moment::now();
-    told.filter(|at| now.since(*at).max(at.since(now)) < FALSE).collect()
+    told.filter(|(at, _)| now.since(*at).max(at.since(now)) < FALSE).collect()
 }
 
 /// Late results that were refused.
 pub fn fenced(logs: &Logs) -> usize {
     let lines = logs.iter().flat_map(|(_, log)| log.lines());
     lines.filter(|line| line.contains("a late result was refused")).count()
+}
+
+fn queue_of(line: &str) -> Option<String> {
+    line.split_once(" queue=")?.1.split_whitespace().next().map(ToOwned::to_owned)
 }
 
 fn moment_of(line: &str) -> Option<Moment> {
@@ -59,10 +64,11 @@ mod tests {
         let registered = "2026-01-02T03:04:05.000006Z  INFO raincheck_worker::pipeline: worker is registered \
                           worker.id=0192-a worker.name=w1";
         let wall = SystemClock::shared().now().format(&Rfc3339).unwrap();
-        let again = format!("{wall}  INFO raincheck_api: waiting for long: publishing again queue=q");
+        let again = format!("{wall}  INFO raincheck_api: waiting for long: publishing again queue=q band=normal");
         let elsewhen = "2026-01-02T03:04:05.000006Z  INFO raincheck_api: waiting for long: publishing again queue=q";
         let logs = [("w1".to_owned(), registered.to_owned()), ("api-a".to_owned(), format!("{again}\n{elsewhen}"))];
         assert_eq!(incarnations(&logs), [("0192-a".to_owned(), "w1".to_owned())].into());
-        assert_eq!(announced_again(&logs).len(), 1);
+        let queues: Vec<String> = announced_again(&logs).into_iter().map(|(_, queue)| queue).collect();
+        assert_eq!(queues, ["q"]);
     }
 }

@@ -20,6 +20,11 @@ impl Moment {
         Self(since_epoch - micros(ClockId::Realtime) + micros(ClockId::Monotonic))
     }
 
+    /// What the machine's wall clock shows now, in milliseconds since the epoch.
+    pub fn wall_millis() -> u64 {
+        u64::try_from(micros(ClockId::Realtime) / 1_000).unwrap_or(0)
+    }
+
     /// Later by so much.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {

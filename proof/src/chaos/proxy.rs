@@ -1,4 +1,5 @@
-//! A TCP proxy in front of one server for one process, so that this process alone can be slowed, cut and partitioned.
+//! A TCP proxy in front of one server for one process, or in front of one API for all clients, so that these alone can be slowed,
+//! cut and partitioned.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,6 +80,11 @@ impl Proxy {
     /// Closes every connection in the middle of what passes next; new ones are fine.
     pub fn cut(&self) {
         self.orders.send_modify(|orders| orders.cuts += 1);
+    }
+
+    /// Passes everything on again, but for what it has held back: those connections are closed.
+    pub fn forget(&self) {
+        self.orders.send_modify(|orders| *orders = Orders { mode: Mode::Open, cuts: orders.cuts + 1 });
     }
 
     /// Bytes that have passed.
@@ -173,8 +179,10 @@ impl Flow<'_> {
                 Mode::Silent | Mode::OneWay | Mode::HalfOpen => {
                     let closed = closed(self.heard.clone(), self.cuts);
                     tokio::select! {
-                        changed = self.heard.changed() => changed.ok()?,
+                        // First: what is forgotten does not pass because all is open again.
+                        biased;
                         () = closed => return None,
+                        changed = self.heard.changed() => changed.ok()?,
                     }
                     continue;
                 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use super::history::History;
 use super::moment::Moment;
-use super::mutations::Mutation;
 use super::round::Verdict;
 
 /// Jobs whose whole history is told; of the others the violation alone.
@@ -35,11 +34,11 @@ pub const HEADING: &str = "| seed | seconds | faults | accepted / ended | runs |
 
 /// Says whether a mutation was found, by the rule that has to.
 #[expect(clippy::print_stdout, reason = "the answer of a program for people at a terminal")]
-pub fn finding(mutation: Mutation, verdicts: &[Verdict]) -> bool {
+pub fn finding(name: &str, rule: &str, verdicts: &[Verdict]) -> bool {
     let violations = || verdicts.iter().flat_map(|verdict| &verdict.violations);
-    let count = violations().filter(|violation| violation.rule == mutation.rule).count();
+    let count = violations().filter(|violation| violation.rule == rule).count();
     let rules: BTreeSet<&str> = violations().map(|violation| violation.rule).collect();
-    println!("{}: {count} times \"{}\"; rules that complained: {rules:?}", mutation.name, mutation.rule);
+    println!("{name}: {count} times \"{rule}\"; rules that complained: {rules:?}");
     count > 0
 }
 

@@ -11,6 +11,9 @@ const CALM: Duration = Duration::from_secs(1);
 /// The longest pause between two faults, in milliseconds. Most faults last longer, so that several strike at once.
 const PAUSE: u64 = 1_800;
 
+/// The part of a trial's dice that schedules are drawn from.
+pub const FAULTS: &str = "faults";
+
 /// Faults for so long.
 pub fn schedule(mut dice: Dice, time: Duration, kinds: &[Kind]) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -19,7 +22,7 @@ pub fn schedule(mut dice: Dice, time: Duration, kinds: &[Kind]) -> Vec<Fault> {
     while at < time {
         if let Some(fault) = draw(&mut dice, at, kinds, &taken) {
             let over = at + fault.lasts + Duration::from_millis(fault.kind.takes);
-            taken.insert(fault.place, over);
+            taken.insert(fault.place.alone(), over);
             faults.push(fault);
         }
         at += dice.millis(100, PAUSE);
@@ -28,7 +31,7 @@ pub fn schedule(mut dice: Dice, time: Duration, kinds: &[Kind]) -> Vec<Fault> {
 }
 
 fn draw(dice: &mut Dice, at: Duration, kinds: &[Kind], taken: &BTreeMap<Place, Duration>) -> Option<Fault> {
-    let is_free = |place: &Place| taken.get(place).is_none_or(|until| *until <= at);
+    let is_free = |place: &Place| taken.get(&place.alone()).is_none_or(|until| *until <= at);
     let possible: Vec<&Kind> = kinds.iter().filter(|kind| kind.reach.places().iter().any(is_free)).collect();
     let kind = **dice.pick(&possible)?;
     let places: Vec<Place> = kind.reach.places().into_iter().filter(is_free).collect();
@@ -39,7 +42,10 @@ fn draw(dice: &mut Dice, at: Duration, kinds: &[Kind], taken: &BTreeMap<Place, D
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::faults::named;
+    use super::super::options::Options;
     use super::*;
 
     const LONG: Duration = Duration::from_mins(2);
@@ -67,6 +73,27 @@ mod tests {
             }
         }
         assert!(together > 20, "only {together} pairs at once");
+    }
+
+    #[test]
+    fn each_node_of_a_cluster_is_struck_and_never_two_at_once() {
+        let plan: Vec<Fault> = schedule(Dice::new(1), LONG, &named("cluster"));
+        let nodes: BTreeSet<Place> = plan.iter().map(|fault| fault.place).collect();
+        assert_eq!(nodes, [Place::Node(0), Place::Node(1), Place::Node(2)].into());
+        assert!(plan.windows(2).all(|two| two[0].at + two[0].lasts <= two[1].at));
+    }
+
+    #[test]
+    fn the_short_set_plans_every_kind_but_two() {
+        let script = include_str!("../../../scripts/chaos");
+        let command = script.lines().find_map(|line| line.strip_prefix("\"$apart/chaos\" --seed ")).unwrap();
+        let options = Options::read(format!("--seed {command}").split_whitespace().map(ToOwned::to_owned)).unwrap();
+        let seeds = options.seed..options.seed + options.rounds;
+        let plan = |seed| schedule(Dice::new(seed).of_part(FAULTS), options.time, &options.kinds);
+        let planned: BTreeSet<&str> = seeds.flat_map(plan).map(|fault| fault.kind.name).collect();
+        let all = named("all").into_iter().filter(|kind| kind.group != "versions");
+        let left_out: Vec<&str> = all.map(|kind| kind.name).filter(|name| !planned.contains(name)).collect();
+        assert!(left_out.len() <= 2, "{left_out:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ColumnIndex, ConnectOptions as _, Connection as _, Decode, PgConnection, SqliteConnection, Type};
 use uuid::Uuid;
 
+use super::handler::Order;
 use super::history::Row;
 use super::listener::Told;
 use super::moment::Moment;
@@ -129,6 +130,7 @@ where
         started: row.get::<Option<i64>, _>("started").map(Moment::of_wall),
         key: row.get("idempotency_key"),
         output: result.as_ref().and_then(|result| serde_json::from_slice(result).ok()),
+        echo: result.as_ref().and_then(|result| serde_json::from_slice(result).ok()).map(|order: Order| order.number),
         has_result: result.is_some(),
         error: row.get("error"),
         has_webhook: row.get::<Option<String>, _>("webhook_url").is_some(),

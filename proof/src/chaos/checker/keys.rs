@@ -1,9 +1,9 @@
-//! One key, one job.
+//! One key, one job; one request, one job; and each does what was asked.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Violation;
-use crate::chaos::history::{Ask, Heard, History};
+use crate::chaos::history::{Ask, Heard, History, Row};
 
 const RULE: &str = "one job for each idempotency key";
 
@@ -23,42 +23,59 @@ pub(super) fn a_key_has_one_job(history: &History) -> Vec<Violation> {
     for (key, job) in &history.keys {
         jobs.entry(key).or_default().insert(job);
     }
-    let mut found: Vec<_> = jobs
-        .iter()
+    jobs.iter()
         .filter(|(_, jobs)| jobs.len() > 1)
         .map(|(key, jobs)| {
             let mut jobs: Vec<&str> = jobs.iter().copied().collect();
             jobs.sort_unstable();
             Violation::of(RULE, jobs[0], format!("key {key} has the jobs {}", jobs.join(", ")))
         })
-        .collect();
-    found.extend(foreign_numbers(history));
-    found
+        .collect()
 }
 
-/// A job's result repeats the number of the request that made it.
-fn foreign_numbers(history: &History) -> Vec<Violation> {
+/// A job's result repeats the number of the request that made it: the result of a handler, and the one of a program that
+/// returns its input.
+pub(super) fn a_job_does_what_was_asked(history: &History) -> Vec<Violation> {
     let mut asked: HashMap<&str, u64> = HashMap::new();
     for seen in &history.seen {
         if let (Ask::Submit { number, .. }, Heard::Job { job, .. }) = (&seen.ask, &seen.heard) {
             asked.entry(&job.id).or_insert(*number);
         }
     }
-    let outputs = history.rows.iter().filter_map(|row| Some((row, row.output.as_ref()?)));
-    outputs
-        .filter_map(|(row, output)| {
-            let number = *asked.get(row.id.as_str())?;
-            let said = format!("it was asked to do number {number} and did {}", output.number);
-            (number != output.number).then(|| Violation::of("a job does what was asked", &row.id, said))
-        })
-        .collect()
+    let wrong = history.rows.iter().filter_map(|row| {
+        let returned = (row.kind == "shell" && row.status == "succeeded" && row.echo.is_none())
+            .then(|| "its result is not what it was given".to_owned());
+        let foreign = number_of(row).zip(asked.get(row.id.as_str())).filter(|(did, number)| did != *number);
+        let said = foreign.map(|(did, number)| format!("it was asked to do number {number} and did {did}"));
+        Some(Violation::of("a job does what was asked", &row.id, returned.or(said)?))
+    });
+    wrong.collect()
+}
+
+/// No request has a number twice, and whoever repeats one gives its key again: so a number has one job, also where nobody
+/// heard of it, and where a batch has the key.
+pub(super) fn a_request_has_one_job(history: &History) -> Vec<Violation> {
+    let mut first: HashMap<u64, &str> = HashMap::new();
+    let mut found = Vec::new();
+    for row in &history.rows {
+        let Some(number) = number_of(row) else { continue };
+        let before = *first.entry(number).or_insert(&row.id);
+        if before != row.id {
+            let said = format!("job {before} did number {number} too");
+            found.push(Violation::of("one job for each request", &row.id, said));
+        }
+    }
+    found
+}
+
+fn number_of(row: &Row) -> Option<u64> {
+    row.output.as_ref().map(|output| output.number).or(row.echo)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sample::{JOB, good, row};
     use super::*;
-    use crate::chaos::history::Row;
 
     #[test]
     fn a_second_job_under_a_key_is_found_by_each_witness() {
@@ -83,7 +100,27 @@ mod tests {
     #[test]
     fn a_job_that_did_something_else_is_found() {
         let mut history = good();
-        history.seen[0].ask = Ask::Submit { number: 8, key: Some("key-1".to_owned()) };
-        assert_eq!(a_key_has_one_job(&history).len(), 1);
+        assert_eq!(a_job_does_what_was_asked(&history), []);
+        history.seen[0].ask = Ask::Submit { number: 8, key: Some("key-1".to_owned()), id: None };
+        assert_eq!(a_job_does_what_was_asked(&history).len(), 1);
+    }
+
+    #[test]
+    fn a_program_that_returned_something_else_is_found() {
+        let returned = |echo| {
+            let mut history = good();
+            history.rows[0] = Row { kind: "shell".to_owned(), output: None, echo, ..row() };
+            a_job_does_what_was_asked(&history).len()
+        };
+        assert_eq!((returned(Some(7)), returned(Some(8)), returned(None)), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_second_job_of_a_request_is_found_though_no_row_has_a_key_and_no_client_heard_of_it() {
+        let mut history = good();
+        history.rows[0].key = None;
+        assert_eq!(a_request_has_one_job(&history), []);
+        history.rows.push(Row { id: "job-2".to_owned(), key: None, ..row() });
+        assert_eq!(a_request_has_one_job(&history)[0].job.as_deref(), Some("job-2"));
     }
 }

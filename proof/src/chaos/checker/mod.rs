@@ -39,7 +39,7 @@ impl Violation {
 /// Every rule, in the order in which violations are told.
 type Rule = fn(&History) -> Vec<Violation>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     endings::every_accepted_job_is_kept,
     endings::every_job_ends,
     endings::what_clients_saw_last_is_what_the_table_holds,
@@ -48,6 +48,8 @@ const RULES: [Rule; 14] = [
     outputs::a_result_never_changes,
     liveness::no_attempt_starts_while_another_lives,
     keys::a_key_has_one_job,
+    keys::a_request_has_one_job,
+    keys::a_job_does_what_was_asked,
     order::versions_only_rise,
     order::an_end_is_final,
     order::answers_do_not_contradict_themselves,

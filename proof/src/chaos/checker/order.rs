@@ -91,6 +91,11 @@ pub(super) fn answers_do_not_contradict_themselves(history: &History) -> Vec<Vio
         if seen.ask.job().is_some_and(|asked| asked != job.id) {
             wrong.push(format!("asked for {:?}", seen.ask));
         }
+        if let Ask::Submit { id: Some(own), .. } = &seen.ask
+            && *own != job.id
+        {
+            wrong.push(format!("it was to have the id {own}"));
+        }
         if job.output.is_some() && job.status != "succeeded" {
             wrong.push(format!("it is {} and has a result", job.status));
         }
@@ -185,12 +190,21 @@ mod tests {
     }
 
     #[test]
+    fn a_job_under_another_id_than_its_client_chose_is_found() {
+        let named = |id: &str| {
+            let ask = Ask::Submit { number: 7, key: Some(format!("\"{id}\"")), id: Some(id.to_owned()) };
+            answers_do_not_contradict_themselves(&with(0, ask, job(202, 1, "queued", None))).len()
+        };
+        assert_eq!((named(JOB), named("job-2")), (0, 1));
+    }
+
+    #[test]
     fn a_refusal_of_the_wrong_kind_is_found() {
         let faults = |code: u16, problem: &str, retry_after: bool, ask: Ask| {
             let heard = Heard::Other { code, problem: problem.to_owned(), retry_after };
             refusals_are_of_the_right_kind(&with(4_000, ask, heard)).len()
         };
-        let submit = || Ask::Submit { number: 1, key: Some("key-1".to_owned()) };
+        let submit = || Ask::Submit { number: 1, key: Some("key-1".to_owned()), id: None };
         assert_eq!(faults(503, "store-unavailable", true, submit()), 0);
         assert_eq!(faults(503, "store-unavailable", false, submit()), 1);
         assert_eq!(faults(500, "internal-error", false, Ask::Read(JOB.to_owned())), 1);

@@ -17,7 +17,7 @@ pub(super) fn at(millis: i64) -> Moment {
 pub(super) fn good() -> History {
     History {
         seen: vec![
-            seen(0, Ask::Submit { number: 7, key: Some("key-1".to_owned()) }, job(202, 1, "queued", None)),
+            seen(0, Ask::Submit { number: 7, key: Some("key-1".to_owned()), id: None }, job(202, 1, "queued", None)),
             seen(200, Ask::Read(JOB.to_owned()), job(200, 2, "in_progress", None)),
             seen(3_000, Ask::Read(JOB.to_owned()), job(200, 5, "succeeded", Some("run-b"))),
             seen(3_100, Ask::Output(JOB.to_owned()), Heard::Output(Some(output("run-b")))),
@@ -47,6 +47,7 @@ pub(super) fn row() -> Row {
         started: Some(at(1_450)),
         key: Some("key-1".to_owned()),
         output: Some(output("run-b")),
+        echo: None,
         has_result: true,
         error: None,
         has_webhook: true,

@@ -8,9 +8,10 @@ use crate::chaos::history::History;
 pub(super) fn nothing_is_left_over_lost_or_broken(history: &History) -> Vec<Violation> {
     let left = history.left.iter().map(|left| Violation::at_large("nothing is left over", left));
     let broken = history.broken.iter().map(|broken| Violation::at_large("no process breaks", broken));
-    let lost = history.announced_again.iter().filter_map(|at| {
-        let excused = history.excuses.iter().any(|(from, until)| from <= at && at <= until);
-        let said = format!("jobs had to be announced again at {}, and no fault explains it", at.0);
+    let lost = history.announced_again.iter().filter_map(|(at, queue)| {
+        let mut held = history.excuses.iter().filter(|excuse| excuse.queue.is_none_or(|name| name == queue));
+        let excused = held.any(|excuse| excuse.from <= *at && *at <= excuse.until);
+        let said = format!("jobs of {queue} had to be announced again at {}, and no fault explains it", at.0);
         (!excused).then(|| Violation::at_large("no message is lost without a fault", said))
     });
     left.chain(broken).chain(lost).collect()
@@ -20,6 +21,7 @@ pub(super) fn nothing_is_left_over_lost_or_broken(history: &History) -> Vec<Viol
 mod tests {
     use super::super::sample::{at, good};
     use super::*;
+    use crate::chaos::history::Excuse;
 
     #[test]
     fn what_is_left_over_or_broken_is_found() {
@@ -32,8 +34,13 @@ mod tests {
     #[test]
     fn a_message_that_was_lost_without_a_fault_is_found() {
         let mut history = good();
-        history.announced_again = vec![at(2_000), at(9_000)];
-        history.excuses = vec![(at(1_000), at(3_000))];
-        assert_eq!(nothing_is_left_over_lost_or_broken(&history).len(), 1);
+        history.announced_again = [2_000, 9_000].map(|millis| (at(millis), "journaled".to_owned())).into();
+        let excused_of = |history: &mut History, queue| {
+            history.excuses = vec![Excuse { from: at(1_000), until: at(3_000), queue }];
+            nothing_is_left_over_lost_or_broken(history).len()
+        };
+        assert_eq!(excused_of(&mut history, None), 1);
+        assert_eq!(excused_of(&mut history, Some("journaled")), 1);
+        assert_eq!(excused_of(&mut history, Some("shell")), 2, "that fault could not touch it");
     }
 }

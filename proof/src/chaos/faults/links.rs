@@ -1,16 +1,15 @@
-//! Faults of what connects one process with one server.
+//! Faults of what connects one process with one server, or an API with its clients.
 
 use std::sync::Arc;
 
-use super::{Dice, Fault, Ground};
+use super::{Dice, Far, Fault, Ground};
 use crate::chaos::proxy::Mode;
-use crate::stage::services::Server;
 
-pub(super) async fn happen(fault: &Fault, (name, server): (&str, Server), ground: &Arc<Ground>, dice: &mut Dice) {
-    let proxy = ground.proxy(name, server);
+pub(super) async fn happen(fault: &Fault, (name, far): (&'static str, Far), ground: &Arc<Ground>, dice: &mut Dice) {
+    let proxy = ground.proxy(name, far);
     let mode = match fault.kind.name {
         "cut" => {
-            if server == Server::Postgres {
+            if far == Far::Postgres {
                 ground.crew.lost_connections(name);
             }
             proxy.cut();
@@ -24,10 +23,15 @@ pub(super) async fn happen(fault: &Fault, (name, server): (&str, Server), ground
         _ => Mode::Refuse,
     };
     // The server sees these connections end, and a session lock falls free with its connection.
-    let closes = server == Server::Postgres && matches!(mode, Mode::Refuse | Mode::HalfOpen);
+    let closes = far == Far::Postgres && matches!(mode, Mode::Refuse | Mode::HalfOpen);
     let absence = if closes { ground.crew.cut_off(name) } else { None };
     proxy.set(mode);
     tokio::time::sleep(fault.lasts).await;
-    proxy.set(Mode::Open);
+    if far == Far::Clients && mode == Mode::OneWay {
+        // The answers that were held back never come.
+        proxy.forget();
+    } else {
+        proxy.set(Mode::Open);
+    }
     ground.crew.close(absence);
 }

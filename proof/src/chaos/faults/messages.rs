@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{Fault, Ground};
 use crate::stage::services::Server;
 
-pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) {
+/// Answers whether it came to anything.
+pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) -> bool {
     match fault.kind.name {
         "kill-rabbitmq" => {
             ground.act(Server::Rabbitmq, "kill").await;
@@ -30,12 +31,13 @@ pub(super) async fn happen(fault: &Fault, ground: &Arc<Ground>) {
             tokio::time::sleep(fault.lasts).await;
             ground.ctl(&["set_vm_memory_high_watermark", "absolute", "512MB"]).await;
         }
-        "purge-queues" => each_queue(ground, "purge_queue").await,
-        _ => each_queue(ground, "delete_queue").await,
+        "purge-queues" => return each_queue(ground, "purge_queue").await,
+        _ => return each_queue(ground, "delete_queue").await,
     }
+    true
 }
 
-/// One of three nodes goes and comes back, or cannot reach the others: those two are a quorum.
+/// One of three nodes goes and comes back, or cannot reach the others: those two are a quorum, and stand.
 pub(super) async fn happen_to_node(fault: &Fault, node: usize, ground: &Arc<Ground>) {
     if fault.kind.name == "isolate-node" {
         return isolate(fault, node, ground).await;
@@ -60,12 +62,14 @@ async fn isolate(fault: &Fault, node: usize, ground: &Arc<Ground>) {
     }
 }
 
-async fn each_queue(ground: &Arc<Ground>, verb: &str) {
+async fn each_queue(ground: &Arc<Ground>, verb: &str) -> bool {
     let listed = ground.ctl(&["-q", "--no-table-headers", "list_queues", "name"]).await.unwrap_or_default();
     let jobs = listed.lines().filter(|name| name.starts_with(&ground.prefix) && is_of_jobs(name));
+    let mut struck = false;
     for name in jobs {
-        ground.ctl(&[verb, name]).await;
+        struck |= ground.ctl(&[verb, name]).await.is_some();
     }
+    struck
 }
 
 /// Those of the kinds, not those that each replica has for its wake-ups.

@@ -12,10 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dice::Dice;
-use super::ground::{APIS, EMBEDDED, FALSE_CLOCKS, Ground, SHELL_WORKER, WORKERS};
+use super::ground::{APIS, EMBEDDED, FALSE_CLOCKS, Far, Ground, SHELL_WORKER, WORKERS};
+use super::history::Excuse;
 use super::means::Means;
 use super::moment::Moment;
-use crate::stage::services::Server;
+use super::worker::KIND;
+
+/// Nodes of the broker where it is a cluster.
+pub const NODES: usize = 3;
 
 /// Where a fault strikes. Two faults never strike the same place at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,12 +30,32 @@ pub enum Place {
     Rabbitmq,
     /// One process of raincheck.
     Process(&'static str),
-    /// What connects one process with one server.
-    Link(&'static str, Server),
+    /// What connects one process with one server, or an API with its clients.
+    Link(&'static str, Far),
     /// The disk of embedded mode.
     Disk,
-    /// One of the nodes that joined the broker's cluster.
+    /// One of the nodes of the broker's cluster.
     Node(usize),
+}
+
+impl Place {
+    /// What a fault has for itself while it lasts. Of the broker's nodes one at a time is struck: the others are a quorum.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        match self {
+            Self::Node(_) => Self::Node(0),
+            place => place,
+        }
+    }
+
+    /// The queue whose messages alone pass here; `None`: those of any.
+    fn queue(self) -> Option<&'static str> {
+        match self {
+            Self::Process(name) | Self::Link(name, _) if WORKERS.contains(&name) => Some(KIND),
+            Self::Process(SHELL_WORKER) | Self::Link(SHELL_WORKER, _) => Some(SHELL_WORKER),
+            _ => None,
+        }
+    }
 }
 
 /// Where a kind of fault may strike.
@@ -51,13 +75,13 @@ pub enum Reach {
     FalseClocks,
     /// Those that can be what an earlier release was: the API and raincheck's own worker, one of each.
     Versions,
-    /// Any link to either server.
+    /// Any link to either server, or of an API to its clients.
     Links,
     /// The one process of embedded mode.
     Embedded,
     /// The disk of embedded mode.
     EmbeddedDisk,
-    /// The nodes that joined the broker's cluster.
+    /// The nodes of the broker's cluster.
     Nodes,
 }
 
@@ -73,12 +97,13 @@ impl Reach {
             Self::Workers => workers().map(Place::Process).collect(),
             Self::Processes => everybody().map(Place::Process).collect(),
             Self::Embedded => vec![Place::Process(EMBEDDED)],
-            Self::Nodes => vec![Place::Node(0), Place::Node(1)],
+            Self::Nodes => (0..NODES).map(Place::Node).collect(),
             Self::EmbeddedDisk => vec![Place::Disk],
             Self::FalseClocks => FALSE_CLOCKS.into_iter().map(Place::Process).collect(),
             Self::Versions => [APIS[0], SHELL_WORKER].into_iter().map(Place::Process).collect(),
             Self::Links => everybody()
-                .flat_map(|name| [Place::Link(name, Server::Postgres), Place::Link(name, Server::Rabbitmq)])
+                .flat_map(|name| [Place::Link(name, Far::Postgres), Place::Link(name, Far::Rabbitmq)])
+                .chain(APIS.into_iter().map(|name| Place::Link(name, Far::Clients)))
                 .collect(),
         }
     }
@@ -197,29 +222,34 @@ pub struct Fault {
 /// pause before a message counts as lost, and a look for those.
 const AFTERMATH: Duration = Duration::from_secs(20);
 
-/// Strikes, lasts, and heals.
-pub async fn happen(fault: &Fault, ground: &Arc<Ground>) {
+/// Strikes, lasts, and heals. Answers whether it came to anything: nobody may have passed the step at which somebody was to
+/// die.
+pub async fn happen(fault: &Fault, ground: &Arc<Ground>) -> bool {
     let began = Moment::now();
     let mut dice = Dice::new(fault.seed);
+    let mut struck = true;
     match (fault.place, fault.kind.group) {
         (Place::Node(node), _) => messages::happen_to_node(fault, node, ground).await,
         (Place::Disk, _) => {
-            let Some(disk) = &ground.disk else { return };
+            let Some(disk) = &ground.disk else { return false };
             disk.fill();
             tokio::time::sleep(fault.lasts).await;
             disk.free();
         }
         (Place::Process(name), _) if fault.kind.name == "abort-up" => {
-            failpoints::happen(fault, name, ground, &mut dice).await;
+            struck = failpoints::happen(fault, name, ground, &mut dice).await;
         }
-        (Place::Process(name), "failpoints") => failpoints::happen(fault, name, ground, &mut dice).await,
+        (Place::Process(name), "failpoints") => struck = failpoints::happen(fault, name, ground, &mut dice).await,
         (Place::Process(name), "clocks") => clocks::happen(fault, name, ground, &mut dice).await,
         (Place::Process(name), _) => processes::happen(fault, name, ground).await,
-        (Place::Link(name, server), _) => links::happen(fault, (name, server), ground, &mut dice).await,
+        (Place::Link(name, far), _) => links::happen(fault, (name, far), ground, &mut dice).await,
         (Place::Postgres, _) => database::happen(fault, ground).await,
-        (Place::Rabbitmq, _) => messages::happen(fault, ground).await,
+        (Place::Rabbitmq, _) => struck = messages::happen(fault, ground).await,
     }
-    if fault.kind.holds_messages {
-        ground.excuse(began, Moment::now().after(AFTERMATH));
+    // No message passes between an API and its clients.
+    if fault.kind.holds_messages && !matches!(fault.place, Place::Link(_, Far::Clients)) {
+        let (until, queue) = (Moment::now().after(AFTERMATH), fault.place.queue());
+        ground.excuse(Excuse { from: began, until, queue });
     }
+    struck
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Fault, Ground};
+use crate::chaos::crew::Asked;
 
 pub(super) async fn happen(fault: &Fault, name: &str, ground: &Arc<Ground>) {
     let crew = &ground.crew;
@@ -13,18 +14,18 @@ pub(super) async fn happen(fault: &Fault, name: &str, ground: &Arc<Ground>) {
             crew.start(name);
         }
         "restart" => {
-            crew.terminate(name).await;
+            crew.terminate(name, Asked::UnderFaults).await;
             tokio::time::sleep(fault.lasts).await;
             crew.start(name);
         }
         "previous-version" => {
             // A rolling restart to an earlier release, and back.
             let Some(previous) = &ground.means.previous else { return };
-            crew.terminate(name).await;
+            crew.terminate(name, Asked::UnderFaults).await;
             let present = crew.rebase(name, previous);
             crew.start(name);
             tokio::time::sleep(fault.lasts).await;
-            crew.terminate(name).await;
+            crew.terminate(name, Asked::UnderFaults).await;
             crew.rebase(name, &present);
             crew.start(name);
         }
