@@ -77,7 +77,9 @@ async fn run(options: &Options) -> ExitCode {
         eprintln!("chaos: a mutation needs a build with the feature `proof`: scripts/chaos makes one");
         return ExitCode::from(2);
     }
-    for (group, needs) in available(&options.kinds, &means).1 {
+    // Mutations have faults of their own.
+    let asked = if options.mutations.is_empty() || options.named { options.kinds.as_slice() } else { &[] };
+    for (group, needs) in available(asked, &means).1 {
         eprintln!("chaos: left out: {group}, which takes {needs}");
     }
     let house = if options.embedded {
