@@ -17,17 +17,20 @@ pub(crate) enum Answer {
 }
 
 impl Worker {
-    fn takes(&self, jobs: Jobs) -> bool {
+    fn takes(&self, scene: &Scene, jobs: Jobs) -> bool {
         let busy = self.runs.iter().flatten().count() + self.lane.iter().flatten().count();
         let ready = self.alive && !self.frozen && self.cut.is_none() && self.sure && !self.draining;
-        ready && self.incarnation.is_some() && self.hand.is_none() && busy + jobs.count() <= MOST
+        // Without the fence a job may wait again whose handler runs here, and a worker has one place for each job.
+        let unfenced = scene.has(Flaw::NoFence) || scene.has(Flaw::NoToken);
+        let full = unfenced && jobs.iter().any(|job| self.runs[job].is_some());
+        ready && self.incarnation.is_some() && self.hand.is_none() && busy + jobs.count() <= MOST && !full
     }
 }
 
 impl World {
-    pub(crate) fn receive(&mut self, worker: usize, id: Id) -> Option<()> {
+    pub(crate) fn receive(&mut self, scene: &Scene, worker: usize, id: Id) -> Option<()> {
         let dispatch = &mut self.dispatches[usize::from(id)];
-        if !self.broker_up || dispatch.ready == 0 || !self.workers[worker].takes(dispatch.jobs) {
+        if !self.broker_up || dispatch.ready == 0 || !self.workers[worker].takes(scene, dispatch.jobs) {
             return None;
         }
         dispatch.ready -= 1;
@@ -67,7 +70,7 @@ impl World {
         if scene.has(Flaw::NoFallback)
             || self.broker_up
             || dispatch.row.is_none()
-            || !self.workers[worker].takes(dispatch.jobs)
+            || !self.workers[worker].takes(scene, dispatch.jobs)
         {
             return None;
         }

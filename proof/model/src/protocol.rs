@@ -55,7 +55,7 @@ impl World {
             S::Duplicate(id) => self.duplicate(id),
             S::TakeBack(worker) => self.workers[worker].frozen.then(|| self.take_back(worker)).flatten(),
 
-            S::Receive(worker, id) => self.receive(worker, id),
+            S::Receive(worker, id) => self.receive(scene, worker, id),
             S::Claim(worker) => self.claim(scene, worker, Answer::Heard),
             S::LoseClaim(worker) => self.claim(scene, worker, Answer::Lost),
             S::ClaimWaiting(worker, id) => self.claim_waiting(scene, worker, id, Answer::Heard),

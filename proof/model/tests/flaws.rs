@@ -12,6 +12,12 @@ fn way_to_break(promise: &'static str, scene: Scene) -> Vec<Step> {
     way.into_actions()
 }
 
+/// However it goes, every job comes to its end, though promises are broken on the way.
+fn still_ends(scene: Scene) {
+    let all = runs::all_but_promises(&scene);
+    assert!(matches!(all, Runs::AllEnd { .. }), "{all:?}");
+}
+
 /// A run that ends before the jobs do.
 fn way_to_get_stuck(scene: Scene) -> Vec<Step> {
     match runs::all_but_promises(&scene) {
@@ -32,9 +38,10 @@ fn noting_before_the_confirm_loses_the_message_of_a_relay_that_dies() {
     let scene = Scene::of_one_job(1).with(Flaw::NoteBeforeConfirm);
     let way = way_to_break(noted, scene);
     assert!(matches!(way.last(), Some(Step::ApiDies | Step::BrokerGoes)), "{way:?}");
-    // The finder would publish it again. Without one the job waits for ever.
-    let alone = scene.of(|step| step == Step::ApiDies).with(Flaw::NoFinder);
-    assert!(way_to_get_stuck(alone).contains(&Step::ApiDies));
+    // The finder publishes it again. Without one the job waits for ever.
+    let alone = scene.of(|step| step == Step::ApiDies);
+    still_ends(alone);
+    assert!(way_to_get_stuck(alone.with(Flaw::NoFinder)).contains(&Step::ApiDies));
 }
 
 #[test]
@@ -43,6 +50,7 @@ fn acknowledging_before_the_claim_loses_the_message_of_a_worker_that_dies() {
     let scene = Scene::of_one_job(1).with(Flaw::AckBeforeClaim).of(|step| matches!(step, Step::Die(_)));
     let way = way_to_break(noted, scene);
     assert!(way.iter().any(|step| matches!(step, Step::Die(_))), "{way:?}");
+    still_ends(scene);
     way_to_get_stuck(scene.with(Flaw::NoFinder));
 }
 
@@ -56,8 +64,26 @@ fn without_the_fence_a_stale_worker_ends_the_attempt_of_another() {
 }
 
 #[test]
+fn without_the_fence_every_job_still_ends_though_not_by_its_own_attempt() {
+    for flaw in [Flaw::NoFence, Flaw::NoToken] {
+        still_ends(Scene::of_one_job(1).with(flaw));
+        still_ends(Scene::of_one_job(1).scheduled().with(flaw));
+        still_ends(Scene::of_two_jobs(1).without_retries().of(|step| matches!(step, Step::CutOff(_))).with(flaw));
+    }
+}
+
+#[test]
+fn a_promise_given_too_early_or_two_handlers_at_once_keep_no_job_from_its_end() {
+    still_ends(Scene::of_one_job(1).with(Flaw::AnswerBeforeCommit));
+    still_ends(Scene::of_one_job(1).with(Flaw::HandlersRunOn));
+}
+
+#[test]
 fn a_lease_that_goes_with_the_first_end_strands_the_others_of_its_claim() {
     way_to_break("something stands ready to move every job on", Scene::of_two_jobs(0).with(Flaw::LeaseGoesEarly));
+    // Should the worker record them all the same, they end. One that cannot leaves them in progress for ever.
+    let severed = Scene::of_two_jobs(1).without_retries().of(|step| matches!(step, Step::Sever(_)));
+    way_to_get_stuck(severed.with(Flaw::LeaseGoesEarly));
 }
 
 #[test]
@@ -76,6 +102,7 @@ fn a_stray_claim_is_stranded_when_an_earlier_end_of_its_job_counts_as_holding_it
     let scene = Scene::of_one_job(2).with(Flaw::StraysByJob);
     let lost_answers = scene.of(|step| matches!(step, Step::LoseClaim(_) | Step::LoseRecord(_)));
     way_to_break("something stands ready to move every job on", lost_answers);
+    way_to_get_stuck(lost_answers);
 }
 
 #[test]
