@@ -187,6 +187,13 @@ mod tests {
             spoil(&mut job, &mut etag);
             assert_eq!(faults(Heard::Job { code, job, etag }), 1);
         }
+        // A submit is answered 200 by a job that has ended, and 202 by one that has not.
+        let submit = |heard| with(4_000, Ask::Submit { number: 7, key: Some("key-1".to_owned()) }, heard);
+        let answered = [(202, "succeeded", 1), (200, "queued", 1), (200, "succeeded", 0), (202, "queued", 0)];
+        for (code, status, faults) in answered {
+            let history = submit(job(code, 5, status, None));
+            assert_eq!(answers_do_not_contradict_themselves(&history).len(), faults, "{code} {status}");
+        }
     }
 
     #[test]
