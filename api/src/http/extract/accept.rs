@@ -3,6 +3,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT;
 
+use super::prefer::split_unquoted;
+
 /// The media ranges that a client named. Without any, everything is welcome.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Accept(Vec<Range>);
@@ -29,7 +31,7 @@ impl Accept {
 
     /// Adds the ranges of one header line. What cannot be read is left out.
     pub(crate) fn add(&mut self, value: &str) {
-        self.0.extend(value.split(',').filter_map(Range::read));
+        self.0.extend(split_unquoted(value, ',').filter_map(Range::read));
     }
 
     /// How welcome a media type is: 0 (not at all) to 1000. The most specific range decides. Parameters of types mean
@@ -45,7 +47,7 @@ impl Accept {
 
 impl Range {
     fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
+        let mut parts = split_unquoted(text, ';').map(str::trim);
         let (major, minor) = parts.next()?.split_once('/')?;
         let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         Some(Self {
@@ -108,6 +110,13 @@ mod tests {
             assert_eq!(read_quality(bad), None, "{bad}");
         }
         assert_eq!(read_quality("0.05"), Some(50));
+    }
+
+    #[test]
+    fn what_a_parameter_has_in_quotes_names_no_type() {
+        assert_eq!(stream(r#"text/html;a=", text/event-stream, ""#), 0);
+        assert_eq!(stream(r#"text/html;a="\", text/event-stream", */*;q=0.1"#), 100);
+        assert_eq!(stream(r#"text/event-stream;a="x;q=0";q=0.5"#), 500);
     }
 
     proptest! {

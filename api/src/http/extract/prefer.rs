@@ -57,7 +57,8 @@ impl Prefer {
     }
 }
 
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+/// Splits where the separator is not in quotes.
+pub(super) fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c: char| {
         if escaped {
