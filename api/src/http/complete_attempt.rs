@@ -46,7 +46,7 @@ fn is_problem(content_type: &str) -> bool {
 }
 
 /// What a problem says of why the job failed. Members that are not known here are details, as all of it is.
-fn read_problem(body: &[u8]) -> Result<LeaseEnd, Problem> {
+pub(super) fn read_problem(body: &[u8]) -> Result<LeaseEnd, Problem> {
     let not_an_object = || Problem::new(Code::MalformedRequest, "a problem is a JSON object");
     let problem: Value = serde_json::from_slice(body).map_err(|_| not_an_object())?;
     let fields = problem.as_object().ok_or_else(not_an_object)?;
@@ -56,7 +56,8 @@ fn read_problem(body: &[u8]) -> Result<LeaseEnd, Problem> {
         match fields.get(name) {
             None | Some(Value::Null) => {}
             Some(Value::String(line)) if line.trim().is_empty() => {}
-            Some(Value::String(line)) => lines.push(line.as_str()),
+            // It may be cut: what is left has to say something.
+            Some(Value::String(line)) => lines.push(line.trim_start()),
             Some(_) => findings.push(Finding::new(format!("/{name}"), "must be text")),
         }
     }
@@ -122,6 +123,8 @@ mod tests {
         assert_eq!(failure(r#"{"title": "Burnt", "detail": "too hot"}"#), ("too hot".to_owned(), false));
         assert_eq!(failure(r#"{"title": "Burnt", "retryable": true}"#), ("Burnt".to_owned(), true));
         assert_eq!(failure("{}"), ("the upstream says that it failed".to_owned(), false));
+        let late = format!(r#"{{"detail": "{}burnt"}}"#, " ".repeat(LONGEST_MESSAGE));
+        assert_eq!(failure(&late), ("burnt".to_owned(), false));
         for (body, told) in [
             ("", "a problem is a JSON object"),
             ("[]", "a problem is a JSON object"),
