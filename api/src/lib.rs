@@ -16,7 +16,12 @@ mod webhooks;
 
 pub use api::{Api, ApiError};
 #[cfg(feature = "laws")]
-pub use http::laws;
+pub mod laws {
+    //! What must hold for whatever comes from outside: requests, and the answers to webhooks.
+
+    pub use crate::http::laws::*;
+    pub use crate::webhooks::laws::*;
+}
 pub use openapi::openapi;
 pub use streak::Streak;
 pub use webhooks::{TlsError, UnusableKey, WebhookError};

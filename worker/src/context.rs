@@ -184,7 +184,7 @@ impl Context {
     }
 
     /// What it has logged and was not recorded yet.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "laws"))]
     pub(crate) fn logged(&self) -> Vec<String> {
         self.log.unrecorded()
     }

@@ -302,7 +302,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// A content type is sent as a header one day: one that cannot be is replaced by the one that says nothing.
-fn sendable(content_type: String) -> String {
+pub(crate) fn sendable(content_type: String) -> String {
     let fits = (1..=255).contains(&content_type.len()) && content_type.chars().all(|c| matches!(c, ' '..='~'));
     if fits { content_type } else { "application/octet-stream".to_owned() }
 }

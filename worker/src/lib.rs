@@ -13,6 +13,12 @@ mod handler_log;
 pub mod handlers;
 mod heartbeat;
 mod large_input;
+#[cfg(feature = "laws")]
+pub mod laws {
+    //! What must hold for whatever comes from outside: what programs and upstreams say, and small inputs.
+
+    pub use crate::handlers::laws::*;
+}
 mod output;
 mod pipeline;
 pub mod registry;

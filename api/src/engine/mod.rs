@@ -92,6 +92,8 @@ pub(crate) use schedule_job::{lasting, submission_of};
 pub(crate) use schedules::LARGEST_INPUT;
 pub use schedules::schedule_problems;
 pub(crate) use submission::{Field, JobOptions, ScheduleMark, Submission, WebhookOptions};
+#[cfg(feature = "laws")]
+pub(crate) use tickets::ticket_claims;
 // What HTTP needs of the store's words, so that it need not know the store.
 pub(crate) use raincheck_shared::store::{
     Change, Cursor, JobFilter, LeasedJob, LoggedLine, RenewedLease, StoredResult,

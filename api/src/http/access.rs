@@ -92,12 +92,15 @@ fn shown(request: &ServiceRequest) -> Option<String> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         return if reads { parameter(request.query_string(), TICKET) } else { None };
     };
-    let bearer = |value: &HeaderValue| {
-        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
-    };
     let one = headers.next().is_none();
-    Some(bearer(header).filter(|_| one).unwrap_or_default())
+    let key = header.to_str().ok().and_then(bearer).filter(|_| one);
+    Some(key.unwrap_or_default().to_owned())
+}
+
+/// The key or ticket in the value of an `Authorization`.
+pub(super) fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
 fn denied(denied: Denied) -> Problem {

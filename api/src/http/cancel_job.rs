@@ -15,7 +15,7 @@ use crate::engine::CancelAnswer;
 
 const LONGEST_BODY: u64 = 16 * 1024;
 /// Characters of a reason.
-const LONGEST_REASON: usize = 512;
+pub(super) const LONGEST_REASON: usize = 512;
 
 /// Cancels: 200 once it is canceled, 202 while its running handler is told, 409 when it has ended otherwise.
 pub(crate) async fn cancel_job(

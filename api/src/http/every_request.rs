@@ -144,12 +144,13 @@ fn vary(headers: &mut HeaderMap, origin: Option<HeaderValue>, by_origin: bool) {
 
 /// The client's id, if it can be shown and logged as it is; else a new one.
 fn request_id(headers: &HeaderMap) -> String {
-    let sane = |text: &&str| {
-        (1..=128).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
-    };
-    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| is_request_id(text));
     sent.map_or_else(|| IdSource.random().to_string(), ToOwned::to_owned)
+}
+
+pub(super) fn is_request_id(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
 fn in_one_form(response: ServiceResponse<BoxBody>, path: &str, id: &str) -> ServiceResponse<BoxBody> {

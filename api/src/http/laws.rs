@@ -4,6 +4,9 @@
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "to panic is what a law is for")]
 
 mod bodies;
+mod commands;
+mod filters;
+mod tokens;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
@@ -12,13 +15,18 @@ use raincheck_shared::config::format_duration;
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::extract::{IfNoneMatch, Prefer, Query, Range, RangeOutcome, encode};
-use super::extract::{is_media_type, is_traceparent, read_job_id, version_of};
+use super::every_request::is_request_id;
+use super::extract::{Accept, IfNoneMatch, Prefer, Query, Range, RangeOutcome, encode};
+use super::extract::{is_media_type, is_traceparent, read_job_id, read_last_event_id, version_of};
 use super::problem::{Finding, Problem};
 use super::wire::{ReadSubmission, read_cursor, read_options, read_submission, write_cursor};
+use super::wire::{digest_field, read_digest_field};
 use crate::engine::JobOptions;
 
-pub use bodies::{batch, lease};
+pub use bodies::{batch, lease, schedule};
+pub use commands::command;
+pub use filters::filter;
+pub use tokens::token;
 
 /// What a header's value can be at all: the server below refuses the rest, and ours is ignored unless it is ASCII.
 fn header(bytes: &[u8]) -> String {
@@ -53,6 +61,50 @@ pub fn if_none_match(bytes: &[u8]) {
     let mut printed: Vec<String> = tags.tags.iter().map(|tag| format!("\"{tag}\"")).collect();
     printed.extend(tags.any.then(|| "*".to_owned()));
     assert_eq!(read(&printed.join(", ")), tags);
+}
+
+/// `Accept`: one more type that nobody has changes nothing, whatever it has in quotes; neither does a line that is repeated or
+/// in capitals; and what is asked for by its name is as welcome as can be.
+pub fn accept(bytes: &[u8]) {
+    let read = |lines: &[&str]| {
+        let mut all = Accept::default();
+        for line in lines {
+            all.add(line);
+        }
+        all
+    };
+    let value = header(bytes);
+    let (once, twice, capitals) = (read(&[&value]), read(&[&value, &value]), read(&[&value.to_ascii_uppercase()]));
+    let named = read(&[&value, "application/json, text/event-stream, text/html"]);
+    let other = read(&["x/y", &value]);
+    let quoting = read(&[r#"x/y;z="\", application/json, text/html, */*;q=0.7, ""#, &value]);
+    for (major, minor) in [("application", "json"), ("text", "event-stream"), ("text", "html")] {
+        let quality = once.quality(major, minor);
+        assert!(quality <= 1000);
+        assert_eq!(twice.quality(major, minor), quality);
+        assert_eq!(capitals.quality(major, minor), quality);
+        assert_eq!(named.quality(major, minor), 1000);
+        assert_eq!(quoting.quality(major, minor), other.quality(major, minor));
+    }
+}
+
+/// Headers of which one value is read: `Last-Event-ID`, `Content-Digest`, `X-Request-Id`. What is taken prints as what was read,
+/// and can go out again.
+pub fn header_value(bytes: &[u8]) {
+    let value = header(bytes);
+    if let Some(number) = read_last_event_id::<i32>(&value) {
+        assert!(number >= 0);
+        assert_eq!(read_last_event_id(&number.to_string()), Some(number));
+    }
+    let digest = read_digest_field(&value);
+    if let Ok(Some(digest)) = digest {
+        assert_eq!(read_digest_field(&digest_field(&digest)), Ok(Some(digest)));
+    }
+    assert_eq!(read_digest_field(&format!("md5=:AAAA:, {value}")), digest);
+    if is_request_id(&value) {
+        assert!(value.len() <= 128 && HeaderValue::from_str(&value).is_ok());
+        assert!(!value.contains([' ', '"', '\\', ',', ';']), "it stands in logs and problems as it is");
+    }
 }
 
 /// `Range`: prints as what was read, and never leaves what there is.

@@ -29,6 +29,14 @@ struct PageLinks {
     next: Option<String>,
 }
 
+/// What the query asks for.
+pub(super) struct Wish {
+    pub(super) filter: JobFilter,
+    pub(super) limit: u32,
+    /// As it was sent.
+    pub(super) cursor: Option<String>,
+}
+
 /// Lists jobs. A page may hold fewer than `limit`, even none, and still have a next one.
 pub(crate) async fn list_jobs(
     request: HttpRequest,
@@ -36,11 +44,7 @@ pub(crate) async fn list_jobs(
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
-    let most = front.desk.settings().jobs.page.max(1);
-    let filter = read_filter(&mut query, caller.tenant);
-    let limit = query.parsed("limit", |text| read_number(text, 1, most.into()));
-    let limit = limit.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_LIMIT.min(most));
-    let cursor = query.one("cursor");
+    let Wish { filter, limit, cursor } = read_wish(&mut query, caller.tenant, front.desk.settings().jobs.page);
     query.check()?;
     let after = match &cursor {
         None => None,
@@ -58,6 +62,15 @@ pub(crate) async fn list_jobs(
         links: PageLinks { next },
     };
     json(HttpResponse::Ok().insert_header(("Cache-Control", "private, no-cache")), &body)
+}
+
+/// Takes all of it out of the query; a page has `most` jobs at most.
+pub(super) fn read_wish(query: &mut Query, tenant: TenantName, most: u32) -> Wish {
+    let most = most.max(1);
+    let filter = read_filter(query, tenant);
+    let limit = query.parsed("limit", |text| read_number(text, 1, most.into()));
+    let limit = limit.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_LIMIT.min(most));
+    Wish { filter, limit, cursor: query.one("cursor") }
 }
 
 fn read_filter(query: &mut Query, tenant: TenantName) -> JobFilter {
@@ -92,7 +105,7 @@ pub(super) fn read_failure_code(text: &str) -> Result<FailureCode, String> {
     text.parse().map_err(|_| format!("must be one of {}", known()))
 }
 
-fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
+pub(super) fn next_page(filter: &JobFilter, limit: u32, cursor: &str) -> String {
     let mut path = format!("/v1/jobs?limit={limit}");
     let mut add = |name: &str, value: &str| {
         path.extend(["&", name, "=", &encode(value)]);

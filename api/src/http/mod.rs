@@ -41,7 +41,7 @@ mod issue_ticket;
 mod jwks;
 mod kinds;
 #[cfg(feature = "laws")]
-pub mod laws;
+pub(crate) mod laws;
 mod lease_jobs;
 mod list_deliveries;
 mod list_jobs;

@@ -45,11 +45,11 @@ struct Refused {
 }
 
 /// What the body asks for.
-struct Wish {
-    filter: JobFilter,
-    after: Option<Cursor>,
-    limit: u32,
-    dry_run: bool,
+pub(super) struct Wish {
+    pub(super) filter: JobFilter,
+    pub(super) after: Option<Cursor>,
+    pub(super) limit: u32,
+    pub(super) dry_run: bool,
 }
 
 pub(crate) async fn redrive(
@@ -89,7 +89,7 @@ pub(crate) async fn redrive(
     json(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")), &answered)
 }
 
-fn read_wish(body: &[u8], tenant: TenantName) -> Result<Wish, Problem> {
+pub(super) fn read_wish(body: &[u8], tenant: TenantName) -> Result<Wish, Problem> {
     let body = if body.is_empty() { b"{}" } else { body };
     let mut fields = Fields::of_body(body)?;
     let limit = fields.number("limit", 1, MOST.into()).and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT);

@@ -190,7 +190,7 @@ fn request(url: &CallbackUrl, headers: HeaderMap, body: Bytes) -> Result<Request
 }
 
 /// Seconds, or an instant.
-fn retry_after_of(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after_of(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -10,6 +10,8 @@ mod body;
 mod courier;
 mod destinations;
 mod dialer;
+#[cfg(feature = "laws")]
+pub(crate) mod laws;
 mod receivers;
 mod signature;
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! which it ends the attempt itself, and one that answers 202 without a `Location` does so.
 
 mod answer;
+#[cfg(feature = "laws")]
+pub(super) mod laws;
 mod pending;
 
 use std::io;

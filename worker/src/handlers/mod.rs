@@ -9,6 +9,8 @@ mod command;
 mod echo;
 mod http;
 mod json_input;
+#[cfg(feature = "laws")]
+pub mod laws;
 mod process_tree;
 mod scratch;
 mod sleep;

@@ -10,7 +10,7 @@ use super::json_input::{JsonInput, too_large};
 use crate::{Context, Handler, HandlerError, LargeInput, Outcome};
 
 /// The longest sleep: one day.
-const MAX_SECONDS: f64 = 86_400.0;
+pub(super) const MAX_SECONDS: f64 = 86_400.0;
 
 /// Waits as long as it is told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,7 @@ impl Handler for Sleep {
     }
 }
 
-fn read(input: &Payload) -> Result<f64, HandlerError> {
+pub(super) fn read(input: &Payload) -> Result<f64, HandlerError> {
     let mut input = JsonInput::parse(input)?;
     let seconds = input.seconds("seconds", MAX_SECONDS)?;
     input.finish()?;

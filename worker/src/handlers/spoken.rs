@@ -19,7 +19,7 @@ use crate::Context;
 use crate::handler_log::LONGEST_LINE;
 
 /// Longer than this no program may have itself put off.
-const LONGEST_DELAY: Duration = Duration::from_hours(24 * 30);
+pub(super) const LONGEST_DELAY: Duration = Duration::from_hours(24 * 30);
 
 /// Listens to one attempt's program.
 pub(super) struct Spoken {

@@ -12,7 +12,7 @@ use super::json_input::{JsonInput, too_large};
 use crate::{Context, Handler, HandlerError, LargeInput, Outcome};
 
 /// The longest that anything cooks.
-const MAX_SECONDS: f64 = 60.0;
+pub(super) const MAX_SECONDS: f64 = 60.0;
 
 /// What the kitchen does, in order, each for the same time.
 const STEPS: [&str; 5] = ["chopping", "frying", "simmering", "seasoning", "packing"];
@@ -21,13 +21,13 @@ const STEPS: [&str; 5] = ["chopping", "frying", "simmering", "seasoning", "packi
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Takeaway;
 
-struct Order {
-    dish: String,
-    seconds: f64,
+pub(super) struct Order {
+    pub(super) dish: String,
+    pub(super) seconds: f64,
 }
 
 impl Order {
-    fn read(input: &Payload) -> Result<Self, HandlerError> {
+    pub(super) fn read(input: &Payload) -> Result<Self, HandlerError> {
         let mut input = JsonInput::parse(input)?;
         let dish = input.line("dish", 100)?.unwrap_or_else(|| "ramen".to_owned());
         let seconds = input.seconds("seconds", MAX_SECONDS)?.unwrap_or(3.0);

@@ -30,7 +30,7 @@ pub(crate) use range::{Range, RangeOutcome};
 pub(crate) use trace::traceparent;
 
 #[cfg(feature = "laws")]
-pub(crate) use self::{conditional::version_of, trace::is_traceparent};
+pub(crate) use self::{conditional::version_of, last_event_id::read_last_event_id, trace::is_traceparent};
 
 use super::code::Code;
 use super::problem::Problem;

@@ -1,17 +1,19 @@
-//! What must hold for bodies that hold several jobs, and for those of remote workers.
+//! What must hold for bodies that hold several jobs, for those of schedules, and for those of remote workers.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use raincheck_shared::config::{Flags, Settings, load};
-use raincheck_shared::domain::QueueName;
+use raincheck_shared::domain::{CatchUp, QueueName, ScheduleDefinition, Timestamp};
 use raincheck_shared::store::LONGEST_LINE;
+use serde_json::value::RawValue;
 
 use super::{refused, told};
 use crate::engine::LeaseEnd;
 use crate::http::wire::{
-    LONGEST_MESSAGE, LONGEST_NAME, MOST_LEASES, read_batch, read_fail, read_lease_wish, read_lines, read_progress,
-    read_release,
+    LONGEST_MESSAGE, LONGEST_NAME, MOST_LEASES, SchedulePreview, read_batch, read_fail, read_lease_wish, read_lines,
+    read_progress, read_release, read_schedule,
 };
 
 /// Jobs of a batch at most, here.
@@ -38,6 +40,36 @@ pub fn batch(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// The body of a schedule: what is refused says the field; what is shown of a schedule, put again, is the same schedule.
+pub fn schedule(bytes: &[u8]) {
+    let body = Bytes::copy_from_slice(bytes);
+    let read = match read_schedule(&body) {
+        Ok(read) => read,
+        Err(problem) => return refused(&problem),
+    };
+    told(&read.findings);
+    assert_eq!(read.definition.is_some(), read.findings.is_empty());
+    let Some(definition) = read.definition else { return };
+    assert!(definition.catch_up.most().is_none_or(|most| (1..=CatchUp::MOST).contains(&most)));
+    let shown = shown(&definition);
+    let again =
+        read_schedule(&Bytes::copy_from_slice(shown.as_bytes())).map(|again| (again.definition, again.findings));
+    let Ok((Some(again), _)) = again else { panic!("{again:?}: {shown}") };
+    assert_eq!((&again.cron, &again.catch_up, &again.kind), (&definition.cron, &definition.catch_up, &definition.kind));
+    assert_eq!(again.input, definition.input);
+    // Which events are told of is shown, also where nobody said it.
+    assert_eq!(self::shown(&again), shown);
+}
+
+/// A schedule as a client sees it, without what it is told besides.
+fn shown(definition: &ScheduleDefinition) -> String {
+    let preview = SchedulePreview::new("x", definition, Timestamp::UNIX_EPOCH, 0);
+    let preview = serde_json::to_string(&preview).expect("a schedule that can be shown");
+    let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&preview).expect("an object");
+    fields.retain(|name, _| !matches!(name.as_str(), "valid" | "name" | "next" | "time_zone"));
+    serde_json::to_string(&fields).expect("the rest of an object")
 }
 
 /// The configuration with a kind for remote workers.

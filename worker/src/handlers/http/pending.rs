@@ -65,7 +65,7 @@ struct SaidProgress {
 }
 
 /// What one look came to.
-enum Look {
+pub(super) enum Look {
     /// The attempt is over.
     Over(Outcome),
     /// Ask again, after the upstream's own pause or the next longer one.
@@ -75,19 +75,23 @@ enum Look {
 }
 
 impl Http {
-    /// Where an answer points to. Only the upstream itself is asked: the headers for it are nobody else's.
+    /// Where an answer points to.
     pub(super) fn location(&self, asked: &Url, response: &Response) -> Option<Location> {
-        let text = response.headers().get(LOCATION)?.to_str().ok()?;
-        let Ok(mut url) = asked.join(text) else { return Some(Location::Elsewhere(text.to_owned())) };
+        Some(self.place(asked, response.headers().get(LOCATION)?.to_str().ok()?))
+    }
+
+    /// The place that a `Location` names. Only the upstream itself is asked: the headers for it are nobody else's.
+    pub(super) fn place(&self, asked: &Url, text: &str) -> Location {
+        let Ok(mut url) = asked.join(text) else { return Location::Elsewhere(text.to_owned()) };
         if url.origin() != self.url.origin() {
-            return Some(Location::Elsewhere(url.origin().ascii_serialization()));
+            return Location::Elsewhere(url.origin().ascii_serialization());
         }
         if url.username().is_empty() && url.password().is_none() {
             // What is left out of an absolute Location: neither can fail on a URL with a host.
             let _ = url.set_username(self.url.username());
             let _ = url.set_password(self.url.password());
         }
-        Some(Location::At(url))
+        Location::At(url)
     }
 
     /// Asks until the upstream is done, or the attempt is to stop.
@@ -187,7 +191,7 @@ fn led_away(place: &str) -> Outcome {
 }
 
 /// An answer that may be the output, or say that there is none yet.
-fn understood(outcome: Outcome, context: &Context) -> Look {
+pub(super) fn understood(outcome: Outcome, context: &Context) -> Look {
     let said = match &outcome {
         Outcome::Complete(payload) => said(payload),
         // What broke off on its way can be fetched again.
