@@ -167,8 +167,8 @@ impl Context {
         self.canceled.cancelled().await;
     }
 
-    /// Whether the attempt should stop because nobody wants what it would make: a client canceled the job, or it took too long.
-    /// Not when another worker will run it instead.
+    /// Whether the attempt should stop because nobody wants what it would make: a client canceled the job, or its last attempt
+    /// took too long. Not when another attempt will go on with it.
     pub(crate) fn is_unwanted(&self) -> bool {
         self.unwanted.is_cancelled()
     }

@@ -68,7 +68,7 @@ pub struct Attempt<'a> {
     pub job: &'a ClaimedJob,
     /// Tells the handler to stop: a cancel, a lost lease, the end of a drain.
     pub canceled: CancellationToken,
-    /// Tells it, before `canceled` does, that a client asked for that.
+    /// Tells it, before it is told to stop, that nobody wants what it would make.
     pub(crate) unwanted: CancellationToken,
     /// Where its progress goes.
     pub progress: watch::Sender<Option<Progress>>,
@@ -95,8 +95,13 @@ pub enum Ran {
 enum Ending {
     /// It returned, or panicked.
     Returned(Outcome),
-    /// It ran longer than it may. What it said when it was told so, if it said anything.
-    TimedOut(Vec<u8>),
+    /// It ran longer than it may.
+    TimedOut {
+        /// Until another attempt, if there is to be one.
+        delay: Duration,
+        /// What it said when it was told to stop, if it said anything.
+        said: Vec<u8>,
+    },
     /// It was told to stop, and did not within the grace.
     Ignored,
 }
@@ -157,16 +162,22 @@ impl Attempt<'_> {
                 }
             }
             () = self.time.pass(self.job.run_timeout) => {
-                self.unwanted.cancel();
+                // Drawn before the handler is told to stop: whether another attempt goes on with what this one began is for
+                // it to know then.
+                let delay = self.backoff();
+                if matches!(self.timed_out(delay, Vec::new()), Ended::Failed(_)) {
+                    self.unwanted.cancel();
+                }
                 stop.cancel();
-                tokio::select! {
+                let said = tokio::select! {
                     biased;
-                    outcome = running.outcome() => Ending::TimedOut(match outcome {
+                    outcome = running.outcome() => match outcome {
                         Outcome::Retry { error, .. } | Outcome::Fail(error) => error.detail,
                         _ => Vec::new(),
-                    }),
-                    () = self.time.pass(TIMEOUT_GRACE) => Ending::TimedOut(Vec::new()),
-                }
+                    },
+                    () = self.time.pass(TIMEOUT_GRACE) => Vec::new(),
+                };
+                Ending::TimedOut { delay, said }
             }
         }
     }
@@ -205,12 +216,15 @@ impl Attempt<'_> {
             Ending::Ignored | Ending::Returned(Outcome::HandedOver) => Ended::Released,
             Ending::Returned(Outcome::Retry { .. }) if stopped => Ended::Released,
             Ending::Returned(Outcome::Retry { error, after }) => self.retry(&error, after),
-            Ending::TimedOut(said) => {
-                let message = format!("ran longer than the {} it may", format_duration(self.job.run_timeout));
-                let error = HandlerError::new(message).with_code(FailureCode::RunTimeout).with_detail(said);
-                self.retry(&error, None)
-            }
+            Ending::TimedOut { delay, said } => self.timed_out(delay, said),
         }
+    }
+
+    /// The end of an attempt that ran longer than it may.
+    fn timed_out(&self, delay: Duration, said: Vec<u8>) -> Ended {
+        let message = format!("ran longer than the {} it may", format_duration(self.job.run_timeout));
+        let error = HandlerError::new(message).with_code(FailureCode::RunTimeout).with_detail(said);
+        self.retry(&error, Some(delay))
     }
 
     async fn keep(&self, payload: Payload) -> Ended {
@@ -243,9 +257,12 @@ impl Attempt<'_> {
     }
 
     fn retry(&self, error: &HandlerError, after: Option<Duration>) -> Ended {
-        let attempt = self.job.fence.attempt;
-        let delay = after.unwrap_or_else(|| self.entry.kind.retry.delay_after(attempt, IdSource.fraction()));
+        let delay = after.unwrap_or_else(|| self.backoff());
         self.bounds().retry(self.failure(error, true), delay)
+    }
+
+    fn backoff(&self) -> Duration {
+        self.entry.kind.retry.delay_after(self.job.fence.attempt, IdSource.fraction())
     }
 
     fn snooze(&self, delay: Duration) -> Ended {

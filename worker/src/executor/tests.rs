@@ -2,15 +2,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use raincheck_shared::config::{Program, Run};
+use raincheck_shared::config::Run;
 use raincheck_shared::domain::{Fence, Timestamp};
 use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock};
 use tokio::time::timeout;
 
+mod timeouts;
+
 use super::*;
 use crate::Handler;
-use crate::handlers::trial::{Folder, blobs, gone, kind, pid_in};
-use crate::handlers::{Command, Scratch};
+use crate::handlers::trial::{Folder, blobs, kind};
 
 /// A handler made of a closure.
 struct Closure<F>(F);
@@ -266,51 +267,6 @@ fn deaf(panics: bool) -> (Trial, Arc<AtomicBool>) {
         }
     }));
     (trial, dropped)
-}
-
-#[tokio::test]
-async fn a_handler_that_ignores_its_timeout_is_dropped() {
-    for panics in [false, true] {
-        let (mut trial, dropped) = deaf(panics);
-        trial.job.run_timeout = Duration::from_millis(20);
-        let (failure, _) = to_retry(trial.ended().await);
-        assert_eq!((failure.code, &*failure.message), (FailureCode::RunTimeout, "ran longer than the 20ms it may"));
-        assert!(dropped.load(Ordering::Relaxed));
-    }
-}
-
-#[tokio::test]
-async fn a_handler_that_heeds_its_timeout_may_say_what_it_was_at() {
-    let mut trial = Trial::of(Closure(|_, context: Context| async move {
-        context.canceled().await;
-        HandlerError::new("half done").with_detail("step 3 of 5").retry()
-    }));
-    trial.job.run_timeout = Duration::from_millis(20);
-    let (failure, _) = to_retry(trial.ended().await);
-    assert_eq!((failure.code, failure.detail.as_deref()), (FailureCode::RunTimeout, Some("step 3 of 5")));
-    assert!(!trial.canceled.is_cancelled(), "a timeout is the attempt's own");
-
-    trial.job.fence.attempt = 3;
-    assert_eq!(failed(trial.ended().await).code, FailureCode::AttemptsExhausted);
-    (trial.job.fence.attempt, trial.job.max_attempts) = (1, 1);
-    assert_eq!(failed(trial.ended().await).code, FailureCode::RunTimeout);
-}
-
-#[tokio::test]
-async fn a_timeout_ends_a_program_and_what_it_started() {
-    let folder = Folder::new();
-    let file = folder.file("pid");
-    // The grandchild is asked in vain, and holds the program's pipes.
-    let script =
-        format!("echo started >&2; sh -c 'trap \"\" TERM; echo $$ > {}; sleep 1000; true'; true", file.display());
-    let argv = ["sh", "-c", &script].map(str::to_owned).to_vec();
-    let program = Program { argv, ..Program::default() };
-    let mut trial = Trial::of(Command::new(program, "text/plain", Arc::new(Scratch::inside(None))));
-    trial.job.run_timeout = Duration::from_secs(2);
-    let (ended, pid) = tokio::join!(trial.ended(), pid_in(&file));
-    let (failure, _) = to_retry(ended);
-    assert_eq!((failure.code, failure.detail.as_deref()), (FailureCode::RunTimeout, Some("started")));
-    gone(pid).await;
 }
 
 #[tokio::test]

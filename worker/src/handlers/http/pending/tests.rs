@@ -66,6 +66,10 @@ impl Scripted {
         Self { url, heads, shutdown }
     }
 
+    fn methods(&self) -> Vec<String> {
+        self.lines().iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
+    }
+
     async fn job(&self) -> JobTrial {
         let headers = BTreeMap::from([("x-token".to_owned(), Secret::new("s3cret"))]);
         let upstream = Upstream { url: self.url.clone(), headers, ..Upstream::default() };
@@ -242,6 +246,14 @@ enum Leave {
     TimeOut,
 }
 
+/// Waits for what comes over a socket, which no clock knows of.
+async fn until(job: &mut JobTrial, seen: impl Fn(&JobTrial) -> bool) {
+    while !seen(job) {
+        job.pass(Duration::ZERO).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// What an upstream heard, and the job's log, of a job that the upstream accepted and never was done with.
 async fn left(how: Leave, delete_on_cancel: bool) -> (Vec<String>, Vec<String>) {
     let accepted = ("202 Accepted", "location: /orders/7\r\nretry-after: 5\r\n", r#"{"progress": {"percent": 10}}"#);
@@ -249,11 +261,7 @@ async fn left(how: Leave, delete_on_cancel: bool) -> (Vec<String>, Vec<String>) 
     let config = Upstream { url: upstream.url.clone(), delete_on_cancel, ..Upstream::default() };
     let handler = Http::new(&config, SystemClock::shared()).unwrap();
     let mut job = JobTrial::of(handler).json(&"order").timeout(Duration::from_secs(8)).max_attempts(1).start().await;
-    // Its answer comes over a socket, which no clock knows of.
-    while job.progress().is_none() {
-        job.pass(Duration::ZERO).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(&mut job, |job| job.progress().is_some()).await;
     if how == Leave::Cancel {
         job.cancel().await;
     }
@@ -271,4 +279,25 @@ async fn an_upstream_that_is_to_know_is_told_of_a_cancel_and_of_a_timeout() {
         let deleted = lines.iter().any(|line| line.starts_with("DELETE"));
         assert!(!deleted && log.is_empty(), "{how:?}: {lines:?} {log:?}");
     }
+}
+
+#[tokio::test]
+async fn an_upstream_is_not_told_of_a_timeout_after_which_another_attempt_goes_on() {
+    let accepted = ("202 Accepted", "location: /orders/7\r\nretry-after: 20\r\n", r#"{"progress": {"percent": 10}}"#);
+    let upstream = Scripted::start(&[accepted]).await;
+    let config = Upstream { url: upstream.url.clone(), delete_on_cancel: true, ..Upstream::default() };
+    let handler = Http::new(&config, SystemClock::shared()).unwrap();
+    let timeout = Duration::from_secs(8);
+    let mut job = JobTrial::of(handler).json(&"order").timeout(timeout).max_attempts(2).start().await;
+    until(&mut job, |job| job.progress().is_some()).await;
+    job.pass(timeout).await;
+    until(&mut job, |job| matches!(job.state(), State::Waiting { .. })).await;
+    assert_eq!(upstream.methods(), ["POST"], "the next attempt asks at the same place");
+
+    let State::Waiting { pause, .. } = job.state() else { unreachable!("it was seen to wait") };
+    job.pass(pause).await;
+    until(&mut job, |job| job.progress().is_some()).await;
+    job.pass(timeout).await;
+    job.run().await;
+    assert_eq!(upstream.methods(), ["POST", "POST", "DELETE"]);
 }
