@@ -30,6 +30,8 @@ struct Opened {
     lock: PathBuf,
     /// Locked.
     _held: File,
+    /// The folder itself, locked where its file system can: `systemd-tmpfiles` passes over what is, however long nobody used it.
+    _kept: Option<File>,
 }
 
 impl Scratch {
@@ -45,26 +47,39 @@ impl Scratch {
             Some(open) => open,
             none => none.insert(Opened::inside(&self.inside)?),
         };
-        let folder = AttemptFolder(open.folder.join(IdSource.random().simple().to_string()));
-        for path in [&folder.0, &folder.work(), &folder.temporary()] {
-            private().create(path)?;
+        match open.attempt() {
+            // Somebody has tidied it away, and with it whatever attempts had in it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !open.folder.exists() => {
+                *opened = None;
+                opened.insert(Opened::inside(&self.inside)?).attempt()
+            }
+            made => made,
         }
-        Ok(folder)
     }
 }
 
 impl Opened {
-    fn inside(folder: &Path) -> io::Result<Self> {
+    fn inside(inside: &Path) -> io::Result<Self> {
         // Others may look into it, so that the attempts of all its workers find one another's remains.
-        let folder = std::path::absolute(folder)?;
-        remove_remains(&folder);
-        let folder = folder.join(format!("{PREFIX}{}", IdSource.random().simple()));
+        let inside = std::path::absolute(inside)?;
+        let folder = inside.join(format!("{PREFIX}{}", IdSource.random().simple()));
         let lock = folder.with_extension(LOCK);
         let held = File::options().write(true).create_new(true).open(&lock)?;
-        // Between the two lines above and this one another worker may have taken it for remains: then it is theirs.
+        // Between the line above and this one another worker may have taken it for remains: then it is theirs.
         held.try_lock().map_err(io::Error::from)?;
-        private().create(&folder)?;
-        Ok(Self { folder, lock, _held: held })
+        private().create(&folder).inspect_err(|_| drop(std::fs::remove_file(&lock)))?;
+        let kept = File::open(&folder).ok().filter(|folder| folder.try_lock().is_ok());
+        // Only now, since whoever looks for remains would take its own for some.
+        remove_remains(&inside);
+        Ok(Self { folder, lock, _held: held, _kept: kept })
+    }
+
+    fn attempt(&self) -> io::Result<AttemptFolder> {
+        let folder = AttemptFolder(self.folder.join(IdSource.random().simple().to_string()));
+        for path in [&folder.0, &folder.work(), &folder.temporary()] {
+            private().create(path)?;
+        }
+        Ok(folder)
     }
 }
 
@@ -205,12 +220,34 @@ mod tests {
         let inside = Folder::new();
         let living = Scratch::inside(Some(&inside.0));
         let kept = living.folder().unwrap();
-        let remains = inside.file(&format!("{PREFIX}dead"));
-        std::fs::create_dir_all(remains.join("attempt/work")).unwrap();
-        std::fs::write(remains.with_extension(LOCK), "").unwrap();
+        let remains = remains(&inside);
         let next = Scratch::inside(Some(&inside.0));
         let _own = next.folder().unwrap();
         assert!(!remains.exists() && !remains.with_extension(LOCK).exists());
         assert!(kept.work().exists());
+    }
+
+    /// A folder like those of a worker that was killed.
+    fn remains(inside: &Folder) -> PathBuf {
+        let remains = inside.file(&format!("{PREFIX}dead"));
+        std::fs::create_dir_all(remains.join("attempt/work")).unwrap();
+        std::fs::write(remains.with_extension(LOCK), "").unwrap();
+        remains
+    }
+
+    #[test]
+    fn a_folder_that_was_tidied_away_is_made_anew() {
+        let inside = Folder::new();
+        let scratch = Scratch::inside(Some(&inside.0));
+        drop(scratch.folder().unwrap());
+        let mut entries = std::fs::read_dir(&inside.0).unwrap().flatten().map(|entry| entry.path());
+        let first = entries.find(|path| path.is_dir()).unwrap();
+        let held = File::open(&first).unwrap().try_lock();
+        assert!(matches!(held, Err(TryLockError::WouldBlock)), "systemd-tmpfiles would take it: {held:?}");
+
+        std::fs::remove_dir(&first).unwrap();
+        let folder = scratch.folder().unwrap();
+        assert!(folder.work().is_dir() && !first.exists());
+        assert_eq!(self::entries(&inside), 2, "one folder, and one lock");
     }
 }
