@@ -70,7 +70,7 @@ impl Opened {
         private().create(&folder).inspect_err(|_| drop(std::fs::remove_file(&lock)))?;
         let kept = File::open(&folder).ok().filter(|folder| folder.try_lock().is_ok());
         // Only now, since whoever looks for remains would take its own for some.
-        remove_remains(&inside);
+        off_the_runtime(move || remove_remains(&inside));
         Ok(Self { folder, lock, _held: held, _kept: kept })
     }
 
@@ -111,15 +111,42 @@ impl AttemptFolder {
     }
 
     /// Removes it off the threads that everything else runs on.
-    pub(super) async fn remove(self) {
+    pub(super) async fn remove(mut self) {
+        let left = self.left();
         // A runtime that is ending takes no more work of that sort, and drops it.
-        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+        let _ = tokio::task::spawn_blocking(move || drop(left)).await;
+    }
+
+    /// What is to be removed of it; `None`: that is done, or on its way.
+    fn left(&mut self) -> Option<Left> {
+        let folder = std::mem::take(&mut self.0);
+        (!folder.as_os_str().is_empty()).then_some(Left(folder))
     }
 }
 
 impl Drop for AttemptFolder {
     fn drop(&mut self) {
+        if let Some(left) = self.left() {
+            off_the_runtime(move || drop(left));
+        }
+    }
+}
+
+/// A folder that nobody needs any more. Removed when it is dropped, so also by a runtime that does not come to it.
+struct Left(PathBuf);
+
+impl Drop for Left {
+    fn drop(&mut self) {
         remove(&self.0);
+    }
+}
+
+/// Does what may take long, such as the removal of very many files, on a thread that nobody waits for, where there is a runtime
+/// to have it.
+fn off_the_runtime(work: impl FnOnce() + Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(work)),
+        Err(_) => work(),
     }
 }
 
@@ -177,8 +204,10 @@ fn unlock(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
-    use crate::handlers::trial::Folder;
+    use crate::handlers::trial::{Folder, eventually};
 
     fn entries(folder: &Folder) -> usize {
         std::fs::read_dir(&folder.0).unwrap().count()
@@ -227,6 +256,11 @@ mod tests {
         assert!(kept.work().exists());
     }
 
+    /// With one thread for what takes long.
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap()
+    }
+
     /// A folder like those of a worker that was killed.
     fn remains(inside: &Folder) -> PathBuf {
         let remains = inside.file(&format!("{PREFIX}dead"));
@@ -249,5 +283,42 @@ mod tests {
         let folder = scratch.folder().unwrap();
         assert!(folder.work().is_dir() && !first.exists());
         assert_eq!(self::entries(&inside), 2, "one folder, and one lock");
+    }
+
+    #[test]
+    fn nobody_waits_for_the_removal_of_what_is_left() {
+        let inside = Folder::new();
+        let remains = remains(&inside);
+        let scratch = Scratch::inside(Some(&inside.0));
+        let runtime = runtime();
+        let (busy, until) = mpsc::channel::<()>();
+        runtime.block_on(async {
+            // As by the removal of very many files.
+            let occupied = tokio::task::spawn_blocking(move || until.recv());
+            let folder = scratch.folder().unwrap();
+            assert!(remains.exists(), "somebody waited for its removal");
+            let path = folder.0.clone();
+            drop(folder);
+            assert!(path.exists(), "somebody waited for its removal");
+            drop(busy);
+            occupied.await.unwrap().unwrap_err();
+            eventually("all is removed", || (!remains.exists() && !path.exists()).then_some(())).await;
+        });
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_no_folder_of_an_attempt() {
+        let inside = Folder::new();
+        let scratch = Scratch::inside(Some(&inside.0));
+        let runtime = runtime();
+        let (busy, until) = mpsc::channel::<()>();
+        let path = runtime.block_on(async {
+            let _occupied = tokio::task::spawn_blocking(move || until.recv());
+            let folder = scratch.folder().unwrap();
+            folder.0.clone()
+        });
+        runtime.shutdown_background();
+        drop(busy);
+        self::runtime().block_on(eventually("it is removed", || (!path.exists()).then_some(())));
     }
 }

@@ -70,7 +70,7 @@ impl Drop for Folder {
 }
 
 /// Asks again and again until there is an answer; gives up, loudly, after ten seconds.
-async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     for _ in 0..1_000 {
         if let Some(answer) = ask() {
             return answer;
