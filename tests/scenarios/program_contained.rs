@@ -66,6 +66,14 @@ command = ["sh", "-c", '''
 memory = "96MiB"
 max_attempts = 3
 
+[kinds.sharing]
+command = ["sh", "-c", '''
+    x=$(head -c 12M /dev/zero | tr '\0' x); x=$x$x$x
+    for n in 1 2 3 4 5 6 7 8 9 10 11 12; do (sleep 1; true) & done; wait; echo shared
+''']
+memory = "256MiB"
+max_attempts = 1
+
 [kinds.signalled]
 command = ["sh", "-c", "kill -SEGV $$"]
 max_attempts = 1
@@ -238,6 +246,15 @@ async fn a_program_that_leaks_memory_in_several_processes_fails_for_good_and_say
     assert_eq!(job["status"], "failed", "{job}");
     assert_eq!(job["error"]["message"], "used more memory than the 96MiB it may", "{job}");
     assert_eq!(job["attempt"], 1, "{job}");
+    yard.assert_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_may_have_processes_that_share_memory_which_counts_once() {
+    let _room = room::shared().await;
+    let yard = Yard::open().await;
+    let job = yard.done("sharing", "").await;
+    assert_eq!(job["result"]["value"], "shared\n", "{job}");
     yard.assert_unharmed().await;
 }
 

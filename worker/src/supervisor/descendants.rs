@@ -6,9 +6,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// All processes below this one, as far as they can be seen: they come and go meanwhile.
 pub(super) fn descendants() -> Vec<Pid> {
+    below(rustix::process::getpid())
+}
+
+fn below(ancestor: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    let mut ahead = vec![rustix::process::getpid()];
+    let mut ahead = vec![ancestor];
     while let Some(parent) = ahead.pop() {
         for child in children(parent) {
             if seen.insert(child) {
@@ -50,15 +54,70 @@ fn signal(to: &[Pid], signal: Signal) {
     }
 }
 
-/// Bytes that they use together, in memory and swapped out: of their own, not of files that the machine can read again.
-pub(super) fn memory() -> u64 {
-    let statuses = descendants()
-        .into_iter()
-        .filter_map(|pid| std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok());
-    statuses.map(|status| kibibytes(&status, "RssAnon:") + kibibytes(&status, "VmSwap:")).sum::<u64>() << 10
+/// Whether they use more bytes together than that, in memory and swapped out: of their own, not of files that the machine can
+/// read again.
+pub(super) fn use_more_than(most: u64) -> bool {
+    let living = descendants();
+    // The sum of what each of them has counts a page as often as processes share it after a fork. It is quick to learn, and
+    // where it is small the truth is no larger; the truth takes the kernel a walk through all pages.
+    sum(&living, held) > most && sum(&living, share) > most
 }
 
-fn kibibytes(status: &str, field: &str) -> u64 {
-    let value = status.lines().find_map(|line| line.strip_prefix(field));
-    value.and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+fn sum(processes: &[Pid], of: impl Fn(Pid) -> Option<u64>) -> u64 {
+    processes.iter().filter_map(|pid| of(*pid)).sum()
+}
+
+/// What a process has, whoever else has it too.
+fn held(pid: Pid) -> Option<u64> {
+    let status = of_process(pid, "status")?;
+    Some(bytes(&status, "RssAnon:").unwrap_or(0) + bytes(&status, "VmSwap:").unwrap_or(0))
+}
+
+/// Its share of that: of a page that several have, a part each.
+fn share(pid: Pid) -> Option<u64> {
+    let pages = of_process(pid, "smaps_rollup").unwrap_or_default();
+    let (Some(here), Some(swapped)) = (bytes(&pages, "Pss_Anon:"), bytes(&pages, "SwapPss:")) else {
+        // It does not let itself be looked at, or the kernel does not count this.
+        return held(pid);
+    };
+    Some(here + swapped)
+}
+
+fn of_process(pid: Pid, file: &str) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_pid())).ok()
+}
+
+fn bytes(text: &str, field: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(field))?;
+    let kibibytes: u64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::handlers::trial::eventually;
+
+    #[tokio::test]
+    async fn memory_that_processes_share_after_a_fork_counts_once() {
+        // Eight that wait for the end of stdin, and share 36 MB of their parent's.
+        let script = "x=$(head -c 12M /dev/zero | tr '\\0' x); x=$x$x$x; exec 3<&0
+            for n in 1 2 3 4 5 6 7 8; do (read line <&3; true) & done; wait";
+        let mut shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+        let parent = Pid::from_child(&shell);
+        let family = eventually("all of them to be there", || {
+            let mut family = below(parent);
+            family.push(parent);
+            let all_hold_it = family.len() == 9 && family.iter().all(|pid| held(*pid) > Some(36_000_000));
+            all_hold_it.then_some(family)
+        })
+        .await;
+        assert!(sum(&family, held) > 9 * 36_000_000);
+        let shared = sum(&family, share);
+        assert!((36_000_000..72_000_000).contains(&shared), "{shared} bytes");
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
 }

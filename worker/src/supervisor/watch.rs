@@ -13,12 +13,12 @@ use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
-use super::descendants::{kill_all, memory};
+use super::descendants::{kill_all, use_more_than};
 use super::{Ended, Orders};
 
 /// How long what the program left running may go on after its exit.
 const LINGER: Duration = Duration::from_secs(1);
-/// Between two looks at the memory in use.
+/// Between two looks at the memory in use, at least.
 const MEMORY_LOOK: Duration = Duration::from_millis(100);
 /// Between two rounds of killing, and how many there are: what cannot be killed in that time is stuck in the kernel.
 const ROUND: Duration = Duration::from_millis(5);
@@ -71,9 +71,12 @@ async fn attend(orders: &Orders) -> io::Result<Ended> {
             _ = kill.recv() => break over,
             _ = worker.ready(Interest::ERROR) => break over,
             _ = look.tick(), if orders.memory.is_some() => {
-                if orders.memory.is_some_and(|most| memory() > most) {
+                let began = Instant::now();
+                if orders.memory.is_some_and(use_more_than) {
                     break Some(Ended::TookTooMuchMemory);
                 }
+                // However much there is to look at, most of the processor's time is for the program.
+                look.reset_after((10 * began.elapsed()).max(MEMORY_LOOK));
             }
         }
     };
