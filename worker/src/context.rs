@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::Output;
+use crate::drain::Drain;
 use crate::handler_log::HandlerLog;
 use crate::output::Spool;
 use crate::testing::{Sleeper, VirtualClock};
@@ -36,6 +37,7 @@ pub struct Context {
     pub(crate) spool: Option<Spool>,
     pub(crate) lease: LeaseToken,
     pub(crate) unwanted: CancellationToken,
+    pub(crate) drain: Drain,
 }
 
 impl Context {
@@ -68,6 +70,7 @@ impl Context {
             spool: None,
             lease: LeaseToken { job: job_id, token: IdSource.random() },
             unwanted: CancellationToken::new(),
+            drain: Drain::default(),
         };
         (context, reported, canceled)
     }
@@ -171,6 +174,12 @@ impl Context {
     /// took too long. Not when another attempt will go on with it.
     pub(crate) fn is_unwanted(&self) -> bool {
         self.unwanted.is_cancelled()
+    }
+
+    /// Gives this attempt back if the worker is stopping, or is about to: what ended it was meant for the worker, and the failure
+    /// that is returned counts for nothing. False: it is the attempt's own.
+    pub(crate) async fn gives_back(&self) -> bool {
+        self.drain.gives_back().await
     }
 
     /// What ends this attempt from elsewhere, under the URLs of `completion = "callback"`. A secret.

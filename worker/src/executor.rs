@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::context::{Time, deadline};
+use crate::drain::Drain;
 use crate::handler_log::HandlerLog;
 use crate::output::{Spool, not_kept};
 use crate::registry::Entry;
@@ -74,6 +75,8 @@ pub struct Attempt<'a> {
     pub progress: watch::Sender<Option<Progress>>,
     /// Where its log goes.
     pub(crate) log: HandlerLog,
+    /// Takes it back when what ended it was meant for the worker.
+    pub(crate) drain: Drain,
     /// What bounds it.
     pub limits: Limits,
     /// Where large inputs are, and large outputs go.
@@ -202,12 +205,13 @@ impl Attempt<'_> {
             spool: Some(Spool::new(self.blobs.clone(), job.fence)),
             lease: job.fence.into(),
             unwanted: self.unwanted.clone(),
+            drain: self.drain.clone(),
         }
     }
 
     /// Makes of an ending what the store is told.
     async fn resolve(&self, ending: Ending) -> Ended {
-        let stopped = self.canceled.is_cancelled();
+        let stopped = self.canceled.is_cancelled() || self.drain.has_given_back();
         match ending {
             Ending::Returned(Outcome::Complete(payload)) => self.keep(payload).await,
             Ending::Returned(Outcome::Written(Written { content_type, blob })) => written(content_type, blob),

@@ -6,6 +6,7 @@
 mod claimer;
 mod context;
 mod counters;
+mod drain;
 pub mod executor;
 mod finisher;
 pub mod handler;

@@ -7,6 +7,7 @@ use raincheck_shared::domain::{Fence, Timestamp};
 use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock};
 use tokio::time::timeout;
 
+mod stopped_from_outside;
 mod timeouts;
 
 use super::*;
@@ -45,6 +46,7 @@ struct Trial {
     entry: Entry,
     job: ClaimedJob,
     canceled: CancellationToken,
+    worker: Shutdown,
     limits: Limits,
     blobs: Blobs,
     _folder: Folder,
@@ -71,7 +73,7 @@ impl Trial {
         let limits = Limits { max_output: 10 << 20, cancel_grace: Duration::from_millis(200) };
         let (blobs, folder) = blobs();
         let entry = Entry { kind, handler: Arc::new(handler) };
-        Self { entry, job, canceled: CancellationToken::new(), limits, blobs, _folder: folder }
+        Self { entry, job, canceled: CancellationToken::new(), worker: Shutdown::new(), limits, blobs, _folder: folder }
     }
 
     fn returning(outcome: Outcome) -> Self {
@@ -93,6 +95,7 @@ impl Trial {
             unwanted: CancellationToken::new(),
             progress: watch::channel(None).0,
             log: crate::handler_log::HandlerLog::new(0, raincheck_shared::lifecycle::SystemClock::shared()),
+            drain: Drain::of(&self.worker),
             limits: self.limits,
             blobs: &self.blobs,
             time: Time::Machine(Arc::new(Epoch)),
@@ -333,10 +336,10 @@ async fn a_handler_sees_its_job_and_its_progress_is_seen() {
     let id = trial.job.fence.job.to_string();
     // Spawned, since that is how workers run it: it can move between threads.
     let running = Shutdown::new().spawn(async move {
-        let Trial { entry, job, canceled, limits, blobs, _folder } = trial;
-        let (time, unwanted) = (Time::Machine(Arc::new(Epoch)), canceled.child_token());
+        let Trial { entry, job, canceled, worker, limits, blobs, _folder } = trial;
+        let (time, unwanted, drain) = (Time::Machine(Arc::new(Epoch)), canceled.child_token(), Drain::of(&worker));
         let (entry, job, blobs) = (&entry, &job, &blobs);
-        match execute(Attempt { entry, job, canceled, unwanted, progress, log, limits, blobs, time }).await {
+        match execute(Attempt { entry, job, canceled, unwanted, progress, log, drain, limits, blobs, time }).await {
             Ran::Ended(ended) => ended,
             Ran::HandedOver => panic!("it was handed over"),
         }

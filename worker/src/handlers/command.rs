@@ -8,6 +8,7 @@
 mod pipes;
 mod start;
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use raincheck_shared::config::{Program, format_size};
 use raincheck_shared::domain::Payload;
+use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -24,7 +26,7 @@ use self::start::not_started;
 use super::process_tree::ProcessTree;
 use super::scratch::{AttemptFolder, Scratch};
 use super::spoken::Spoken;
-use crate::supervisor::Ended;
+use crate::supervisor::{Ended, Report};
 use crate::{Context, Handler, HandlerError, LargeInput, Outcome, Output};
 
 /// From SIGTERM to SIGKILL.
@@ -105,8 +107,11 @@ impl Command {
         let _ = timeout(REAP, child.wait()).await;
         match ended {
             Some(Ok(status)) => {
-                let ended = if is_supervised { Ended::read(&folder.report()) } else { Some(start::ended(status)) };
-                self.outcome(ended, status, said, folder, context).await
+                let report = if is_supervised { Report::read(&folder.report()) } else { Some(start::ended(status)) };
+                if may_be_meant_for_the_worker(report, status) && context.gives_back().await {
+                    return Outcome::stopped().with_detail(said.stderr.into_tail());
+                }
+                self.outcome(report.map(|report| report.ended), status, said, folder, context).await
             }
             Some(Err(outcome)) => outcome.with_detail(said.stderr.into_tail()),
             None => Outcome::stopped().with_detail(said.stderr.into_tail()),
@@ -166,6 +171,19 @@ impl Command {
             }
             (None, None) => HandlerError::new("it has no output").fail(),
         }
+    }
+}
+
+/// Whether a program was ended by a signal that this worker has not sent. It may have been sent to all processes of a service that
+/// is being stopped.
+fn may_be_meant_for_the_worker(report: Option<Report>, status: ExitStatus) -> bool {
+    let asks_to_stop = |signal: i32| [Signal::TERM, Signal::INT].iter().any(|asks| asks.as_raw() == signal);
+    let Some(Report { ended, was_told_to_stop }) = report else { return status.signal().is_some_and(asks_to_stop) };
+    match ended {
+        Ended::Exited(0 | EX_DATAERR) | Ended::TookTooMuchMemory | Ended::NotStarted(_) => false,
+        // As shells have it, and programs that end in good order.
+        Ended::Exited(code) => was_told_to_stop || asks_to_stop(code - 128),
+        Ended::Killed(signal) => was_told_to_stop || asks_to_stop(signal),
     }
 }
 

@@ -3,6 +3,8 @@
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::Child;
 
+use crate::supervisor;
+
 /// What a child stands for. Dropping it kills what is left, so that an attempt that is given up leaves nothing behind.
 ///
 /// Numbers of processes are used again once their owners are gone and were waited for: [`ProcessTree::is_gone`] keeps a
@@ -30,13 +32,13 @@ impl ProcessTree {
 
     /// Asks all members to stop.
     pub(super) fn terminate(&self) {
-        self.signal(Signal::TERM, Signal::TERM);
+        self.signal(supervisor::TERMINATE, Signal::TERM);
     }
 
     /// Stops all members where they stand.
     pub(super) fn kill(&self) {
         // A supervisor that was killed could not kill what is below it.
-        self.signal(Signal::INT, Signal::KILL);
+        self.signal(supervisor::KILL, Signal::KILL);
     }
 
     /// The child was waited for. A supervisor leaves nothing behind; of a group, others may be left.

@@ -16,6 +16,7 @@ use super::patience::Patience;
 use super::{Outbox, Parked, Pipeline};
 use crate::claimer::{self, Claimed, Source};
 use crate::context::Time;
+use crate::drain::Drain;
 use crate::executor::{Attempt, Limits, Ran, execute};
 use crate::handler_log::HandlerLog;
 use crate::running::{Run, Stop};
@@ -209,7 +210,7 @@ impl Pipeline {
         let registry = Arc::clone(&self.registry);
         let (settings, clock) = (Arc::clone(&self.settings), Arc::clone(&self.clock));
         let (ended_to, logs) = (outbox.ended.clone(), Arc::clone(&self.store.logs));
-        let blobs = self.blobs.clone();
+        let (blobs, drain) = (self.blobs.clone(), Drain::of(shutdown));
         shutdown.spawn(async move {
             let ended = match registry.get(&job.kind) {
                 Some(entry) => {
@@ -221,6 +222,7 @@ impl Pipeline {
                         unwanted,
                         progress: report,
                         log: log.clone(),
+                        drain,
                         limits,
                         blobs: &blobs,
                         time: Time::Machine(clock),

@@ -16,29 +16,43 @@ pub(crate) enum Ended {
     NotStarted(i32),
 }
 
-impl Ended {
+/// What a supervisor says at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// How the program ended.
+    pub(crate) ended: Ended,
+    /// Whether somebody other than the worker had told the supervisor to stop, and so most likely the program too.
+    pub(crate) was_told_to_stop: bool,
+}
+
+const TOLD: &str = "told-to-stop";
+
+impl Report {
     /// Writes it down.
-    pub(super) fn write(self, report: &Path) -> io::Result<()> {
-        let line = match self {
-            Self::Exited(code) => format!("exited {code}"),
-            Self::Killed(signal) => format!("killed {signal}"),
-            Self::TookTooMuchMemory => "memory 0".to_owned(),
-            Self::NotStarted(errno) => format!("not-started {errno}"),
+    pub(super) fn write(self, to: &Path) -> io::Result<()> {
+        let told = if self.was_told_to_stop { TOLD } else { "" };
+        let line = match self.ended {
+            Ended::Exited(code) => format!("exited {code} {told}"),
+            Ended::Killed(signal) => format!("killed {signal} {told}"),
+            Ended::TookTooMuchMemory => format!("memory 0 {told}"),
+            Ended::NotStarted(errno) => format!("not-started {errno} {told}"),
         };
-        std::fs::write(report, line)
+        std::fs::write(to, line)
     }
 
     /// What was written down; `None`: the supervisor did not get that far.
-    pub(crate) fn read(report: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(report).ok()?;
-        let (what, number) = text.split_once(' ')?;
+    pub(crate) fn read(from: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(from).ok()?;
+        let (what, rest) = text.split_once(' ')?;
+        let (number, told) = rest.split_once(' ')?;
         let number = number.parse().ok()?;
-        match what {
-            "exited" => Some(Self::Exited(number)),
-            "killed" => Some(Self::Killed(number)),
-            "memory" => Some(Self::TookTooMuchMemory),
-            "not-started" => Some(Self::NotStarted(number)),
-            _ => None,
-        }
+        let ended = match what {
+            "exited" => Ended::Exited(number),
+            "killed" => Ended::Killed(number),
+            "memory" => Ended::TookTooMuchMemory,
+            "not-started" => Ended::NotStarted(number),
+            _ => return None,
+        };
+        Some(Self { ended, was_told_to_stop: told == TOLD })
     }
 }

@@ -5,8 +5,10 @@
 //! daemons which moved to sessions of their own are still found. It ends them all when the program has exited, when the
 //! worker says so, and when the worker is gone, for instance killed with SIGKILL.
 //!
-//! What the worker says are signals: SIGTERM is passed on to the program's process group, SIGINT kills everything. What
-//! the supervisor says is in a file, see `Ended`.
+//! What the worker says are signals: at SIGUSR1 the program's process group gets SIGTERM, at SIGUSR2 everything is killed.
+//! Whoever stops a service may send SIGTERM to all of its processes, as systemd does unless it is told otherwise. That is not
+//! the worker's word: the supervisor does nothing but note it, and the worker decides. What the supervisor says is in a file,
+//! see `Report`.
 //!
 //! An executable that does not call [`enter`] runs programs all the same. Then only the program's process group is ended
 //! with it, and nobody does so once the worker was killed.
@@ -20,7 +22,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) use ended::Ended;
+pub(crate) use ended::{Ended, Report};
+use rustix::process::Signal;
+
+/// Has a supervisor ask the program to stop. Not SIGTERM: that comes from others too.
+pub(crate) const TERMINATE: Signal = Signal::USR1;
+/// Has it kill all that is below it.
+pub(crate) const KILL: Signal = Signal::USR2;
 
 /// The first argument that makes a process a supervisor.
 const MARK: &str = "raincheck-supervises-a-command";

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::descendants::{kill_all, use_more_than};
-use super::{Ended, Orders};
+use super::{Ended, KILL, Orders, Report, TERMINATE};
 
 /// How long what the program left running may go on after its exit.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,24 +30,29 @@ pub(super) fn watch(orders: &Orders) -> ExitCode {
         .enable_all()
         .build()
         .and_then(|runtime| runtime.block_on(attend(orders)));
-    let written = ended.and_then(|ended| ended.write(&orders.report));
+    let written = ended.and_then(|report| report.write(&orders.report));
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn attend(orders: &Orders) -> io::Result<Ended> {
+async fn attend(orders: &Orders) -> io::Result<Report> {
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     // Nothing may happen between the start of the program and the first look at these.
     let mut children = signal(SignalKind::child())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut kill = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::from_raw(TERMINATE.as_raw()))?;
+    let mut kill = signal(SignalKind::from_raw(KILL.as_raw()))?;
+    let mut stop = Stop::heard()?;
     // Nobody reads the worker's end any more: the attempt was given up, or the worker is gone.
     let worker = pipe::Sender::from_owned_fd_unchecked(io::stderr().as_fd().try_clone_to_owned()?)?;
 
     let program = match start(orders) {
         Ok(program) => program,
-        Err(error) => return error.raw_os_error().map(Ended::NotStarted).ok_or(error),
+        Err(error) => {
+            let ended = error.raw_os_error().map(Ended::NotStarted).ok_or(error)?;
+            return Ok(Report { ended, was_told_to_stop: false });
+        }
     };
+    let mut was_told_to_stop = false;
     let mut look = interval(MEMORY_LOOK);
     let mut over = None;
     let mut lingers_until = None;
@@ -57,7 +62,7 @@ async fn attend(orders: &Orders) -> io::Result<Ended> {
                 let all_gone = reap(program, &mut over);
                 if let Some(ended) = over {
                     if all_gone {
-                        return Ok(ended);
+                        return Ok(Report { ended, was_told_to_stop });
                     }
                     lingers_until.get_or_insert(Instant::now() + LINGER);
                 }
@@ -68,6 +73,7 @@ async fn attend(orders: &Orders) -> io::Result<Ended> {
                     let _ = rustix::process::kill_process_group(program, Signal::TERM);
                 }
             }
+            () = stop.recv() => was_told_to_stop |= over.is_none(),
             _ = kill.recv() => break over,
             _ = worker.ready(Interest::ERROR) => break over,
             _ = look.tick(), if orders.memory.is_some() => {
@@ -81,7 +87,29 @@ async fn attend(orders: &Orders) -> io::Result<Ended> {
         }
     };
     end_all(program, &mut over).await;
-    Ok(ended.or(over).unwrap_or(Ended::Killed(Signal::KILL.as_raw())))
+    let ended = ended.or(over).unwrap_or(Ended::Killed(Signal::KILL.as_raw()));
+    Ok(Report { ended, was_told_to_stop })
+}
+
+/// Signals that ask a process to stop, from whoever.
+struct Stop([tokio::signal::unix::Signal; 4]);
+
+impl Stop {
+    fn heard() -> io::Result<Self> {
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()];
+        let [terminate, interrupt, hangup, quit] = kinds.map(signal);
+        Ok(Self([terminate?, interrupt?, hangup?, quit?]))
+    }
+
+    async fn recv(&mut self) {
+        let [terminate, interrupt, hangup, quit] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
+        }
+    }
 }
 
 /// Starts the program, in a process group of its own, and lets go of the pipes that are the program's alone.

@@ -20,6 +20,7 @@ use super::VirtualClock;
 use super::state::State;
 use crate::Handler;
 use crate::context::Time;
+use crate::drain::Drain;
 use crate::executor::{Attempt, Limits, Ran, execute};
 use crate::handler_log::HandlerLog;
 use crate::registry::Entry;
@@ -266,8 +267,8 @@ impl JobTrial {
                 Err(error) => panic!("a trial cannot be set up: {error}"),
             };
             let time = Time::Told(clock);
-            let (unwanted, entry, job, blobs) = (canceled.child_token(), &entry, &job, &blobs);
-            execute(Attempt { entry, job, canceled, unwanted, progress, log, limits, blobs, time }).await
+            let (unwanted, drain, entry, job, blobs) = (canceled.child_token(), Drain::default(), &entry, &job, &blobs);
+            execute(Attempt { entry, job, canceled, unwanted, progress, log, drain, limits, blobs, time }).await
         }));
     }
 

@@ -14,7 +14,7 @@ use tokio::process::{self, Child};
 
 use super::super::scratch::AttemptFolder;
 use super::Command;
-use crate::supervisor::{self, Ended, Orders};
+use crate::supervisor::{self, Ended, Orders, Report};
 use crate::{Context, HandlerError, Outcome};
 
 impl Command {
@@ -119,12 +119,13 @@ pub(super) fn is_the_workers_own(variable: &str) -> bool {
 }
 
 /// How a program ended that had no supervisor.
-pub(super) fn ended(status: ExitStatus) -> Ended {
-    match (status.code(), status.signal()) {
+pub(super) fn ended(status: ExitStatus) -> Report {
+    let ended = match (status.code(), status.signal()) {
         (Some(code), _) => Ended::Exited(code),
         (None, Some(signal)) => Ended::Killed(signal),
         (None, None) => Ended::Exited(-1),
-    }
+    };
+    Report { ended, was_told_to_stop: false }
 }
 
 /// What an attempt comes to whose program could not be started.

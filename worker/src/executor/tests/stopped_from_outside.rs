@@ -1,0 +1,46 @@
+//! Programs that are ended by signals which may have been meant for their worker.
+
+use raincheck_shared::config::Program;
+use rustix::process::{Signal, kill_process};
+
+use super::*;
+use crate::handlers::trial::pid_in;
+use crate::handlers::{Command, Scratch};
+
+/// How an attempt ends whose program is sent a signal as soon as it runs, and whose worker stops a moment later, or does not.
+async fn ended(script: &str, signal: Signal, worker_stops: bool) -> Ended {
+    let folder = Folder::new();
+    let file = folder.file("pid");
+    let script = script.replace("READY", &format!("echo $$ > {}", file.display()));
+    let argv = ["sh", "-c", &script].map(str::to_owned).to_vec();
+    let program = Program { argv, ..Program::default() };
+    let trial = Trial::of(Command::new(program, "text/plain", Arc::new(Scratch::inside(None))));
+    let stopping = async {
+        kill_process(pid_in(&file).await, signal).unwrap();
+        if worker_stops {
+            trial.worker.begin();
+        }
+    };
+    tokio::join!(trial.ended(), stopping).0
+}
+
+#[tokio::test]
+async fn a_program_that_ends_with_its_worker_costs_no_attempt() {
+    let dies = "READY; exec sleep 1000";
+    let says_so = "trap 'exit 143' TERM; READY; while :; do sleep 0.05; done";
+    for (script, signal) in [(dies, Signal::TERM), (dies, Signal::INT), (says_so, Signal::TERM)] {
+        assert_eq!(ended(script, signal, true).await, Ended::Released, "{script}");
+        let (failure, _) = to_retry(ended(script, signal, false).await);
+        assert!(failure.retryable, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_fails_while_its_worker_stops_has_failed() {
+    let fails = "trap 'exit 3' TERM; READY; while :; do sleep 0.05; done";
+    for (script, signal, said) in
+        [(fails, Signal::TERM, "exited with code 3"), ("READY; exec sleep 1000", Signal::SEGV, "killed by signal 11")]
+    {
+        assert_eq!(to_retry(ended(script, signal, true).await).0.message, said);
+    }
+}
