@@ -18,6 +18,7 @@ mod remote_workers;
 mod replicas;
 mod runs;
 mod schedules_ticked;
+mod short_of_files;
 mod slots_kept;
 mod takeaway;
 mod tenants;

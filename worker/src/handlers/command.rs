@@ -6,6 +6,7 @@
 //! whatever is left when the program has exited, the attempt is dropped or the worker dies. The supervisor sees to that.
 
 mod pipes;
+mod shortage;
 mod start;
 
 use std::os::unix::process::ExitStatusExt;
@@ -63,6 +64,9 @@ impl Command {
     async fn serve(&self, content_type: &str, input: Stdin, context: &Context) -> Outcome {
         let folder = match self.scratch.folder() {
             Ok(folder) => folder,
+            Err(error) if shortage::is_one(&error) => {
+                return shortage::put_off("it could not be given a folder", &error, context);
+            }
             Err(error) => return HandlerError::new(format!("it could not be given a folder: {error}")).retry(),
         };
         let outcome = self.serve_in(&folder, content_type, input, context).await;
@@ -73,7 +77,7 @@ impl Command {
     async fn serve_in(&self, folder: &AttemptFolder, content_type: &str, input: Stdin, context: &Context) -> Outcome {
         let (mut child, is_supervised) = match self.start(folder, content_type, context) {
             Ok(started) => started,
-            Err(error) => return not_started(&self.program, &error),
+            Err(error) => return self.not_started(&error, context),
         };
         // After `child`, so that it is dropped first when the attempt is dropped: what it has started is killed, then it is
         // reaped.
@@ -136,7 +140,10 @@ impl Command {
                 return HandlerError::new(message).with_detail(said.stderr.into_tail()).fail();
             }
             Some(Ended::NotStarted(errno)) => {
-                return not_started(&self.program, &std::io::Error::from_raw_os_error(errno));
+                let error = std::io::Error::from_raw_os_error(errno);
+                // Its own limit stays as it is, however much there is.
+                let limited = self.program.memory.is_some() && error.kind() == std::io::ErrorKind::OutOfMemory;
+                return if limited { not_started(&self.program, &error) } else { self.not_started(&error, context) };
             }
             None => {
                 let message = format!("lost sight of the program: its supervisor ended with {status}");
@@ -150,6 +157,13 @@ impl Command {
         let after = said.stderr.retry_after();
         let error = HandlerError::new(message).with_detail(said.stderr.into_tail());
         if self.is_worth_another_attempt(code) { Outcome::Retry { error, after } } else { error.fail() }
+    }
+
+    fn not_started(&self, error: &std::io::Error, context: &Context) -> Outcome {
+        if shortage::is_one(error) {
+            return shortage::put_off("its program could not be started", error, context);
+        }
+        not_started(&self.program, error)
     }
 
     fn is_worth_another_attempt(&self, code: i32) -> bool {

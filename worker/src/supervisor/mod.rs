@@ -15,6 +15,7 @@
 
 mod descendants;
 mod ended;
+mod open_files;
 mod watch;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use ended::{Ended, Report};
+pub(crate) use open_files::before as open_files_before;
 use rustix::process::Signal;
 
 /// Has a supervisor ask the program to stop. Not SIGTERM: that comes from others too.
@@ -39,7 +41,8 @@ const THIS_EXECUTABLE: &str = "/proc/self/exe";
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// The first thing that `main` of a worker's program does. `Some`: this process was started as a supervisor and has done
-/// its work; end it with that code. `None`: it was not; go on.
+/// its work; end it with that code. `None`: it was not; go on. Then it may have as many files open as the machine allows;
+/// programs of a `command` get the limit that there was before.
 ///
 /// ```
 /// # use std::process::ExitCode;
@@ -54,7 +57,8 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 pub fn enter() -> Option<ExitCode> {
     ENTERED.store(true, Ordering::Relaxed);
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != MARK {
+    if arguments.next().is_none_or(|first| first != MARK) {
+        open_files::allow_all();
         return None;
     }
     let Some(orders) = Orders::read(arguments) else { return Some(ExitCode::from(2)) };
@@ -67,8 +71,9 @@ pub(crate) fn command_line(orders: &Orders) -> Option<(&'static str, Vec<OsStrin
     if !cfg!(target_os = "linux") || !ENTERED.load(Ordering::Relaxed) {
         return None;
     }
-    let memory = orders.memory.map_or_else(String::new, |bytes| bytes.to_string());
-    let mut arguments = vec![OsString::from(MARK), orders.report.clone().into(), memory.into()];
+    let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string()).into();
+    let mut arguments = vec![OsString::from(MARK), orders.report.clone().into()];
+    arguments.extend([number(orders.memory), number(orders.open_files)]);
     arguments.extend(orders.argv.iter().cloned());
     Some((THIS_EXECUTABLE, arguments))
 }
@@ -80,6 +85,8 @@ pub(crate) struct Orders {
     pub(crate) report: PathBuf,
     /// Bytes that the program and all that it starts may use together.
     pub(crate) memory: Option<u64>,
+    /// Files that each process of it may have open, unless it allows itself more.
+    pub(crate) open_files: Option<u64>,
     /// The program and its arguments.
     pub(crate) argv: Vec<OsString>,
 }
@@ -88,7 +95,8 @@ impl Orders {
     fn read(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let report = arguments.next()?.into();
         let memory = arguments.next()?.to_str()?.parse().ok();
+        let open_files = arguments.next()?.to_str()?.parse().ok();
         let argv: Vec<OsString> = arguments.collect();
-        (!argv.is_empty()).then_some(Self { report, memory, argv })
+        (!argv.is_empty()).then_some(Self { report, memory, open_files, argv })
     }
 }

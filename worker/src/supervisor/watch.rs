@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use super::descendants::{kill_all, use_more_than};
-use super::{Ended, KILL, Orders, Report, TERMINATE};
+use super::{Ended, KILL, Orders, Report, TERMINATE, open_files};
 
 /// How long what the program left running may go on after its exit.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,7 +30,12 @@ pub(super) fn watch(orders: &Orders) -> ExitCode {
         .enable_all()
         .build()
         .and_then(|runtime| runtime.block_on(attend(orders)));
-    let written = ended.and_then(|report| report.write(&orders.report));
+    let reported = ended.or_else(|error| {
+        // Whatever may be missing is missing before there is a program.
+        let ended = error.raw_os_error().map(Ended::NotStarted).ok_or(error)?;
+        Ok(Report { ended, was_told_to_stop: false })
+    });
+    let written = reported.and_then(|report: Report| report.write(&orders.report));
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -45,13 +50,7 @@ async fn attend(orders: &Orders) -> io::Result<Report> {
     // Nobody reads the worker's end any more: the attempt was given up, or the worker is gone.
     let worker = pipe::Sender::from_owned_fd_unchecked(io::stderr().as_fd().try_clone_to_owned()?)?;
 
-    let program = match start(orders) {
-        Ok(program) => program,
-        Err(error) => {
-            let ended = error.raw_os_error().map(Ended::NotStarted).ok_or(error)?;
-            return Ok(Report { ended, was_told_to_stop: false });
-        }
-    };
+    let program = start(orders)?;
     let mut was_told_to_stop = false;
     let mut look = interval(MEMORY_LOOK);
     let mut over = None;
@@ -119,9 +118,13 @@ fn start(orders: &Orders) -> io::Result<Pid> {
         let limit = Rlimit { current: Some(memory), maximum: Some(memory) };
         rustix::process::setrlimit(Resource::Data, limit)?;
     }
+    if let Some(open_files) = orders.open_files {
+        open_files::limit(open_files)?;
+    }
     let (program, arguments) = orders.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let child = Command::new(program).args(arguments).process_group(0).spawn()?;
+    // First, since nobody would see to the program if this failed after its start.
     let null = File::options().read(true).write(true).open("/dev/null")?;
+    let child = Command::new(program).args(arguments).process_group(0).spawn()?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     Ok(Pid::from_child(&child))

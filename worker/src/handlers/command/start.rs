@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use raincheck_shared::config::Program;
-use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit};
 use time::format_description::well_known::Rfc3339;
 use tokio::process::{self, Child};
@@ -30,7 +29,8 @@ impl Command {
             argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
         let program = located(program, directory.as_deref())?;
         let argv = std::iter::once(program.clone()).chain(arguments.iter().map(OsString::from)).collect();
-        let orders = Orders { report: folder.report(), memory: *memory, argv };
+        let open_files = supervisor::open_files_before();
+        let orders = Orders { report: folder.report(), memory: *memory, open_files, argv };
         let supervised = supervisor::command_line(&orders);
         let is_supervised = supervised.is_some();
 
@@ -140,14 +140,9 @@ pub(super) fn not_started(program: &Program, error: &io::Error) -> Outcome {
         io::ErrorKind::PermissionDenied => format!("the program {name:?} may not be executed"),
         _ => format!("the program {name:?} could not be started: {error}"),
     };
-    // Processes, memory or file handles that are short now come back; a program does not.
-    let short = matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory)
-        || matches!(kind, io::ErrorKind::ExecutableFileBusy | io::ErrorKind::Interrupted)
-        || matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(e) if is_shortage(e));
+    // These may pass. So does what a machine is short of, but that is no failure of the attempt: see `shortage.rs`.
+    let passes = matches!(kind, io::ErrorKind::ExecutableFileBusy | io::ErrorKind::Interrupted)
+        || kind == io::ErrorKind::OutOfMemory;
     let error = HandlerError::new(message);
-    if short { error.retry() } else { error.fail() }
-}
-
-fn is_shortage(error: Errno) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN].contains(&error)
+    if passes { error.retry() } else { error.fail() }
 }
