@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use raincheck_shared::config::{Kind, Run, Settings};
+use raincheck_shared::config::{BlobPlace, Kind, Run, Settings};
 use raincheck_shared::domain::{KindName, QueueName};
 use raincheck_shared::lifecycle::SystemClock;
 
 use crate::Handler;
 use crate::handlers::{Command, Echo, Http, InvalidUpstream, Scratch, Sleep, Takeaway};
+
+/// The variables that hold the key of a blob store, where the settings leave it to the environment.
+const BLOB_KEYS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// The handlers that a worker's program brings, by the kind that each runs.
 pub type CustomHandlers = BTreeMap<KindName, Arc<dyn Handler>>;
@@ -78,14 +81,15 @@ impl Registry {
     /// may serve it, with the same settings.
     pub fn from_kinds(settings: &Settings, custom: &CustomHandlers) -> Result<Self, RegistryError> {
         let scratch = Arc::new(Scratch::inside(settings.worker.scratch.as_deref()));
-        Self::build(&settings.kinds, &settings.worker.queues, custom, &scratch)
+        let grounds = Grounds { scratch, withheld: keys_of(&settings.blobs.place) };
+        Self::build(&settings.kinds, &settings.worker.queues, custom, &grounds)
     }
 
     fn build(
         kinds: &BTreeMap<KindName, Arc<Kind>>,
         queues: &[QueueName],
         custom: &CustomHandlers,
-        scratch: &Arc<Scratch>,
+        grounds: &Grounds,
     ) -> Result<Self, RegistryError> {
         for kind in custom.keys() {
             match kinds.get(kind) {
@@ -100,7 +104,7 @@ impl Registry {
         // Jobs of remote kinds are leased from the API.
         for (name, kind) in kinds.iter().filter(|(_, kind)| !kind.is_remote()) {
             let served = queues.is_empty() || queues.contains(&kind.queue);
-            let handler = match built_in(kind, scratch)? {
+            let handler = match built_in(kind, grounds)? {
                 Some(handler) => handler,
                 None => match custom.get(name) {
                     Some(handler) => Arc::clone(handler),
@@ -130,9 +134,26 @@ impl Registry {
     }
 }
 
-fn built_in(kind: &Kind, scratch: &Arc<Scratch>) -> Result<Option<Arc<dyn Handler>>, RegistryError> {
+/// What all programs of a worker run on.
+struct Grounds {
+    scratch: Arc<Scratch>,
+    withheld: &'static [&'static str],
+}
+
+/// What of the environment is the key to where blobs are, and so to every tenant's.
+fn keys_of(blobs: &BlobPlace) -> &'static [&'static str] {
+    match blobs {
+        BlobPlace::S3(s3) if s3.access_key_id.is_none() => BLOB_KEYS,
+        BlobPlace::S3(_) | BlobPlace::Directory { .. } => &[],
+    }
+}
+
+fn built_in(kind: &Kind, grounds: &Grounds) -> Result<Option<Arc<dyn Handler>>, RegistryError> {
     Ok(Some(match &kind.run {
-        Run::Command(program) => Arc::new(Command::new(program.clone(), &kind.output_type, Arc::clone(scratch))),
+        Run::Command(program) => {
+            let command = Command::new(program.clone(), &kind.output_type, Arc::clone(&grounds.scratch));
+            Arc::new(command.withholding(grounds.withheld))
+        }
         Run::Http(upstream) => Arc::new(
             Http::new(upstream, SystemClock::shared())
                 .map_err(|source| RegistryError::Upstream { kind: kind.name.clone(), source })?,

@@ -45,6 +45,7 @@ pub struct Command {
     program: Program,
     output_type: String,
     scratch: Arc<Scratch>,
+    withheld: &'static [&'static str],
 }
 
 /// What a program wrote so far.
@@ -58,7 +59,14 @@ impl Command {
     /// Runs `program`, whose output is of the given media type unless it says otherwise. Its attempts have their folders
     /// in `scratch`.
     pub fn new(program: Program, output_type: impl Into<String>, scratch: Arc<Scratch>) -> Self {
-        Self { program, output_type: output_type.into(), scratch }
+        Self { program, output_type: output_type.into(), scratch, withheld: &[] }
+    }
+
+    /// Keeps these variables of the worker's from it too, unless the program's own settings have them.
+    #[must_use]
+    pub fn withholding(mut self, variables: &'static [&'static str]) -> Self {
+        self.withheld = variables;
+        self
     }
 
     async fn serve(&self, content_type: &str, input: Stdin, context: &Context) -> Outcome {

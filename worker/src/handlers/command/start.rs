@@ -56,6 +56,9 @@ impl Command {
                 command.env_remove(name);
             }
         }
+        for name in self.withheld {
+            command.env_remove(name);
+        }
         command.env("TMPDIR", folder.temporary()).envs(env).envs(self.own_variables(folder, content_type, context));
         if context.traceparent().is_none() {
             command.env_remove("TRACEPARENT");

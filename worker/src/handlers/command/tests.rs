@@ -90,6 +90,16 @@ fn the_workers_own_settings_are_not_passed_on() {
 }
 
 #[tokio::test]
+async fn what_is_withheld_is_only_given_to_a_program_whose_settings_have_it() {
+    // Cargo sets it for its tests.
+    let mut command = shell("echo ${CARGO_PKG_NAME-none} $HOME");
+    command.program.env.insert("HOME".to_owned(), "/its/own".to_owned());
+    assert_eq!(run(&command, "").await, Outcome::Complete(text("raincheck-worker /its/own\n")));
+    let command = command.withholding(&["CARGO_PKG_NAME", "HOME"]);
+    assert_eq!(run(&command, "").await, Outcome::Complete(text("none /its/own\n")));
+}
+
+#[tokio::test]
 async fn a_program_that_closes_its_stdin_early_may_still_succeed() {
     let outcome = run(&shell("exec <&-; echo enough"), vec![b'x'; 4 << 20]).await;
     assert_eq!(outcome, Outcome::Complete(text("enough\n")));
