@@ -46,6 +46,7 @@ mod sweep;
 mod unread_body;
 mod webhook_secrets;
 mod webhook_snippets;
+mod webhook_turns;
 mod webhook_wishes;
 mod webhooks;
 

@@ -123,7 +123,7 @@ impl Desk {
         let mut faults = Vec::new();
         let url = webhook_of_batch(wish, tenant, &self.settings, &mut faults);
         if let Some(url) = &url {
-            faults.extend(self.webhooks.fault(url).await);
+            faults.extend(self.webhooks.fault(url, tenant).await);
         }
         if faults.is_empty()
             || faults.iter().all(|fault| fault.kind == FaultKind::Webhook) && self.is_known(tenant, idempotency).await?

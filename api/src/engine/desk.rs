@@ -179,7 +179,7 @@ impl Desk {
         let mut examined = examine(submission, &self.settings, self.clock.now())?;
         if let Some(webhook) = &examined.job.webhook {
             // Apart, as all that few requests need: so that those that do not are held, and moved, small.
-            examined.faults.extend(Box::pin(self.webhooks.fault(&webhook.url)).await);
+            examined.faults.extend(Box::pin(self.webhooks.fault(&webhook.url, &examined.job.tenant)).await);
         }
         Ok(examined)
     }

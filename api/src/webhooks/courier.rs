@@ -14,20 +14,23 @@ use raincheck_shared::domain::{
     CallbackUrl, DeliveryAttempt, DeliveryId, DeliveryState, Event, Job, JobId, TenantName, next_try,
 };
 use raincheck_shared::lifecycle::{Clock, IdSource, Next, Nudge, Reconciler, ReconcilerHealth, Shutdown};
-use raincheck_shared::store::{AfterAttempt, DueDelivery, Store, StoreError};
+use raincheck_shared::store::{AfterAttempt, DueDelivery, Room, Store, StoreError};
 use raincheck_shared::telemetry::Chain;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::body::{self, Subject};
-use super::dialer::{Answer, Dialer, told};
-use super::receivers::{Place, Receivers};
+use super::destinations::DestinationError;
+use super::dialer::{Answer, DialError, Dialer, told};
+use super::receivers::{Limits, Place, Receivers, Turn};
 use super::signature::{SigningKeys, signatures};
 use crate::http::LinkBase;
 
 /// How much longer than an attempt may take a delivery is held: enough to record it with a slow store.
 const TO_RECORD: Duration = Duration::from_secs(15);
+/// When one whose name could not be looked up for all the others is due again.
+const ANOTHER_TURN: Duration = Duration::from_secs(2);
 /// The answer that asks for no further attempt.
 const GONE: u16 = 410;
 
@@ -38,6 +41,8 @@ enum Unanswered {
     Unsent(String),
     /// The receiver cannot be reached, or is silent.
     Silent(String),
+    /// It was not the delivery's turn yet to have its name looked up.
+    NotItsTurn,
 }
 
 /// Everything that an attempt needs.
@@ -50,8 +55,12 @@ pub(super) struct Courier {
     pub(super) links: LinkBase,
 }
 
-/// Between two looks that hints bring about: under load each finds many deliveries rather than one.
+/// Between two looks that hints bring about: under load each finds many deliveries rather than one. And between two that see
+/// a part of the receivers each.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Receivers that one look sees. With more it takes a few looks to see all of them, and none is long.
+const AT_A_LOOK: u32 = 1000;
 
 /// Where webhooks are off it looks so many times less often: nothing new comes, but what was to be told before they were
 /// switched off has to be recorded as never told.
@@ -65,7 +74,12 @@ pub(super) fn start(courier: Courier, signals: Receiver<Signal>, shutdown: &Shut
     if webhooks.is_on() {
         shutdown.spawn_service(look_when_jobs_change(signals, nudge.clone()));
     }
-    let receivers = Receivers::new(webhooks.concurrency, webhooks.per_receiver, nudge.clone());
+    let limits = Limits {
+        total: webhooks.concurrency,
+        per_receiver: webhooks.per_receiver,
+        has_tenants: webhooks.has_tenants(),
+    };
+    let receivers = Receivers::new(limits, nudge.clone());
     let period = courier.settings.upkeep.deliveries * if webhooks.is_on() { 1 } else { WHILE_OFF };
     let (courier, spawner) = (Arc::new(courier), shutdown.clone());
     Reconciler { name: "webhooks", period, nudge }.start(shutdown, move || {
@@ -101,23 +115,42 @@ async fn look_when_jobs_change(mut signals: Receiver<Signal>, nudge: Nudge) {
 impl Courier {
     /// Takes what is due and there is room for, and begins to send it.
     async fn look(self: Arc<Self>, receivers: &Receivers, spawner: &Shutdown) -> Result<Next, StoreError> {
-        let room = receivers.room();
-        if room.total == 0 {
+        if !receivers.have_room() {
             return Ok(Next::Idle);
         }
-        let hold = self.settings.webhooks.timeout + TO_RECORD;
-        let due = self.store.deliveries.claim_due(&room, hold).await?;
-        if due.is_empty() {
-            return Ok(Next::Idle);
-        }
-        let subjects = self.subjects(&due).await?;
-        for due in due {
-            let (courier, place) = (Arc::clone(&self), receivers.begin(&due.receiver));
-            let subject = subjects.get(&due.claim.id).cloned();
-            spawner.spawn(async move { courier.deliver(&due, subject.as_ref(), place).await });
+        let page = self.store.deliveries.list_due(receivers.seen().as_deref(), AT_A_LOOK).await?;
+        receivers.saw(page.next.clone());
+        self.begin(receivers.choose(page.due), receivers, spawner).await?;
+        if page.next.is_some() {
+            tokio::time::sleep(BREATH).await;
+            return Ok(Next::Again);
         }
         // Whoever comes to an end lets this loop look again.
         Ok(Next::Idle)
+    }
+
+    /// Takes what those whose turn it is have room for, and begins to send it.
+    async fn begin(
+        self: Arc<Self>,
+        turns: Vec<Turn>,
+        receivers: &Receivers,
+        spawner: &Shutdown,
+    ) -> Result<(), StoreError> {
+        let hold = self.settings.webhooks.timeout + TO_RECORD;
+        let room: Vec<Room> = turns.iter().map(|turn| turn.room.clone()).collect();
+        let due = self.store.deliveries.claim_due(&room, hold).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let subjects = self.subjects(&due).await?;
+        let turns: HashMap<&str, &Turn> = turns.iter().map(|turn| (turn.room.receiver.as_str(), turn)).collect();
+        for due in due {
+            let Some(turn) = turns.get(due.receiver.as_str()) else { continue };
+            let (courier, place) = (Arc::clone(&self), receivers.begin(turn));
+            let subject = subjects.get(&due.claim.id).cloned();
+            spawner.spawn(async move { courier.deliver(&due, subject.as_ref(), place).await });
+        }
+        Ok(())
     }
 
     /// What these deliveries are of, as it stands now.
@@ -187,6 +220,8 @@ impl Courier {
                 place.answered(false);
                 (attempt(None, None, Some(error)), self.after(due, None))
             }
+            // Nobody has tried anything, so it is no attempt.
+            Err(Unanswered::NotItsTurn) => (None, AfterAttempt::Again(ANOTHER_TURN)),
             // Said as it is. The receiver has done nothing, so it loses none of its room.
             Err(Unanswered::Unsent(error)) => {
                 tracing::warn!(delivery.id = %due.claim.id, error, "a webhook was not sent");
@@ -216,7 +251,10 @@ impl Courier {
             let value = HeaderValue::try_from(value).map_err(|error| unsent(&error))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        self.dialer.post(url, headers, body).await.map_err(|error| Unanswered::Silent(told(&error)))
+        self.dialer.post(url, tenant, headers, body).await.map_err(|error| match error {
+            DialError::Destination(DestinationError::Busy) => Unanswered::NotItsTurn,
+            error => Unanswered::Silent(told(&error)),
+        })
     }
 
     /// What comes after an attempt and its answer.

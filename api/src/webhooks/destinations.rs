@@ -9,39 +9,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use raincheck_shared::config::WebhookSettings;
-use raincheck_shared::domain::{AllowedReceiver, CallbackHost, CallbackUrl, address_problem};
-use tokio::sync::Semaphore;
+use raincheck_shared::domain::{AllowedReceiver, CallbackHost, CallbackUrl, TenantName, address_problem};
 use tokio::time::timeout;
 
-/// Look-ups at once. Each holds a thread until the system gives it up, and whose name servers are asked is the client's to
-/// choose.
-const LOOKUPS: usize = 32;
-/// How long a submit, or an attempt, waits for a name.
+use super::lookups::{Lookups, Permit};
+
+/// How long a submit, or an attempt, waits for a name; and before that for its turn to ask.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Turns names into addresses.
 #[async_trait]
 pub(crate) trait Resolve: Send + Sync {
-    /// All addresses of a name, with the port put to them.
-    async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+    /// All addresses of a name, with the port put to them. The permit is kept until whoever was asked is through with it.
+    async fn resolve(&self, name: &str, port: u16, permit: Permit) -> io::Result<Vec<SocketAddr>>;
 }
 
 /// Asks the system.
 #[derive(Debug)]
-pub(crate) struct SystemResolver {
-    lookups: Arc<Semaphore>,
-}
-
-impl Default for SystemResolver {
-    fn default() -> Self {
-        Self { lookups: Arc::new(Semaphore::new(LOOKUPS)) }
-    }
-}
+pub(crate) struct SystemResolver;
 
 #[async_trait]
 impl Resolve for SystemResolver {
-    async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
+    async fn resolve(&self, name: &str, port: u16, permit: Permit) -> io::Result<Vec<SocketAddr>> {
         let name = name.to_owned();
         let lookup = tokio::task::spawn_blocking(move || {
             // Kept until the system has answered, whoever waits for it.
@@ -70,6 +59,9 @@ pub(crate) enum DestinationError {
     /// Nobody knows yet.
     #[error("names a host that could not be resolved within {} seconds", LOOKUP_PATIENCE.as_secs())]
     Silent,
+    /// Nobody was asked: the fault of other names, not of this one.
+    #[error("names a host that was not looked up: too many others are being looked up")]
+    Busy,
 }
 
 /// The rules, and who resolves names. Cloning shares the latter.
@@ -78,6 +70,15 @@ pub(crate) struct Destinations {
     allow: Vec<AllowedReceiver>,
     allow_http: bool,
     resolver: Arc<dyn Resolve>,
+    lookups: Lookups,
+}
+
+/// A URL whose turn it is to be looked at.
+#[derive(Debug)]
+pub(crate) struct Visit<'a> {
+    url: &'a CallbackUrl,
+    /// Where there is something to ask for.
+    permit: Option<Permit>,
 }
 
 impl std::fmt::Debug for Destinations {
@@ -89,7 +90,7 @@ impl std::fmt::Debug for Destinations {
 impl Destinations {
     /// As configured.
     pub(crate) fn new(settings: &WebhookSettings, resolver: Arc<dyn Resolve>) -> Self {
-        Self { allow: settings.allow.clone(), allow_http: settings.allow_http, resolver }
+        Self { allow: settings.allow.clone(), allow_http: settings.allow_http, resolver, lookups: Lookups::default() }
     }
 
     /// Looks at what can be told without resolving anything.
@@ -106,15 +107,36 @@ impl Destinations {
         }
     }
 
-    /// The addresses to dial, at least one. A name of which any address may not be called is not called at all.
-    pub(crate) async fn addresses(&self, url: &CallbackUrl) -> Result<Vec<SocketAddr>, DestinationError> {
+    /// Waits for a turn to ask what the name means, for a tenant. That is nothing that the receiver could do anything about.
+    pub(crate) async fn visit<'a>(
+        &self,
+        url: &'a CallbackUrl,
+        tenant: &TenantName,
+    ) -> Result<Visit<'a>, DestinationError> {
         self.check(url)?;
-        let port = url.port();
-        let name = match url.host() {
+        let permit = match url.host() {
+            CallbackHost::Name(name) if !is_here(name) => {
+                let permit = self.lookups.permit(name, tenant, LOOKUP_PATIENCE).await;
+                Some(permit.ok_or(DestinationError::Busy)?)
+            }
+            CallbackHost::Name(_) | CallbackHost::Address(_) => None,
+        };
+        Ok(Visit { url, permit })
+    }
+
+    /// The addresses to dial, at least one. A name of which any address may not be called is not called at all.
+    pub(crate) async fn addresses(&self, visit: Visit<'_>) -> Result<Vec<SocketAddr>, DestinationError> {
+        let port = visit.url.port();
+        let name = match visit.url.host() {
             CallbackHost::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
             CallbackHost::Name(name) => name,
         };
-        let found = self.look_up(name, port).await?;
+        let found = if let Some(permit) = visit.permit {
+            self.look_up(name, port, permit).await?
+        } else {
+            let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            here.map(|address| SocketAddr::new(address, port)).to_vec()
+        };
         if found.is_empty() {
             return Err(DestinationError::Unresolved(None));
         }
@@ -125,13 +147,9 @@ impl Destinations {
         }
     }
 
-    async fn look_up(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, DestinationError> {
-        if name == "localhost" || name.ends_with(".localhost") {
-            // RFC 6761: this machine, whatever anybody else says; and no name server needs to know that it was asked for.
-            let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            return Ok(here.map(|address| SocketAddr::new(address, port)).to_vec());
-        }
-        let found = timeout(LOOKUP_PATIENCE, self.resolver.resolve(name, port)).await;
+    async fn look_up(&self, name: &str, port: u16, permit: Permit) -> Result<Vec<SocketAddr>, DestinationError> {
+        let found = timeout(LOOKUP_PATIENCE, self.resolver.resolve(name, port, permit)).await;
+        self.lookups.note(name, matches!(found, Ok(Ok(_))));
         let found = found.map_err(|_| DestinationError::Silent)?;
         found.map_err(|error| DestinationError::Unresolved(Some(error)))
     }
@@ -140,4 +158,9 @@ impl Destinations {
         let allowed = self.allow.iter().any(|allowed| allowed.allows_address(address.ip(), address.port()));
         if allowed { None } else { address_problem(address.ip()) }
     }
+}
+
+/// RFC 6761: this machine, whatever anybody else says; and no name server needs to know that it was asked for.
+fn is_here(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }

@@ -17,7 +17,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETR
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use raincheck_shared::config::WebhookSettings;
-use raincheck_shared::domain::{CallbackHost, CallbackUrl, DeliveryAttempt, Timestamp};
+use raincheck_shared::domain::{CallbackHost, CallbackUrl, DeliveryAttempt, TenantName, Timestamp};
 use raincheck_shared::lifecycle::Clock;
 use raincheck_shared::telemetry::Chain;
 use raincheck_shared::tls::{self, TlsError};
@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::destinations::{DestinationError, Destinations};
+use super::destinations::{DestinationError, Destinations, Visit};
 
 /// How much of the head of an answer is held, in bytes and in headers.
 const LONGEST_HEAD: usize = 32 * 1024;
@@ -87,14 +87,28 @@ impl Dialer {
         Ok(Self { destinations, tls: TlsConnector::from(Arc::new(config)), timeout: settings.timeout, clock })
     }
 
-    /// Sends a body; `headers` are those of Standard Webhooks.
-    pub(crate) async fn post(&self, url: &CallbackUrl, headers: HeaderMap, body: Bytes) -> Result<Answer, DialError> {
-        let call = self.call(url, headers, body);
+    /// Sends a body for a tenant; `headers` are those of Standard Webhooks.
+    pub(crate) async fn post(
+        &self,
+        url: &CallbackUrl,
+        tenant: &TenantName,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, DialError> {
+        // Its time begins once it is its turn.
+        let visit = self.destinations.visit(url, tenant).await?;
+        let call = self.call(visit, url, headers, body);
         timeout(self.timeout, call).await.unwrap_or(Err(DialError::Timeout(self.timeout)))
     }
 
-    async fn call(&self, url: &CallbackUrl, headers: HeaderMap, body: Bytes) -> Result<Answer, DialError> {
-        let addresses = self.destinations.addresses(url).await?;
+    async fn call(
+        &self,
+        visit: Visit<'_>,
+        url: &CallbackUrl,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, DialError> {
+        let addresses = self.destinations.addresses(visit).await?;
         let request = request(url, headers, body).map_err(DialError::Request)?;
         let socket = self.connect(&addresses).await.map_err(DialError::Connect)?;
         if url.is_plain() {

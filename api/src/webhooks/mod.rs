@@ -1,6 +1,7 @@
 //! Webhooks: jobs' events on their way to whoever wants to be told.
 //!
 //! - `destinations`: where they may go
+//! - `lookups`: whose names are being looked up
 //! - `dialer`: one call
 //! - `signature`, `body`: what is sent
 //! - `receivers`: who is being sent to
@@ -12,6 +13,7 @@ mod destinations;
 mod dialer;
 #[cfg(feature = "laws")]
 pub(crate) mod laws;
+mod lookups;
 mod receivers;
 mod signature;
 #[cfg(test)]
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use raincheck_shared::broker::Broker;
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::CallbackUrl;
+use raincheck_shared::domain::{CallbackUrl, TenantName};
 use raincheck_shared::lifecycle::{Clock, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::Store;
 
@@ -58,9 +60,10 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     /// What is wrong with a URL as far as can be told now. A name that nobody answers for in time is taken: what it means is
     /// looked at again before anything is sent.
-    pub(crate) async fn fault(&self, url: &CallbackUrl) -> Option<Fault> {
-        match self.destinations.addresses(url).await {
-            Ok(_) | Err(DestinationError::Silent) => None,
+    pub(crate) async fn fault(&self, url: &CallbackUrl, tenant: &TenantName) -> Option<Fault> {
+        let visit = async { self.destinations.addresses(self.destinations.visit(url, tenant).await?).await };
+        match visit.await {
+            Ok(_) | Err(DestinationError::Silent | DestinationError::Busy) => None,
             Err(error) => Some(fault(&error)),
         }
     }
@@ -83,7 +86,7 @@ pub(crate) fn start(
     broker: &Broker,
     shutdown: &Shutdown,
 ) -> Result<(Webhooks, ReconcilerHealth), WebhookError> {
-    let destinations = Destinations::new(&settings.webhooks, Arc::new(SystemResolver::default()));
+    let destinations = Destinations::new(&settings.webhooks, Arc::new(SystemResolver));
     let keys = Arc::new(SigningKeys::new(&settings.webhooks.signing_keys)?);
     let webhooks = Webhooks { destinations: destinations.clone(), public_keys: keys.public().into() };
     let courier = Courier {

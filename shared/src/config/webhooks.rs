@@ -52,6 +52,11 @@ impl WebhookSettings {
         !self.secrets.is_empty()
     }
 
+    /// Whether there are several whose events are told, so that one's may not be in the way of another's.
+    pub fn has_tenants(&self) -> bool {
+        self.secrets.len() > 1
+    }
+
     /// Each tenant with secrets, and how many.
     pub(super) fn secret_counts(&self) -> impl Iterator<Item = (&str, usize)> {
         self.secrets.iter().map(|(tenant, secrets)| (tenant.as_str(), secrets.len()))

@@ -8,17 +8,37 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, DeliveryState, Event, JobId, Timestamp, Version};
+use crate::domain::{
+    Delivery, DeliveryAttempt, DeliveryId, DeliveryState, Event, JobId, TenantName, Timestamp, Version,
+};
 
-/// What a courier has room for.
-#[derive(Debug, Clone)]
+/// Somebody to whom something is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueReceiver {
+    /// Host and port, as [`crate::domain::CallbackUrl::authority`].
+    pub receiver: String,
+    /// Since when the first of it is due.
+    pub since: Timestamp,
+    /// Whose job or batch that is of. `None`: it is gone.
+    pub tenant: Option<TenantName>,
+}
+
+/// What a look at some receivers has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePage {
+    /// Those to whom something is due, in the order of their names.
+    pub due: Vec<DueReceiver>,
+    /// Behind whom the next look goes on. `None`: there is nobody else.
+    pub next: Option<String>,
+}
+
+/// How many deliveries to somebody may be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
-    /// Deliveries in all.
-    pub total: u32,
-    /// Deliveries to a receiver of whom nothing else is said.
-    pub per_receiver: u32,
-    /// Deliveries to some receivers.
-    pub of: Vec<(String, u32)>,
+    /// Host and port, as [`crate::domain::CallbackUrl::authority`].
+    pub receiver: String,
+    /// Deliveries at most.
+    pub deliveries: u32,
 }
 
 /// The right to record an attempt: it ends when somebody else takes the delivery up.
@@ -57,9 +77,13 @@ pub enum AfterAttempt {
 /// The courier's side of the store.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Takes deliveries that are due, no more than there is room for: one to each receiver comes before a second to any.
-    /// Until `hold` has passed, other couriers leave them alone; after that the caller is taken for dead.
-    async fn claim_due(&self, room: &Room, hold: Duration) -> Result<Vec<DueDelivery>, StoreError>;
+    /// Looks at `limit` receivers who have deliveries on their way, in the order of their names from behind `after` on. What
+    /// it costs follows from their number, not from that of the deliveries.
+    async fn list_due(&self, after: Option<&str>, limit: u32) -> Result<DuePage, StoreError>;
+
+    /// Takes deliveries that are due, to each of these receivers those that have been due for longest, no more than there is
+    /// room for. Until `hold` has passed, other couriers leave them alone; after that the caller is taken for dead.
+    async fn claim_due(&self, room: &[Room], hold: Duration) -> Result<Vec<DueDelivery>, StoreError>;
 
     /// Records what became of an attempt; without one only what comes after. False: the claim has ended, and nothing was
     /// recorded.

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 pub use attempts::{Attempts, Claim, ClaimedJob, Finish, Finished, FoundAttempt, ProgressReport};
 pub use batches::{AcceptedWhole, Batches, CanceledWhole};
-pub use deliveries::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room};
+pub use deliveries::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, DuePage, DueReceiver, Room};
 pub use erasures::{Erased, Erasures};
 pub use error::StoreError;
 pub use jobs::{

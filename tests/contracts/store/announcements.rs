@@ -7,9 +7,10 @@ use raincheck_shared::domain::{
     Delivery, DeliveryId, DeliveryState, Ended, Event, JobId, NewJob, Progress, Status, TenantName, Webhook,
 };
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::{AfterAttempt, ProgressReport, Room};
+use raincheck_shared::store::{AfterAttempt, ProgressReport};
 
 use super::against_each_store;
+use super::deliveries::claim_for;
 use super::given::{
     HOUR, Running, accepted, failure, find, finish, finished, fire, job, now, rescue_all, retry, running,
     running_again, scheduled_job, succeeded,
@@ -176,8 +177,7 @@ async fn of_progress_there_is_one_delivery_at_a_time_and_one_a_second(on: &Store
         pending.iter().map(|d| (d.id.version().expect("of a job"), d.event)).collect::<Vec<_>>(),
         [(first, Event::Progress)]
     );
-    let room = Room { total: 10, per_receiver: 10, of: Vec::new() };
-    let due = on.store.deliveries.claim_due(&room, HOUR).await.expect("claim");
+    let due = claim_for(on, 10, HOUR).await;
     let through = AfterAttempt::Over(DeliveryState::Delivered);
     assert!(on.store.deliveries.record_attempt(due[0].claim, None, through).await.expect("record"));
 
@@ -190,7 +190,7 @@ async fn of_progress_there_is_one_delivery_at_a_time_and_one_a_second(on: &Store
     );
     assert_eq!(next[0].created_at, pending[0].created_at + Duration::from_secs(1));
     assert_eq!(next[0].next_attempt_at, Some(next[0].created_at));
-    assert_eq!(on.store.deliveries.claim_due(&room, HOUR).await.expect("claim"), [], "not yet");
+    assert_eq!(claim_for(on, 10, HOUR).await, [], "not yet");
 }
 
 async fn an_end_that_is_not_recorded_is_not_told_and_one_that_is_sent_twice_is_told_once(on: &StoreFixture) {

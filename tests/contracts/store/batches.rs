@@ -7,12 +7,11 @@ use raincheck_shared::domain::{
     Idempotency, JobId, NewBatch, NewJob, TenantName,
 };
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::{
-    Accepted, AcceptedWhole, AfterAttempt, CanceledWhole, Finish, JobFilter, Room, StoreError,
-};
+use raincheck_shared::store::{Accepted, AcceptedWhole, AfterAttempt, CanceledWhole, Finish, JobFilter, StoreError};
 
 use super::against_each_store;
 use super::announcements::told_job;
+use super::deliveries::claim_for;
 use super::given::{
     HOUR, TTL, claim, failure, finish, fire, job, keyed_job, rescue_all, retry, scheduled_job, succeeded, worker,
     worker_with,
@@ -183,8 +182,7 @@ async fn the_end_of_a_batch_is_a_delivery_like_any_other(on: &StoreFixture) {
     assert_eq!((told.id, told.event, told.state), (id, Event::BatchCompleted, DeliveryState::Pending));
     assert_eq!(Some(told.created_at), find(on, new.id).await.finished_at);
 
-    let room = Room { total: 9, per_receiver: 9, of: Vec::new() };
-    let due = on.store.deliveries.claim_due(&room, HOUR).await.expect("claim");
+    let due = claim_for(on, 9, HOUR).await;
     let mut events: Vec<&str> = due.iter().map(|due| due.event.as_str()).collect();
     events.sort_unstable();
     assert_eq!(events, ["batch.completed", "job.canceled"], "the cancel of a whole tells of each job as well");

@@ -10,7 +10,7 @@ use super::database::{Database, Lane};
 use super::rows::{Cells, millis};
 use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, JobId, Version};
 use crate::store::deliveries::kept;
-use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room, StoreError};
+use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, DuePage, DueReceiver, Room, StoreError};
 
 /// A list's or a count's size as the statements want it.
 fn whole(count: usize) -> i32 {
@@ -49,15 +49,32 @@ fn delivery(row: &PgRow) -> Result<Delivery, StoreError> {
 
 #[async_trait]
 impl Deliveries for Database {
-    async fn claim_due(&self, room: &Room, hold: Duration) -> Result<Vec<DueDelivery>, StoreError> {
-        if room.total == 0 {
+    async fn list_due(&self, after: Option<&str>, limit: u32) -> Result<DuePage, StoreError> {
+        let query = sqlx::query(include_str!("sql/list_due_receivers.sql"))
+            .bind(after.unwrap_or_default())
+            .bind(i32::try_from(limit).unwrap_or(i32::MAX));
+        let mut page = DuePage { due: Vec::new(), next: None };
+        for row in self.fetch(Lane::Relaxed, query).await? {
+            let cells = Cells::of("deliveries", &row);
+            if cells.get("is_last")? {
+                page.next = Some(cells.get("receiver")?);
+            }
+            if let Some(since) = cells.get("next_at")? {
+                let tenant = cells.get::<Option<&str>>("tenant")?.is_some().then(|| cells.parse("tenant"));
+                let (receiver, tenant) = (cells.get("receiver")?, tenant.transpose()?);
+                page.due.push(DueReceiver { receiver, since, tenant });
+            }
+        }
+        Ok(page)
+    }
+
+    async fn claim_due(&self, room: &[Room], hold: Duration) -> Result<Vec<DueDelivery>, StoreError> {
+        if room.is_empty() {
             return Ok(Vec::new());
         }
         let query = sqlx::query(include_str!("sql/claim_due_deliveries.sql"))
-            .bind(i64::from(room.total))
-            .bind(i32::try_from(room.per_receiver).unwrap_or(i32::MAX))
-            .bind(room.of.iter().map(|(receiver, _)| receiver.as_str()).collect::<Vec<_>>())
-            .bind(room.of.iter().map(|(_, room)| i32::try_from(*room).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+            .bind(room.iter().map(|of| of.receiver.as_str()).collect::<Vec<_>>())
+            .bind(room.iter().map(|of| i32::try_from(of.deliveries).unwrap_or(i32::MAX)).collect::<Vec<_>>())
             .bind(millis(hold));
         // May be lost in a crash: what was sent under the claim is sent again.
         self.fetch(Lane::Relaxed, query).await?.iter().map(due).collect()

@@ -12,12 +12,32 @@ use super::file::failed;
 use super::rows::{self, Cell};
 use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, JobId, Version};
 use crate::store::deliveries::kept;
-use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, Room, StoreError};
+use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, DuePage, DueReceiver, Room, StoreError};
 
 #[async_trait]
 impl Deliveries for Sqlite {
-    async fn claim_due(&self, room: &Room, hold: Duration) -> Result<Vec<DueDelivery>, StoreError> {
-        // Most looks find nothing, so they do not ask for the one writer.
+    async fn list_due(&self, after: Option<&str>, limit: u32) -> Result<DuePage, StoreError> {
+        let query = sqlx::query(include_str!("sql/list_due_receivers.sql"))
+            .bind(after.unwrap_or_default())
+            .bind(i64::from(limit))
+            .bind(self.now());
+        let mut page = DuePage { due: Vec::new(), next: None };
+        for row in query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)? {
+            let row = Cell::of("deliveries", &row);
+            if row.get("is_last")? {
+                page.next = Some(row.get("receiver")?);
+            }
+            if let Some(since) = row.instant("next_at")? {
+                let tenant = row.get::<Option<&str>>("tenant")?.is_some().then(|| row.parse("tenant"));
+                let (receiver, tenant) = (row.get("receiver")?, tenant.transpose()?);
+                page.due.push(DueReceiver { receiver, since, tenant });
+            }
+        }
+        Ok(page)
+    }
+
+    async fn claim_due(&self, room: &[Room], hold: Duration) -> Result<Vec<DueDelivery>, StoreError> {
+        // Others may have been here first: that is found out without the one writer.
         let found = self.find_due(room).await?;
         if found.is_empty() {
             return Ok(Vec::new());
@@ -100,30 +120,21 @@ impl Deliveries for Sqlite {
 }
 
 impl Sqlite {
-    /// What there is room for of what is due: the first of each receiver, then the second, and so on.
-    async fn find_due(&self, room: &Room) -> Result<Vec<DeliveryId>, StoreError> {
+    /// What there is room for of what is due.
+    async fn find_due(&self, room: &[Room]) -> Result<Vec<DeliveryId>, StoreError> {
         let mut reader = self.file.reader().await?;
-        let query = sqlx::query_scalar(include_str!("sql/list_receivers.sql"));
-        let receivers: Vec<String> = query.fetch_all(&mut *reader).await.map_err(failed)?;
+        let now = self.now();
         let mut found = Vec::new();
-        for receiver in receivers {
-            let known = room.of.iter().find(|(known, _)| *known == receiver);
-            let limit = known.map_or(room.per_receiver, |(_, room)| *room);
-            if limit == 0 {
-                continue;
-            }
+        for of in room {
             let query = sqlx::query(include_str!("sql/find_due_deliveries.sql"))
-                .bind(receiver)
-                .bind(self.now())
-                .bind(i64::from(limit));
-            for (place, row) in query.fetch_all(&mut *reader).await.map_err(failed)?.iter().enumerate() {
-                let cell = Cell::of("deliveries", row);
-                found.push((place, cell.get::<i64>("next_at")?, id(&cell)?));
+                .bind(&of.receiver)
+                .bind(now)
+                .bind(i64::from(of.deliveries));
+            for row in query.fetch_all(&mut *reader).await.map_err(failed)? {
+                found.push(id(&Cell::of("deliveries", &row))?);
             }
         }
-        found.sort_unstable();
-        found.truncate(usize::try_from(room.total).unwrap_or(usize::MAX));
-        Ok(found.into_iter().map(|(_, _, id)| id).collect())
+        Ok(found)
     }
 }
 

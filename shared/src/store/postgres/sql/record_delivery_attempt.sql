@@ -5,7 +5,8 @@ UPDATE deliveries SET
     next_at = CASE WHEN $4 = 'pending' THEN now() + $5::bigint * interval '1 millisecond' END,
     tries = tries + CASE WHEN $7::text IS NULL THEN 0 ELSE 1 END,
     attempts = attempts + CASE WHEN $7::text IS NULL THEN 0 ELSE 1 END,
-    changes = changes + 1,
+    -- what is put off unsent looks as before
+    changes = changes + CASE WHEN $7::text IS NULL AND $4 = 'pending' THEN 0 ELSE 1 END,
     last_status = CASE WHEN $7::text IS NULL THEN last_status ELSE $6 END,
     history = CASE WHEN $7::text IS NULL THEN history
         ELSE (history || $7::text)[GREATEST(1, cardinality(history) + 2 - $8):] END

@@ -5,7 +5,8 @@ UPDATE deliveries SET
     next_at = ?5,
     tries = tries + (?7 IS NOT NULL),
     attempts = attempts + (?7 IS NOT NULL),
-    changes = changes + 1,
+    -- what is put off unsent looks as before
+    changes = changes + (?7 IS NOT NULL OR ?4 <> 'pending'),
     last_status = CASE WHEN ?7 IS NULL THEN last_status ELSE ?6 END,
     history = CASE
         WHEN ?7 IS NULL THEN history
