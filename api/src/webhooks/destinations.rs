@@ -17,6 +17,20 @@ use super::lookups::{Lookups, Permit};
 /// How long a submit, or an attempt, waits for a name; and before that for its turn to ask.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(3);
 
+/// What systems say of a name that is nobody's or has no address (`EAI_NONAME`, `EAI_NODATA`), once they know. The standard
+/// library keeps the text and not the number. Whatever else they say may be otherwise in a moment.
+const NOBODY: [&str; 6] = [
+    // glibc
+    "Name or service not known",
+    "No address associated with hostname",
+    // musl
+    "Name does not resolve",
+    "Name has no usable address",
+    // macOS
+    "nodename nor servname provided, or not known",
+    "No address associated with nodename",
+];
+
 /// Turns names into addresses.
 #[async_trait]
 pub(crate) trait Resolve: Send + Sync {
@@ -56,9 +70,12 @@ pub(crate) enum DestinationError {
     /// There is no such name.
     #[error("names a host that cannot be resolved")]
     Unresolved(#[source] Option<io::Error>),
-    /// Nobody knows yet.
+    /// Nobody knows yet: there was no answer.
     #[error("names a host that could not be resolved within {} seconds", LOOKUP_PATIENCE.as_secs())]
     Silent,
+    /// Nobody knows yet: those who were asked are in trouble themselves.
+    #[error("names a host that cannot be resolved at the moment")]
+    Unanswered(#[source] io::Error),
     /// Nobody was asked: the fault of other names, not of this one.
     #[error("names a host that was not looked up: too many others are being looked up")]
     Busy,
@@ -151,7 +168,13 @@ impl Destinations {
         let found = timeout(LOOKUP_PATIENCE, self.resolver.resolve(name, port, permit)).await;
         self.lookups.note(name, matches!(found, Ok(Ok(_))));
         let found = found.map_err(|_| DestinationError::Silent)?;
-        found.map_err(|error| DestinationError::Unresolved(Some(error)))
+        found.map_err(|error| {
+            if is_nobody(&error) {
+                DestinationError::Unresolved(Some(error))
+            } else {
+                DestinationError::Unanswered(error)
+            }
+        })
     }
 
     fn problem(&self, address: SocketAddr) -> Option<&'static str> {
@@ -163,4 +186,10 @@ impl Destinations {
 /// RFC 6761: this machine, whatever anybody else says; and no name server needs to know that it was asked for.
 fn is_here(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
+}
+
+/// Whether it says that there is no such name, for certain.
+fn is_nobody(error: &io::Error) -> bool {
+    let said = error.to_string();
+    NOBODY.iter().any(|text| said.ends_with(text))
 }

@@ -58,12 +58,12 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    /// What is wrong with a URL as far as can be told now. A name that nobody answers for in time is taken: what it means is
-    /// looked at again before anything is sent.
+    /// What is wrong with a URL as far as can be told now. A name that nobody answers for is taken, unless it is certain that
+    /// there is none: what it means is looked at again before anything is sent.
     pub(crate) async fn fault(&self, url: &CallbackUrl, tenant: &TenantName) -> Option<Fault> {
         let visit = async { self.destinations.addresses(self.destinations.visit(url, tenant).await?).await };
         match visit.await {
-            Ok(_) | Err(DestinationError::Silent | DestinationError::Busy) => None,
+            Ok(_) | Err(DestinationError::Silent | DestinationError::Unanswered(_) | DestinationError::Busy) => None,
             Err(error) => Some(fault(&error)),
         }
     }

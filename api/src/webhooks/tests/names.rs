@@ -2,9 +2,21 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use raincheck_shared::domain::CallbackUrl;
 
+use super::super::Webhooks;
 use super::*;
+
+/// Says this of every name, as the standard library passes it on.
+struct Says(&'static str);
+
+#[async_trait]
+impl Resolve for Says {
+    async fn resolve(&self, _: &str, _: u16, _: Permit) -> io::Result<Vec<SocketAddr>> {
+        Err(io::Error::other(format!("failed to lookup address information: {}", self.0)))
+    }
+}
 
 #[tokio::test]
 async fn a_name_without_an_address_is_told_as_such() {
@@ -12,7 +24,28 @@ async fn a_name_without_an_address_is_told_as_such() {
     let none = addresses(&destinations(&[], names([&[]])), &url).await;
     assert!(matches!(none, Err(DestinationError::Unresolved(None))), "{none:?}");
     let system = addresses(&destinations(&[], Arc::new(SystemResolver)), &url).await;
-    assert!(matches!(system, Err(DestinationError::Unresolved(_) | DestinationError::Silent)), "{system:?}");
+    assert!(
+        matches!(
+            system,
+            Err(DestinationError::Unresolved(_) | DestinationError::Silent | DestinationError::Unanswered(_))
+        ),
+        "{system:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_a_name_that_certainly_does_not_exist_is_refused_at_submit() {
+    let url: CallbackUrl = "https://hooks.example/".parse().unwrap();
+    let refused = async |says| {
+        let webhooks = Webhooks { destinations: destinations(&[], Arc::new(Says(says))), public_keys: [].into() };
+        webhooks.fault(&url, &TenantName::default()).await.is_some()
+    };
+    for nobody in ["Name or service not known", "No address associated with hostname", "Name does not resolve"] {
+        assert!(refused(nobody).await, "{nobody}");
+    }
+    for trouble in ["Temporary failure in name resolution", "Non-recoverable failure in name resolution", "Try again"] {
+        assert!(!refused(trouble).await, "{trouble}");
+    }
 }
 
 #[tokio::test]
