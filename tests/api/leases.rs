@@ -47,7 +47,7 @@ pub(super) async fn lease(client: &Client, kind: &str, ttl: &str) -> Value {
     leases[0].clone()
 }
 
-async fn say(client: &Client, lease: &Value, verb: &str, body: &Value) -> Answer {
+pub(super) async fn say(client: &Client, lease: &Value, verb: &str, body: &Value) -> Answer {
     let path = format!("/v1/leases/{}/{verb}", lease["token"].as_str().unwrap());
     client.send(Method::POST, &path, &[JSON], body.to_string()).await
 }

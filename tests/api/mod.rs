@@ -44,6 +44,7 @@ mod strict_json;
 mod submit;
 mod sweep;
 mod unread_body;
+mod webhook_progress;
 mod webhook_secrets;
 mod webhook_snippets;
 mod webhook_turns;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raincheck_shared::domain::{BatchId, BatchWebhook, Delivery, DeliveryId, Job, JobId, TenantName, Version};
+use raincheck_shared::domain::{BatchId, BatchWebhook, Delivery, DeliveryId, Event, Job, JobId, TenantName, Version};
 
 use super::{Desk, Refusal};
 
@@ -13,6 +13,13 @@ pub(crate) struct DeliveryPage {
     job: Arc<Job>,
     /// Below which version the next page starts; `None`: there is none.
     pub(crate) next: Option<Version>,
+}
+
+/// Where a delivery goes.
+struct Addressee {
+    url: String,
+    /// The job it is of, if that has ended.
+    ended: Option<JobId>,
 }
 
 impl DeliveryPage {
@@ -45,28 +52,39 @@ impl Desk {
         Ok(DeliveryPage { deliveries, job, next })
     }
 
-    /// Makes a delivery due once more, whatever became of it. Answers where it goes as well.
+    /// Makes a delivery due once more, whatever became of it; progress only of a job that goes on. Answers where it goes as
+    /// well.
     pub(crate) async fn redeliver(&self, tenant: &TenantName, id: DeliveryId) -> Result<(Delivery, String), Refusal> {
-        let url = self.told_at(tenant, id).await.map_err(|refusal| match refusal {
+        let addressee = self.told_at(tenant, id).await.map_err(|refusal| match refusal {
             Refusal::UnknownJob(_) | Refusal::ExpiredJob(_) | Refusal::UnknownBatch(_) | Refusal::ExpiredBatch(_) => {
                 Refusal::UnknownDelivery(id)
             }
             other => other,
         })?;
+        if let Some(job) = addressee.ended {
+            let found = self.calls.ask(move |store| async move { store.deliveries.find_delivery(id).await }).await?;
+            if found.is_some_and(|delivery| delivery.event == Event::Progress) {
+                return Err(Refusal::NoProgress(job));
+            }
+        }
         let found = self.calls.ask(move |store| async move { store.deliveries.redeliver(id).await }).await?;
         let delivery = found.ok_or(Refusal::UnknownDelivery(id))?;
-        Ok((delivery, url))
+        Ok((delivery, addressee.url))
     }
 
     /// Where a tenant's job, or batch, is told of.
-    async fn told_at(&self, tenant: &TenantName, id: DeliveryId) -> Result<String, Refusal> {
-        let url = match id {
+    async fn told_at(&self, tenant: &TenantName, id: DeliveryId) -> Result<Addressee, Refusal> {
+        let (url, ended) = match id {
             DeliveryId::Job { id, .. } => {
-                self.job(tenant, id).await?.webhook.as_ref().map(|webhook| webhook.wish.url.to_string())
+                let job = self.job(tenant, id).await?;
+                let url = job.webhook.as_ref().map(|webhook| webhook.wish.url.to_string());
+                (url, job.status.is_done().then_some(id))
             }
-            DeliveryId::Batch(id) => self.batch(tenant, id).await?.webhook.map(|webhook| webhook.url.to_string()),
+            DeliveryId::Batch(id) => {
+                (self.batch(tenant, id).await?.webhook.map(|webhook| webhook.url.to_string()), None)
+            }
         };
-        url.ok_or(Refusal::UnknownDelivery(id))
+        Ok(Addressee { url: url.ok_or(Refusal::UnknownDelivery(id))?, ended })
     }
 
     /// The delivery of a batch's end, once it has ended, and where it goes. `None`: it is told to nobody, or has not ended.

@@ -116,6 +116,9 @@ pub(crate) enum Refusal {
     /// There is no such delivery, or what it tells of is past its retention.
     #[error("there is no delivery {0}")]
     UnknownDelivery(DeliveryId),
+    /// It has ended, so how far it is is told no more.
+    #[error("job {0} has ended: its progress is not told any more")]
+    NoProgress(JobId),
     /// There was such a job, or can have been, and it has outlived its retention.
     #[error("job {0} is past its retention")]
     ExpiredJob(JobId),

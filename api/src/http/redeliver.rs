@@ -30,10 +30,13 @@ pub(crate) async fn redeliver(
 
 pub(crate) fn operation() -> Operation {
     Operation::new("redeliver", "webhooks", "Tell an event once more")
-        .says("Whatever became of the delivery; it has its whole schedule before it again. The `webhook-id` stays the same.")
+        .says(
+            "Whatever became of the delivery; it has its whole schedule before it again. The `webhook-id` stays the same. \
+             Progress is told only of a job that has not ended.",
+        )
         .takes(&["deliveries.id"])
         .nothing_to_say()
         .answers(Answer::new(202, "It is due now.").json("Delivery", &["delivery"]))
         .reads()
-        .fails(&[Code::DeliveryNotFound])
+        .fails(&[Code::DeliveryNotFound, Code::JobAlreadyFinished])
 }

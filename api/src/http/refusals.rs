@@ -29,6 +29,7 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused { first } => Self::new(Code::IdempotencyKeyReused, told).about(first),
             Refusal::Unkeepable => Self::new(Code::InputInvalid, told),
             Refusal::Inconsistent => Self::new(Code::InternalError, told),
+            Refusal::NoProgress(id) => Self::new(Code::JobAlreadyFinished, told).about(id),
             Refusal::Succeeded(id) => Self::new(Code::JobSucceeded, told).about(id),
             Refusal::NotEnded(id) => Self::new(Code::JobNotFinished, told).about(id).retry_after(1),
             Refusal::InputGone(id) => Self::new(Code::InputExpired, told).about(id),

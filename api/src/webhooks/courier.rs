@@ -181,7 +181,16 @@ impl Courier {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         let (attempt, after) = self.attempt(due, subject, &mut place).await;
-        match self.store.deliveries.record_attempt(due.claim, attempt.as_ref(), after).await {
+        let recorded = match (&attempt, after, subject) {
+            (Some(attempt), AfterAttempt::Over(DeliveryState::Delivered), Some(Subject::Job(job)))
+                if due.event == Event::Progress =>
+            {
+                // The job may have come further while the receiver took its time.
+                self.store.deliveries.record_told_progress(due.claim, attempt, job.version).await
+            }
+            _ => self.store.deliveries.record_attempt(due.claim, attempt.as_ref(), after).await,
+        };
+        match recorded {
             Ok(true) => tracing::debug!(delivery.id = %id, ?after, "webhook attempted"),
             Ok(false) => tracing::debug!(delivery.id = %id, "somebody else has taken up this delivery"),
             // It will be sent again: at least once.

@@ -94,6 +94,16 @@ pub trait Deliveries: Send + Sync {
         after: AfterAttempt,
     ) -> Result<bool, StoreError>;
 
+    /// Records that an attempt has told a receiver of progress: of its job as it was at version `told`. If the job has said more
+    /// since, while it was told of this, a delivery of that takes the place of this one in the same commit, due a second after
+    /// it at the earliest. False: the claim has ended, and nothing was recorded.
+    async fn record_told_progress(
+        &self,
+        claim: DeliveryClaim,
+        attempt: &DeliveryAttempt,
+        told: Version,
+    ) -> Result<bool, StoreError>;
+
     /// Lists a job's deliveries, the latest first, `limit` at most, starting below version `before`.
     async fn list_deliveries(
         &self,

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use raincheck_shared::domain::{
-    Delivery, DeliveryId, DeliveryState, Ended, Event, JobId, NewJob, Progress, Status, TenantName, Webhook,
+    Delivery, DeliveryAttempt, DeliveryId, DeliveryState, Ended, Event, Job, JobId, NewJob, Progress, Status,
+    TenantName, Version, Webhook,
 };
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::{AfterAttempt, ProgressReport};
+use raincheck_shared::store::{AfterAttempt, DueDelivery, ProgressReport};
 
 use super::against_each_store;
 use super::deliveries::claim_for;
@@ -22,6 +23,8 @@ against_each_store! {
     nobody_is_told_what_he_did_not_ask_for,
     each_start_is_told_to_whom_it_concerns,
     of_progress_there_is_one_delivery_at_a_time_and_one_a_second,
+    progress_that_comes_while_other_progress_is_told_is_told_next,
+    reports_and_those_who_tell_of_them_at_once_lose_no_progress,
     an_end_that_is_not_recorded_is_not_told_and_one_that_is_sent_twice_is_told_once,
 }
 
@@ -191,6 +194,66 @@ async fn of_progress_there_is_one_delivery_at_a_time_and_one_a_second(on: &Store
     assert_eq!(next[0].created_at, pending[0].created_at + Duration::from_secs(1));
     assert_eq!(next[0].next_attempt_at, Some(next[0].created_at));
     assert_eq!(claim_for(on, 10, HOUR).await, [], "not yet");
+}
+
+async fn tell(on: &StoreFixture, due: &DueDelivery, told: Version) -> bool {
+    let attempt = DeliveryAttempt { at: now(), latency_ms: 1, status: Some(200), response: None, error: None };
+    on.store.deliveries.record_told_progress(due.claim, &attempt, told).await.expect("record")
+}
+
+fn versions(deliveries: &[Delivery]) -> Vec<(Version, DeliveryState)> {
+    deliveries.iter().map(|it| (it.id.version().expect("of a job"), it.state)).collect()
+}
+
+async fn progress_that_comes_while_other_progress_is_told_is_told_next(on: &StoreFixture) {
+    let running = running(on, told(&[Event::Progress], job())).await;
+    let first = report(on, &running, 10.0).await;
+    let due = claim_for(on, 10, HOUR).await.remove(0);
+    let before = deliveries(on, running.id).await.remove(0);
+    // It has been read, and is on its way to the receiver.
+    let last = report(on, &running, 20.0).await;
+    let tag = |job: &Job| job.webhook.as_ref().and_then(|webhook| webhook.summary).expect("a summary");
+    let seen = tag(&find(on, running.id).await);
+    assert!(tell(on, &due, first).await);
+    assert!(!tell(on, &due, first).await, "once");
+    let next = deliveries(on, running.id).await;
+    assert_eq!(versions(&next), [(last, DeliveryState::Pending)]);
+    assert_eq!((next[0].created_at, next[0].attempts), (before.created_at + Duration::from_secs(1), 0));
+    assert_eq!(next[0].next_attempt_at, Some(next[0].created_at), "not sooner than any other");
+    assert_eq!(next[0].history, []);
+    assert!(tag(&find(on, running.id).await).changes > seen.changes, "no tag means two bodies");
+
+    on.age(Duration::from_secs(1)).await;
+    let due = claim_for(on, 10, HOUR).await.remove(0);
+    assert_eq!(due.claim.id.version(), Some(last));
+    assert!(tell(on, &due, last).await);
+    let through = deliveries(on, running.id).await;
+    assert_eq!(versions(&through), [(last, DeliveryState::Delivered)]);
+    assert_eq!((through[0].attempts, through[0].history.len()), (1, 1));
+
+    // Of a job that has ended meanwhile its end is told.
+    let another = report(on, &running, 30.0).await;
+    on.age(Duration::from_secs(1)).await;
+    let due = claim_for(on, 10, HOUR).await.remove(0);
+    report(on, &running, 40.0).await;
+    finished(on, &running, succeeded(b"1")).await;
+    assert!(tell(on, &due, another).await);
+    assert_eq!(versions(&deliveries(on, running.id).await), [(another, DeliveryState::Delivered)]);
+}
+
+async fn reports_and_those_who_tell_of_them_at_once_lose_no_progress(on: &StoreFixture) {
+    let running = running(on, told(&[Event::Progress], job())).await;
+    let mut last = report(on, &running, 0.5).await;
+    for round in 1..40 {
+        on.age(Duration::from_secs(1)).await;
+        let due = claim_for(on, 10, HOUR).await.remove(0);
+        let read = find(on, running.id).await.version;
+        let (reported, recorded) = tokio::join!(report(on, &running, f64::from(round)), tell(on, &due, read));
+        assert!(recorded && reported > last, "round {round}");
+        last = reported;
+        let left = deliveries(on, running.id).await;
+        assert_eq!(versions(&left), [(last, DeliveryState::Pending)], "round {round}");
+    }
 }
 
 async fn an_end_that_is_not_recorded_is_not_told_and_one_that_is_sent_twice_is_told_once(on: &StoreFixture) {

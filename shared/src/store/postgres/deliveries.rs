@@ -102,6 +102,25 @@ impl Deliveries for Database {
         Ok(!self.fetch(Lane::Durable, query).await?.is_empty())
     }
 
+    async fn record_told_progress(
+        &self,
+        claim: DeliveryClaim,
+        attempt: &DeliveryAttempt,
+        told: Version,
+    ) -> Result<bool, StoreError> {
+        let json = serde_json::to_string(attempt).map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+        let (of, version) = claim.id.numbers();
+        let query = sqlx::query(include_str!("sql/record_told_progress.sql"))
+            .bind(of)
+            .bind(version)
+            .bind(claim.number)
+            .bind(told)
+            .bind(attempt.status.map(i32::from))
+            .bind(json)
+            .bind(whole(DeliveryAttempt::KEPT));
+        Ok(!self.fetch(Lane::Durable, query).await?.is_empty())
+    }
+
     async fn list_deliveries(
         &self,
         job: JobId,

@@ -10,7 +10,7 @@ use crate::domain::{CallbackUrl, DeliveryId, DeliveryState, Event, JobId, Versio
 use crate::store::StoreError;
 
 /// Of the progress that webhooks are told there is one delivery in this time at most.
-const PROGRESS_APART: Duration = Duration::from_secs(1);
+pub(super) const PROGRESS_APART: Duration = Duration::from_secs(1);
 
 /// Records that an event is to be told.
 pub(super) async fn announce(

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::Sqlite;
+use super::announcements::PROGRESS_APART;
 use super::file::failed;
 use super::rows::{self, Cell};
-use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, JobId, Version};
+use crate::domain::{Delivery, DeliveryAttempt, DeliveryId, DeliveryState, JobId, Version};
 use crate::store::deliveries::kept;
 use crate::store::{AfterAttempt, Deliveries, DeliveryClaim, DueDelivery, DuePage, DueReceiver, Room, StoreError};
 
@@ -65,25 +67,36 @@ impl Deliveries for Sqlite {
         attempt: Option<&DeliveryAttempt>,
         after: AfterAttempt,
     ) -> Result<bool, StoreError> {
-        let (state, pause) = kept(after);
-        let json = attempt.map(serde_json::to_string).transpose();
-        let json = json.map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+        let mut writer = self.file.writer().await?;
+        let mut write = writer.begin().await?;
+        let recorded = record(&mut write, claim, attempt, after, self.now()).await?;
+        write.commit().await?;
+        Ok(recorded)
+    }
+
+    async fn record_told_progress(
+        &self,
+        claim: DeliveryClaim,
+        attempt: &DeliveryAttempt,
+        told: Version,
+    ) -> Result<bool, StoreError> {
         let mut writer = self.file.writer().await?;
         let mut write = writer.begin().await?;
         let now = self.now();
-        let (of, version) = claim.id.numbers();
-        let query = sqlx::query(include_str!("sql/record_delivery_attempt.sql"))
-            .bind(of)
-            .bind(version)
-            .bind(claim.number)
-            .bind(state.as_str())
-            .bind(pause.map(|pause| rows::later(now, pause)))
-            .bind(attempt.and_then(|attempt| attempt.status))
-            .bind(json)
-            .bind(rows::whole(DeliveryAttempt::KEPT));
-        let recorded = query.execute(&mut *write).await.map_err(failed)?.rows_affected();
+        let delivered = AfterAttempt::Over(DeliveryState::Delivered);
+        let recorded = record(&mut write, claim, Some(attempt), delivered, now).await?;
+        if recorded {
+            let (of, version) = claim.id.numbers();
+            let query = sqlx::query(include_str!("sql/renew_progress_delivery.sql"))
+                .bind(of)
+                .bind(version)
+                .bind(told)
+                .bind(now)
+                .bind(rows::span(PROGRESS_APART));
+            query.execute(&mut *write).await.map_err(failed)?;
+        }
         write.commit().await?;
-        Ok(recorded > 0)
+        Ok(recorded)
     }
 
     async fn list_deliveries(
@@ -136,6 +149,30 @@ impl Sqlite {
         }
         Ok(found)
     }
+}
+
+/// Whether it was recorded: the claim may have ended.
+async fn record(
+    connection: &mut SqliteConnection,
+    claim: DeliveryClaim,
+    attempt: Option<&DeliveryAttempt>,
+    after: AfterAttempt,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let (state, pause) = kept(after);
+    let json = attempt.map(serde_json::to_string).transpose();
+    let json = json.map_err(|error| StoreError::Rejected(Arc::new(error)))?;
+    let (of, version) = claim.id.numbers();
+    let query = sqlx::query(include_str!("sql/record_delivery_attempt.sql"))
+        .bind(of)
+        .bind(version)
+        .bind(claim.number)
+        .bind(state.as_str())
+        .bind(pause.map(|pause| rows::later(now, pause)))
+        .bind(attempt.and_then(|attempt| attempt.status))
+        .bind(json)
+        .bind(rows::whole(DeliveryAttempt::KEPT));
+    Ok(query.execute(connection).await.map_err(failed)?.rows_affected() > 0)
 }
 
 fn id(row: &Cell<'_>) -> Result<DeliveryId, StoreError> {

@@ -27,12 +27,14 @@ told AS MATERIALIZED (
         SELECT d.version, d.state, d.created_at FROM deliveries d
         WHERE d.job_id = m.id AND d.event = 'job.progress'
         ORDER BY d.version DESC LIMIT 1
+        -- As it is now: whoever has just told it may have waited for the job as well, and been first.
+        FOR UPDATE
     ) before ON true
     WHERE 'job.progress' = ANY(m.webhook_events)
 ),
 replaced AS (
     DELETE FROM deliveries d USING told
-    WHERE d.job_id = told.id AND d.version = told.before AND d.state <> 'pending'
+    WHERE d.job_id = told.id AND d.version = told.before AND told.state <> 'pending'
 ),
 announced AS (
     INSERT INTO deliveries (job_id, version, event, receiver, created_at, next_at)
