@@ -4,6 +4,8 @@
 //! bringing news is given up for the next one, and a stream that keeps silent from its start at once. After a failure the job
 //! is read the plain way, on the retry budget: that tells whether it was the way that failed or the server that is away.
 
+use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -28,8 +30,67 @@ const SILENCE: Duration = Duration::from_secs(40);
 const LARGEST_PAGE: usize = 1 << 20;
 
 /// Follows one job. Made by [`JobHandle::stream`](crate::JobHandle::stream).
-#[derive(Debug)]
 pub struct Snapshots {
+    /// Who follows, while nobody waits for him.
+    follower: Option<Box<Follower>>,
+    /// The same on his way to the next version. He is kept when the future that waited for him is dropped: his times run on,
+    /// and what he has asked for is not asked for again.
+    under_way: Option<UnderWay>,
+    latest: Option<Job>,
+    over: bool,
+}
+
+type UnderWay = Pin<Box<dyn Future<Output = (Box<Follower>, Result<Job, Error>)> + Send>>;
+
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots").field("latest", &self.latest).field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
+impl Snapshots {
+    pub(crate) fn new(client: Client, id: String, within: Option<Duration>) -> Self {
+        let follower = Some(Box::new(Follower::new(client, id, within)));
+        Self { follower, under_way: None, latest: None, over: false }
+    }
+
+    /// The newest version that was seen.
+    pub fn latest(&self) -> Option<&Job> {
+        self.latest.as_ref()
+    }
+
+    /// The next version; `None` after the last one, which is done, and after an error.
+    ///
+    /// Whoever drops this future loses nothing, and asks for nothing twice: the next call goes on where it was, and its times
+    /// have run on meanwhile. So it may stand in `select!` beside a ticker.
+    pub async fn next(&mut self) -> Option<Result<Job, Error>> {
+        if self.over {
+            return None;
+        }
+        if let Some(mut follower) = self.follower.take() {
+            self.under_way = Some(Box::pin(async move {
+                let next = follower.next().await;
+                (follower, next)
+            }));
+        }
+        let (follower, next) = self.under_way.as_mut()?.await;
+        self.under_way = None;
+        self.latest.clone_from(&follower.latest);
+        self.over = next.as_ref().map_or(true, Job::done);
+        if !self.over {
+            self.follower = Some(follower);
+        }
+        Some(next)
+    }
+
+    /// The same, as a stream.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Job, Error>> + Send {
+        unfold(self, |mut snapshots| async { snapshots.next().await.map(|next| (next, snapshots)) })
+    }
+}
+
+/// Who follows the job. To drop one of his futures is to begin its waits again.
+struct Follower {
     client: Client,
     id: String,
     within: Option<Duration>,
@@ -45,7 +106,6 @@ pub struct Snapshots {
     looks: bool,
     reconnect_after: Duration,
     poll_after: Duration,
-    over: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +122,8 @@ struct Listening {
     begun: bool,
 }
 
-impl Snapshots {
-    pub(crate) fn new(client: Client, id: String, within: Option<Duration>) -> Self {
+impl Follower {
+    fn new(client: Client, id: String, within: Option<Duration>) -> Self {
         Self {
             client,
             id,
@@ -78,22 +138,11 @@ impl Snapshots {
             looks: false,
             reconnect_after: Duration::ZERO,
             poll_after: Duration::ZERO,
-            over: false,
         }
     }
 
-    /// The newest version that was seen.
-    pub fn latest(&self) -> Option<&Job> {
-        self.latest.as_ref()
-    }
-
-    /// The next version; `None` after the last one, which is done, and after an error.
-    ///
-    /// Whoever drops this future loses nothing: the next call goes on.
-    pub async fn next(&mut self) -> Option<Result<Job, Error>> {
-        if self.over {
-            return None;
-        }
+    /// The next version.
+    async fn next(&mut self) -> Result<Job, Error> {
         let next = match self.deadline {
             None => self.news().await,
             Some(deadline) => match timeout_at(deadline, self.news()).await {
@@ -104,16 +153,7 @@ impl Snapshots {
                 })),
             },
         };
-        self.over = next.as_ref().map_or(true, Job::done);
-        if self.over {
-            self.listening = None;
-        }
-        Some(next.map_err(|error| error.about_job(&self.id)))
-    }
-
-    /// The same, as a stream.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Job, Error>> + Send {
-        unfold(self, |mut snapshots| async { snapshots.next().await.map(|next| (next, snapshots)) })
+        next.map_err(|error| error.about_job(&self.id))
     }
 
     async fn news(&mut self) -> Result<Job, Error> {
