@@ -71,6 +71,9 @@ class Run:
         wanted = step["error"]
         try:
             do(step, {})
+        except ValueError as error:
+            same("the type of the error", "invalid", wanted["type"])
+            assert wanted["says"] in str(error), f"it says: {error}"
         except rc.RaincheckError as error:
             same("the type of the error", type(error), ERRORS[wanted["type"]])
             if error.idempotency_key is not None:

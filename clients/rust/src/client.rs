@@ -160,6 +160,11 @@ impl Client {
     ///
     /// All errors carry the idempotency key, for [`Client::find_by_idempotency_key`].
     pub async fn submit(&self, job: NewJob) -> Result<JobHandle, Error> {
+        if job.is_only_validated() {
+            // Its answer has no job in it, and would be asked for again and again as one that was garbled on its way.
+            let instead = "validate_only makes no job: send what NewJob::into_request gives by Client::call instead";
+            return Err(Error::invalid(instead));
+        }
         let (request, key) = job.into_request()?;
         let accepted = self.with_retries(&request, None, Size::Document, read_job).await;
         let job = accepted.map_err(|error| error.about_key(&key))?;

@@ -83,6 +83,11 @@ impl NewJob {
         self
     }
 
+    /// Whether it says that no job is to be made.
+    pub(crate) fn is_only_validated(&self) -> bool {
+        self.options.get("validate_only").is_some_and(|value| *value != Value::Bool(false) && value != "false")
+    }
+
     /// The request, and its key, for whoever sends it by [`Client::call`](crate::Client::call): with `validate_only` the answer
     /// is no job. Made once, outside of the retries: the key is what makes the second request the same as the first.
     pub fn into_request(self) -> Result<(Request, String), Error> {

@@ -71,17 +71,19 @@ export class Client {
    * Submits a job whose input is JSON, and returns once it is kept: sent again after any fault, it is accepted once. All
    * errors carry the idempotency key, for `findByIdempotencyKey`.
    */
-  submit(kind: string, input: unknown = null, settings: SubmitSettings<JobOptions> = {}): Promise<JobHandle> {
+  async submit(kind: string, input: unknown = null, settings: SubmitSettings<JobOptions> = {}): Promise<JobHandle> {
+    refuseValidateOnly(settings.options)
     return this.send("/v1/jobs", "application/json", JSON.stringify({ ...settings.options, kind, input }), settings)
   }
 
   /** Submits a job whose input is these bytes. */
-  submitBytes(
+  async submitBytes(
     kind: string,
     body: Uint8Array<ArrayBuffer>,
     contentType = "application/octet-stream",
     settings: SubmitSettings<QueryOptions> = {},
   ): Promise<JobHandle> {
+    refuseValidateOnly(settings.options)
     const query = new URLSearchParams()
     for (const [name, value] of Object.entries(settings.options ?? {})) {
       for (const one of Array.isArray(value) ? value : [value]) query.append(name, String(one))
@@ -138,6 +140,14 @@ export class Client {
 
   private handle(id: string, job: Job | undefined, key: string | undefined): JobHandle {
     return new JobHandle(this.caller, this.how, id, job, key)
+  }
+}
+
+function refuseValidateOnly(options: Record<string, unknown> = {}): void {
+  // Its answer has no job in it, and would be asked for again and again as one that was garbled on its way.
+  const asked = options.validate_only ?? false
+  if (asked !== false && asked !== "false") {
+    throw new TypeError("validate_only makes no job: ask POST /v1/jobs itself instead, and read what it answers")
   }
 }
 

@@ -60,6 +60,10 @@ class Run {
       error = thrown
     }
     assert.ok(error, `${step.do} went well, wanted: ${JSON.stringify(wanted)}`)
+    if (wanted.type === "invalid") {
+      assert.ok(error instanceof TypeError && error.message.includes(wanted.says), error.stack)
+      return
+    }
     if (error.constructor !== ERRORS[wanted.type]) throw new Error(`not an error of type ${wanted.type}`, { cause: error })
     assert.ok(error instanceof rc.RaincheckError)
     if (error.idempotencyKey !== undefined) this.key = error.idempotencyKey

@@ -57,6 +57,7 @@ class Client:
         `{"priority": 7, "delay": "10m", "timeouts": {"run": "5m"}, "tags": ["march"]}`.
         Without an `idempotency_key` one is made. All errors carry it, for `find_by_idempotency_key`.
         """
+        _refuse_validate_only(options)
         body = json.dumps({**(options or {}), "kind": kind, "input": input}).encode()
         return self._submit("/v1/jobs", "application/json", body, idempotency_key)
 
@@ -70,6 +71,7 @@ class Client:
         options: Optional[Options] = None,
     ) -> JobHandle:
         """Submits a job whose input is these bytes. `options` are query parameters, such as `{"run_timeout": "5m"}`."""
+        _refuse_validate_only(options)
         query = {name: str(value).lower() if isinstance(value, bool) else value for name, value in (options or {}).items()}
         target = f"/v1/kinds/{quote(kind, safe='')}/jobs" + (f"?{urlencode(query, doseq=True)}" if query else "")
         return self._submit(target, content_type, body, idempotency_key)
@@ -125,6 +127,12 @@ class Client:
 
     def _handle(self, job_id: str, job: Any, key: Optional[str]) -> JobHandle:
         return JobHandle(self._caller, job_id, self._patience, self._long_poll, job, key)
+
+
+def _refuse_validate_only(options: Optional[Mapping[str, Any]]) -> None:
+    # Its answer has no job in it, and would be asked for again and again as one that was garbled on its way.
+    if (options or {}).get("validate_only") not in (None, False, "false"):
+        raise ValueError("validate_only makes no job: ask POST /v1/jobs itself instead, and read what it answers")
 
 
 def _read_page(answer: Answer) -> tuple[list[str], Optional[str]]:

@@ -264,6 +264,7 @@ impl Run {
             ErrorKind::Timeout { .. } => ("timeout", None),
             ErrorKind::JobFailed(_) => ("job_failed", None),
             ErrorKind::ResultDamaged => ("damaged", None),
+            ErrorKind::Invalid(_) => ("invalid", None),
             _ => ("another", None),
         };
         same("the type of the error", name, text(&wanted["type"]))?;
@@ -290,6 +291,9 @@ impl Run {
         let said = error.to_string();
         if wanted["names_key"] == true && !error.idempotency_key().is_some_and(|key| said.contains(key)) {
             return Err(format!("the error does not name the key: {said}").into());
+        }
+        if let Some(word) = wanted["says"].as_str() {
+            same("what it says", said.contains(word), true)?;
         }
         if wanted["names_job"] == true {
             let id = self.job()?.id();
