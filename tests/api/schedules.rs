@@ -309,3 +309,16 @@ async fn a_schedule_of_the_configuration_is_there_can_be_paused_and_is_changed_n
         assert!(served.stop().await);
     }
 }
+
+#[tokio::test]
+async fn the_job_of_a_tick_that_needs_a_permit_starts_at_once_when_there_is_one() {
+    // Nobody looks for jobs that wait for permits unless he is told to.
+    let settings = [QUICK, ("upkeep.permits", "1h"), ("quotas.concurrent_jobs", "1")];
+    let served = Served::with(Work::Worker, &settings).await;
+    plant(&served, "limited", CatchUp::One, 0).await;
+    until("the job of the tick to be done", SOON, async || {
+        jobs_of(&served.client, "limited").await.iter().any(|job| job["status"] == "succeeded")
+    })
+    .await;
+    assert!(served.stop().await);
+}

@@ -12,6 +12,7 @@ use raincheck_shared::store::{Accepted, Cursor, JobFilter, JobPage, LoggedLine, 
 
 use super::acceptance::{Examined, are_late, examine, fresh_job};
 use super::admission::Admission;
+use super::after_commit::AfterCommit;
 use super::attempt_ends::AttemptEnds;
 use super::backends::{Backends, Links};
 use super::door::Charge;
@@ -116,10 +117,14 @@ impl Desk {
             intake: Intake::start(
                 &settings.store,
                 Arc::clone(&jobs),
-                Arc::clone(&wakeups),
-                admission.clone(),
-                (links.relay, links.parked, streaks.keeping.clone()),
-                Arc::clone(&clock),
+                AfterCommit {
+                    wakeups: Arc::clone(&wakeups),
+                    admission: admission.clone(),
+                    relay: links.relay,
+                    parked: links.parked,
+                    clock: Arc::clone(&clock),
+                },
+                streaks.keeping.clone(),
                 shutdown,
             ),
             blobs,

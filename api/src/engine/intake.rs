@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raincheck_shared::broker::{Signal, Wakeups};
 use raincheck_shared::config::StoreSettings;
-use raincheck_shared::domain::{Band, Dispatch, NewJob, QueueName, Status, TenantName, Timestamp};
+#[cfg(feature = "proof")]
+use raincheck_shared::domain::Status;
+use raincheck_shared::domain::{Dispatch, NewJob};
 use raincheck_shared::lifecycle::failpoint::{self, Step};
-use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, Nudge, Shutdown};
+use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Shutdown};
 use raincheck_shared::store::{Accepted, Jobs, StoreError};
-use tokio::sync::mpsc;
 
 use super::Refusal;
-use super::admission::Admission;
+use super::after_commit::{AfterCommit, Fact};
 use super::store_calls::STORE_PATIENCE;
 use crate::streak::Streak;
 
@@ -32,12 +32,8 @@ pub(crate) struct Intake(Batcher<NewJob, Result<Accepted, StoreError>>, Arc<Inta
 /// What a batch needs besides itself.
 struct Intaker {
     jobs: Arc<dyn Jobs>,
-    wakeups: Arc<dyn Wakeups>,
-    admission: Admission,
-    relay: mpsc::Sender<Vec<Dispatch>>,
-    parked: Nudge,
+    after: AfterCommit,
     keeping: Streak,
-    clock: Arc<dyn Clock>,
 }
 
 impl Intake {
@@ -45,10 +41,8 @@ impl Intake {
     pub(crate) fn start(
         store: &StoreSettings,
         jobs: Arc<dyn Jobs>,
-        wakeups: Arc<dyn Wakeups>,
-        admission: Admission,
-        (relay, parked, keeping): (mpsc::Sender<Vec<Dispatch>>, Nudge, Streak),
-        clock: Arc<dyn Clock>,
+        after: AfterCommit,
+        keeping: Streak,
         shutdown: &Shutdown,
     ) -> Self {
         let lanes = match store {
@@ -63,7 +57,7 @@ impl Intake {
             patience: PATIENCE,
             gathering: GATHERING,
         };
-        let intaker = Arc::new(Intaker { jobs, wakeups, admission, relay, parked, keeping, clock });
+        let intaker = Arc::new(Intaker { jobs, after, keeping });
         let accepting = Arc::clone(&intaker);
         let batcher = Batcher::start(limits, shutdown, move |batch| {
             let intaker = Arc::clone(&accepting);
@@ -72,8 +66,7 @@ impl Intake {
         Self(batcher, intaker)
     }
 
-    /// Does for jobs that were kept in another way what is done for all that are: hands their dispatches to the relay, counts
-    /// them, and sees that their timers are heard of.
+    /// Does for jobs that were kept in another way what is done for all that are.
     pub(crate) fn kept<'j>(
         &self,
         jobs: impl Iterator<Item = &'j NewJob>,
@@ -81,7 +74,7 @@ impl Intake {
         dispatches: Vec<Dispatch>,
     ) {
         let facts: Vec<_> = jobs.map(Fact::of).collect();
-        self.1.spread(&facts, answers, dispatches);
+        self.1.after.spread(&facts, answers, dispatches);
     }
 
     /// Keeps one job. After [`Refusal::StoreSilent`] nobody knows whether it was kept.
@@ -113,58 +106,12 @@ impl Intaker {
         let facts: Vec<_> = batch.iter().map(Fact::of).collect();
         let accepted = self.jobs.accept(batch).await;
         failpoint::passed(Step::Committed).await;
-        self.spread(&facts, &accepted.answers, accepted.dispatches);
         match accepted.answers.first() {
             // An outage is that of the whole batch.
-            Some(Err(error @ StoreError::Unavailable(_))) => self.keeping.failed(error, &*self.clock),
+            Some(Err(error @ StoreError::Unavailable(_))) => self.keeping.failed(error, &*self.after.clock),
             _ => self.keeping.went_well(),
         }
+        self.after.spread(&facts, &accepted.answers, accepted.dispatches);
         accepted.answers
     }
-
-    fn spread(&self, facts: &[Fact], answers: &[Result<Accepted, StoreError>], dispatches: Vec<Dispatch>) {
-        // A full channel is no loss: the relay finds what nobody handed to it in the store.
-        if !dispatches.is_empty() && self.relay.try_send(dispatches).is_err() {
-            tracing::debug!("the relay is busy, it will find these dispatches in the store");
-        }
-        let mut first_due: Option<Timestamp> = None;
-        let mut any_parked = false;
-        for (answer, fact) in answers.iter().zip(facts) {
-            if let Ok(Accepted::New { status, .. }) = answer {
-                if *status == Status::Queued {
-                    self.admission.accepted(&fact.queue, &fact.tenant, fact.band);
-                    any_parked |= fact.needs_permits;
-                }
-                first_due = [first_due, fact.timer].into_iter().flatten().min();
-            }
-        }
-        if any_parked {
-            self.parked.nudge();
-        }
-        if let Some(due) = first_due {
-            let within = Duration::try_from(due - self.clock.now()).unwrap_or_default();
-            self.wakeups.announce(Signal::TimerSet(within));
-        }
-    }
-}
-
-/// What is to be known of a job once it is kept.
-struct Fact {
-    queue: QueueName,
-    tenant: TenantName,
-    band: Band,
-    needs_permits: bool,
-    timer: Option<Timestamp>,
-}
-
-impl Fact {
-    fn of(job: &NewJob) -> Self {
-        let (queue, tenant) = (job.queue.clone(), job.tenant.clone());
-        Self { queue, tenant, band: job.band(), needs_permits: job.line.is_some(), timer: first_timer(job) }
-    }
-}
-
-/// When the first thing happens to the job that a timer must see to.
-fn first_timer(job: &NewJob) -> Option<Timestamp> {
-    [job.run_at, job.expires_unstarted_at()].into_iter().flatten().min()
 }

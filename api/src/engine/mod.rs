@@ -8,7 +8,7 @@
 //! - `batches`: jobs that are submitted together
 //! - `schedules`: jobs that are made by a clock; `schedule_job`: what each of them asks for
 //! - `uploads`: large inputs on their way to the blob store
-//! - `intake`: keeps jobs, batched
+//! - `intake`: keeps jobs, batched; `after_commit`: what is done then
 //! - `cancel`: asks that a job stop
 //! - `remote_work`: what remote workers ask, `lease_board`: where they wait, `fresh_leases`: what did not reach them
 //! - `attempt_ends`: ends running attempts for whoever shows their fence
@@ -29,6 +29,7 @@
 
 mod acceptance;
 mod admission;
+mod after_commit;
 mod attempt_ends;
 mod backends;
 mod batches;
@@ -67,6 +68,7 @@ mod webhook_wishes;
 
 pub(crate) use acceptance::{Examined, examine};
 pub(crate) use admission::Admission;
+pub(crate) use after_commit::{AfterCommit, Fact};
 pub(crate) use attempt_ends::record_ends;
 pub(crate) use backends::Backends;
 pub use backends::Links;

@@ -99,7 +99,7 @@ pub fn start(
     let mut health = vec![
         relay::start(&parts, offered, shutdown),
         due_jobs::start(&parts, timers.clone(), shutdown),
-        tick_runner::start(&parts, depths.clone(), ticks.clone(), shutdown),
+        tick_runner::start(&parts, depths.clone(), (ticks.clone(), parked.clone()), shutdown),
         parked_releaser::start(&parts, parked.clone(), shutdown),
         worker_reaper::start(&parts, shutdown),
         lost_dispatch_finder::start(&parts, counter, shutdown),

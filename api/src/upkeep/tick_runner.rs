@@ -7,7 +7,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use raincheck_shared::broker::Signal;
 use raincheck_shared::config::StoreSettings;
 use raincheck_shared::domain::{Due, NewJob, Schedule, Timestamp};
 use raincheck_shared::lifecycle::failpoint::{self, Step};
@@ -16,7 +15,7 @@ use raincheck_shared::store::{Fired, Firing, NewSchedule, ScheduleOwner, StoreEr
 use raincheck_shared::telemetry::Chain;
 
 use super::{Depths, Parts};
-use crate::engine::{Admission, Examined, Rejection, examine, submission_of};
+use crate::engine::{Admission, AfterCommit, Examined, Fact, Rejection, examine, submission_of};
 
 /// Schedules that are read at once.
 const PAGE: u32 = 100;
@@ -35,6 +34,7 @@ const WORD: Duration = Duration::from_mins(2);
 struct TickRunner {
     parts: Parts,
     admission: Admission,
+    after: AfterCommit,
     started: Timestamp,
     confirmed: Mutex<Option<Instant>>,
 }
@@ -50,10 +50,24 @@ enum Ran {
     Blocked,
 }
 
-pub(super) fn start(parts: &Parts, depths: Depths, nudge: Nudge, shutdown: &Shutdown) -> ReconcilerHealth {
+pub(super) fn start(
+    parts: &Parts,
+    depths: Depths,
+    (nudge, parked): (Nudge, Nudge),
+    shutdown: &Shutdown,
+) -> ReconcilerHealth {
+    let admission = Admission::new(depths, Arc::clone(&parts.clock));
+    let after = AfterCommit {
+        wakeups: Arc::clone(&parts.broker.wakeups),
+        admission: admission.clone(),
+        relay: parts.relay.clone(),
+        parked,
+        clock: Arc::clone(&parts.clock),
+    };
     let runner = Arc::new(TickRunner {
         parts: parts.clone(),
-        admission: Admission::new(depths, Arc::clone(&parts.clock)),
+        admission,
+        after,
         started: parts.clock.now(),
         confirmed: Mutex::default(),
     });
@@ -124,7 +138,8 @@ impl TickRunner {
         match self.parts.store.ticks.fire_schedule(&firing).await {
             Ok(Fired::Made(accepted)) => {
                 failpoint::passed(Step::Committed).await;
-                self.spread(&firing, accepted.dispatches);
+                let facts: Vec<_> = firing.jobs.iter().map(Fact::of).collect();
+                self.after.spread(&facts, &accepted.answers, accepted.dispatches);
             }
             Ok(Fired::Elsewhere) => return Ok(Ran::Done),
             Err(error @ StoreError::Rejected(_)) => {
@@ -163,21 +178,6 @@ impl TickRunner {
         }
         job.express = self.admission.passes(&job.queue, &schedule.tenant);
         Ok(job)
-    }
-
-    /// Does for the jobs of ticks what is done for all that are accepted.
-    fn spread(&self, firing: &Firing, dispatches: Vec<raincheck_shared::domain::Dispatch>) {
-        if !dispatches.is_empty() {
-            // Full: the relay's scan finds them.
-            let _ = self.parts.relay.try_send(dispatches);
-        }
-        for job in &firing.jobs {
-            self.admission.accepted(&job.queue, &job.tenant, job.band());
-        }
-        if let Some(due) = firing.jobs.iter().filter_map(NewJob::expires_unstarted_at).min() {
-            let within = Duration::try_from(due - self.parts.clock.now()).unwrap_or_default();
-            self.parts.broker.wakeups.announce(Signal::TimerSet(within));
-        }
     }
 
     async fn note(&self, schedule: &Schedule, problem: &str) -> Result<(), StoreError> {
