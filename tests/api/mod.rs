@@ -40,6 +40,7 @@ mod redrive;
 mod result;
 mod retry;
 mod schedules;
+mod schedule_marks;
 mod strict_json;
 mod submit;
 mod sweep;

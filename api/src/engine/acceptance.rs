@@ -130,7 +130,7 @@ fn plan(submission: &Submission, kind: &Kind, settings: &Settings, now: Timestam
     if options.input_retention.is_some_and(|retention| retention > settings.jobs.max_retention) {
         faults.add(Field::InputRetention, at_most(settings.jobs.max_retention));
     }
-    check_labels(options, settings, faults);
+    check_labels(submission, settings, faults);
     let wish = options.webhook.as_ref();
     let webhook = wish.and_then(|wish| webhook_of_job(wish, &submission.tenant, settings, &mut faults.0));
     let metadata = match &options.schedule {

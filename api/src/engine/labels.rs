@@ -3,11 +3,13 @@
 use raincheck_shared::config::Settings;
 
 use super::acceptance::Faults;
-use super::{Field, JobOptions};
+use super::schedule_job::MARKS;
+use super::{Field, JobOptions, Submission};
 
 /// Looks at all of it.
-pub(super) fn check_labels(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
-    check_metadata(options, settings, faults);
+pub(super) fn check_labels(submission: &Submission, settings: &Settings, faults: &mut Faults) {
+    let options = &submission.options;
+    check_metadata(submission, settings, faults);
     check_tags(options, settings, faults);
     if let Some(problem) = options.concurrency_key.as_deref().and_then(|key| text_problem(key, 1, 255)) {
         faults.add(Field::ConcurrencyKey, problem);
@@ -23,8 +25,12 @@ fn text_problem(text: &str, min: usize, max: usize) -> Option<String> {
     (!(min..=max).contains(&length)).then(|| format!("must have {min} to {max} characters"))
 }
 
-fn check_metadata(options: &JobOptions, settings: &Settings, faults: &mut Faults) {
-    if options.metadata.len() > settings.jobs.max_metadata {
+fn check_metadata(submission: &Submission, settings: &Settings, faults: &mut Faults) {
+    let options = &submission.options;
+    // What a schedule adds to its jobs does not count, so it does not when one of them is tried once more either.
+    let is_counted = |name: &str| submission.retry_of.is_none() || !MARKS.contains(&name);
+    let pairs = options.metadata.keys().filter(|name| is_counted(name)).count();
+    if pairs > settings.jobs.max_metadata {
         faults.add(Field::Metadata, format!("must have at most {} pairs", settings.jobs.max_metadata));
         return;
     }
