@@ -83,6 +83,31 @@ async fn repeating_a_request_does_not_use_the_quota_up() {
     assert!(served.stop().await);
 }
 
+async fn submit_batch(served: &Served, keys: [&str; 2], of_whole: Option<&str>) -> Answer {
+    let jobs = keys.map(|key| format!(r#"{{"kind":"echo","input":1,"idempotency_key":"{key}"}}"#));
+    let headers: Vec<_> = [JSON].into_iter().chain(of_whole.map(|key| ("idempotency-key", key))).collect();
+    served.client.send(Method::POST, "/v1/batches", &headers, format!(r#"{{"jobs":[{}]}}"#, jobs.join(","))).await
+}
+
+#[tokio::test]
+async fn what_of_a_batch_makes_no_job_does_not_use_the_quota_up() {
+    let served = Served::with(Work::Nobody, &[("quotas.submits_per_minute", "5")]).await;
+    for _ in 0..4 {
+        assert_eq!(submit_batch(&served, ["a", "b"], Some("whole")).await.json()["accepted"], 2);
+    }
+    for _ in 0..4 {
+        assert_problem(&submit_batch(&served, ["c", "d"], Some("whole")).await, 422, "idempotency-key-reused");
+    }
+    for _ in 0..4 {
+        assert_eq!(submit_batch(&served, ["a", "b"], None).await.json()["accepted"], 2, "both are known");
+    }
+    for _ in 0..3 {
+        assert_eq!(submit(&served, None).await.status, 202, "five, without the two of the batch");
+    }
+    assert_eq!(submit(&served, None).await.status, 429);
+    assert!(served.stop().await);
+}
+
 #[tokio::test]
 async fn no_more_jobs_wait_than_the_quota_says_and_room_is_found_again() {
     let served = Served::with(Work::Nobody, &[("quotas.queued", "5"), ("upkeep.lost_dispatches", "100ms")]).await;

@@ -84,7 +84,7 @@ impl Desk {
         if jobs.is_empty() && idempotency.is_none() {
             return Ok(BatchAnswer { id: None, replayed: false, items: answers.into_iter().flatten().collect() });
         }
-        self.charge_batch(&tenant, jobs.len()).await?;
+        let paid = self.charge_batch(&tenant, jobs.len()).await?;
         for (_, job) in &mut jobs {
             job.express = self.admission.passes(&job.queue, &tenant);
         }
@@ -94,14 +94,16 @@ impl Desk {
         match self.calls.ask(move |store| async move { store.batches.accept_batch(batch).await }).await? {
             AcceptedWhole::New { answers: accepted, dispatches } => {
                 self.intake.kept(jobs.iter().map(|(_, job)| job), &accepted, dispatches);
-                let kept = accepted.iter().any(|answer| matches!(answer, Ok(Accepted::New { .. })));
+                let made = accepted.iter().filter(|answer| matches!(answer, Ok(Accepted::New { .. }))).count();
+                self.settle(&tenant, paid, made);
                 for ((place, job), answer) in jobs.into_iter().zip(accepted) {
                     answers[place] = Some(self.item_answer(&tenant, &job, answer).await);
                 }
                 let items = answers.into_iter().flatten().collect();
-                Ok(BatchAnswer { id: kept.then_some(id), replayed: false, items })
+                Ok(BatchAnswer { id: (made > 0).then_some(id), replayed: false, items })
             }
             AcceptedWhole::Known { first, fingerprint } => {
+                self.settle(&tenant, paid, 0);
                 if whole.is_none_or(|sent| sent.fingerprint != fingerprint) {
                     return Err(Refusal::BatchKeyReused { first }.into());
                 }

@@ -40,16 +40,22 @@ impl Desk {
         self.tickets.issue(tenant, id).await
     }
 
-    /// Takes as many submits as a batch has jobs, or refuses all of it.
-    pub(super) async fn charge_batch(&self, tenant: &TenantName, jobs: usize) -> Result<(), Refusal> {
+    /// Takes as many submits as a batch has jobs, or refuses all of it. Answers how many it took.
+    pub(super) async fn charge_batch(&self, tenant: &TenantName, jobs: usize) -> Result<u32, Refusal> {
         let quotas = self.settings.quotas.of(tenant);
         if let (Some(most), Some(ahead)) = (quotas.queued, jobs.checked_sub(1)) {
             self.admission.admit_of(tenant, ahead as u64, most).await?;
         }
-        let Some(quota) = quotas.submits_per_minute else { return Ok(()) };
+        let Some(quota) = quotas.submits_per_minute else { return Ok(0) };
         let count = u32::try_from(jobs).unwrap_or(u32::MAX);
         let taken = self.submit_quotas.take_some(tenant, quota, count, self.clock.monotonic());
-        taken.map(drop).map_err(Refusal::OverSubmits)
+        taken.map(|_| count).map_err(Refusal::OverSubmits)
+    }
+
+    /// Gives back what of a batch's charge made no job.
+    pub(super) fn settle(&self, tenant: &TenantName, paid: u32, made: usize) {
+        let for_nothing = paid.saturating_sub(u32::try_from(made).unwrap_or(u32::MAX));
+        self.submit_quotas.give_back(tenant, for_nothing);
     }
 
     /// Takes one submit of the tenant's quota, if it has one, and refuses what is beyond any of its quotas. A request that
