@@ -1,6 +1,6 @@
 //! The door: who comes in, and whether it may submit now.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use raincheck_shared::domain::{JobId, TenantName};
 
@@ -22,6 +22,9 @@ pub(super) struct Charge {
 }
 
 impl Desk {
+    /// How long the store may take with what is left out without its answer.
+    pub(crate) const A_MOMENT: Duration = Duration::from_secs(1);
+
     /// Who shows this as its key or ticket. Where nobody has to show a key, nobody is asked.
     pub(crate) async fn caller(&self, shown: Option<&str>) -> Result<Caller, Denied> {
         if self.keyring.is_open().await? {
@@ -31,6 +34,18 @@ impl Desk {
             None => Err(Denied::NothingShown),
             Some(shown) if Tickets::is_one(shown) => self.tickets.holder(shown).await,
             Some(shown) => self.keyring.holder(shown).await,
+        }
+    }
+
+    /// The same for numbers about the installation, which say that the store is away: whoever was let in before it was is
+    /// believed for as long as it is, and nobody waits for it.
+    pub(crate) async fn watcher(&self, shown: Option<&str>) -> Result<Caller, Denied> {
+        let decided = self.caller(shown);
+        let Some(remembered) = self.keyring.remembered(shown) else { return decided.await };
+        match tokio::time::timeout(Self::A_MOMENT, decided).await {
+            Ok(Err(Denied::Undecided(refusal))) if refusal.is_outage() => Ok(remembered),
+            Ok(decided) => decided,
+            Err(_) => Ok(remembered),
         }
     }
 

@@ -20,6 +20,11 @@ const FRESH: Duration = Duration::from_secs(5);
 /// Between two looks for a first key, while there is none: less than what an answer is good for, so that no request has to
 /// wait for one.
 const LOOK_EVERY: Duration = Duration::from_secs(4);
+/// The same while the store is away, so that it is soon known to be back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a store that has not answered is not asked again by those who would wait for it: each of them would be kept for
+/// `store.timeout`, and then once more by what it came for.
+const SILENT: Duration = Duration::from_secs(2);
 /// Keys that are remembered, wrong ones included. Beyond that all are asked for anew.
 const REMEMBERED: usize = 10_000;
 /// Between two notes in the store of which keys were used.
@@ -65,6 +70,8 @@ struct Heard<T> {
 struct Memory {
     /// Whether there is any key. Once there was one there always is.
     any: Option<Heard<bool>>,
+    /// When the store was last found not to answer, if it has not answered since.
+    silent: Option<Instant>,
     keys: HashMap<KeyId, Heard<Option<Arc<ApiKey>>>>,
     /// Good keys that were shown since their last note.
     used: HashSet<KeyId>,
@@ -114,20 +121,46 @@ impl Keyring {
         {
             return Ok(!any.what);
         }
-        match self.ask(None).await {
+        // Nobody can make a first key in a store that is away, and nothing can be done without the store. What can go on
+        // meanwhile, such as the wait of an event stream that came back, does. When the store is back is found out beside the
+        // requests.
+        let is_silent = self.lock().silent.is_some();
+        if is_silent && self.was_open() {
+            return Ok(true);
+        }
+        match self.ask_unless_silent(None).await {
             Ok((any, _)) => Ok(!any),
-            // Nobody can make a first key in a store that is away, and nothing can be done without the store. What can go on
-            // meanwhile, such as the wait of an event stream that came back, does.
-            Err(refusal) if refusal.is_outage() && self.lock().any.is_some() => Ok(true),
+            Err(refusal) if refusal.is_outage() && self.was_open() => Ok(true),
             Err(refusal) => Err(refusal),
         }
     }
 
-    /// Until there is one. While the store is away, those who ask hear so themselves.
+    /// Whether no key was ever made, as far as the store last said.
+    fn was_open(&self) -> bool {
+        !self.required && self.lock().any.as_ref().is_some_and(|any| !any.what)
+    }
+
+    /// Until there is one.
     async fn look_for_a_first_key(self) {
-        while !matches!(self.ask(None).await, Ok((true, _))) {
-            tokio::time::sleep(LOOK_EVERY).await;
+        loop {
+            let pause = match self.ask(None).await {
+                Ok((true, _)) => return,
+                Ok((false, _)) => LOOK_EVERY,
+                Err(_) => LOOK_AGAIN,
+            };
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Who shows this, by what the store said last, however long ago that is: only for what has to be read while the store
+    /// is away.
+    pub(crate) fn remembered(&self, shown: Option<&str>) -> Option<Caller> {
+        if self.was_open() {
+            return Some(Caller::anybody());
+        }
+        let shown: KeyText = shown?.parse().ok()?;
+        let key = self.lock().keys.get(shown.id())?.what.clone()?;
+        (key.hash == shown.hash() && key.is_good(self.clock.now())).then(|| Caller::with_key(&key))
     }
 
     /// Who shows this as its key.
@@ -152,7 +185,7 @@ impl Keyring {
         {
             return Ok(heard.what.clone());
         }
-        let (_, key) = self.ask(Some(id.clone())).await?;
+        let (_, key) = self.ask_unless_silent(Some(id.clone())).await?;
         let mut memory = self.lock();
         if memory.keys.len() >= REMEMBERED {
             memory.keys.retain(|_, heard| now.saturating_duration_since(heard.at) < FRESH);
@@ -165,14 +198,31 @@ impl Keyring {
         Ok(key)
     }
 
+    async fn ask_unless_silent(&self, id: Option<KeyId>) -> Result<(bool, Option<Arc<ApiKey>>), Refusal> {
+        let silent = self.lock().silent;
+        if silent.is_some_and(|since| self.clock.monotonic().saturating_duration_since(since) < SILENT) {
+            return Err(Refusal::StoreAway);
+        }
+        self.ask(id).await
+    }
+
     async fn ask(&self, id: Option<KeyId>) -> Result<(bool, Option<Arc<ApiKey>>), Refusal> {
         let at = self.clock.monotonic();
-        let answer = tokio::time::timeout(STORE_PATIENCE, self.lookups.submit(id, 1)).await;
-        let (any, key) = answer.map_err(|_| Refusal::StoreSilent(STORE_PATIENCE))???;
+        let answer = tokio::time::timeout(STORE_PATIENCE, self.look_up(id)).await;
+        let answer = answer.unwrap_or(Err(Refusal::StoreSilent(STORE_PATIENCE)));
         let mut memory = self.lock();
+        if matches!(answer, Err(Refusal::StoreAway | Refusal::StoreSilent(_))) {
+            memory.silent = Some(self.clock.monotonic());
+        }
+        let (any, key) = answer?;
+        memory.silent = None;
         let was_any = memory.any.as_ref().is_some_and(|any| any.what);
         memory.any = Some(Heard { what: any || was_any, at });
         Ok((any || was_any, key))
+    }
+
+    async fn look_up(&self, id: Option<KeyId>) -> Result<(bool, Option<Arc<ApiKey>>), Refusal> {
+        Ok(self.lookups.submit(id, 1).await??)
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
