@@ -7,6 +7,7 @@ use raincheck_shared::lifecycle::{Clock, SystemClock};
 use reqwest::Method;
 
 use super::keys::{make, send_as};
+use super::{assert_problem, get};
 use crate::harness::served::{Served, Work};
 
 #[tokio::test]
@@ -37,4 +38,14 @@ async fn a_key_that_was_shown_says_when_and_one_that_was_not_or_was_guessed_says
         assert_eq!((last("unused"), last("guessed"), last("revoked")), (None, None, None));
         assert!(served.stop().await);
     }
+}
+
+#[tokio::test]
+async fn a_key_in_a_url_opens_nothing() {
+    let served = Served::with(Work::Nobody, &[("auth.required", "true")]).await;
+    let (_, shown) = make(&served, "default", &[Scope::JobsRead], None).await;
+    let key = shown.trim_start_matches("Bearer ");
+    assert_eq!(send_as(&served, Method::GET, "/v1/jobs", &shown, "").await.status, 200);
+    assert_problem(&get(&served.client, &format!("/v1/jobs?ticket={key}"), &[]).await, 401, "unauthenticated");
+    assert!(served.stop().await);
 }

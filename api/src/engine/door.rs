@@ -25,6 +25,11 @@ impl Desk {
     /// How long the store may take with what is left out without its answer.
     pub(crate) const A_MOMENT: Duration = Duration::from_secs(1);
 
+    /// Whether this wants to be a ticket, and no key.
+    pub(crate) fn is_ticket(shown: &str) -> bool {
+        Tickets::is_one(shown)
+    }
+
     /// Who shows this as its key or ticket. Where nobody has to show a key, nobody is asked.
     pub(crate) async fn caller(&self, shown: Option<&str>) -> Result<Caller, Denied> {
         if self.keyring.is_open().await? {
