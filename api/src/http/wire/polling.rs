@@ -31,10 +31,15 @@ pub(crate) fn poll_after(job: &Job, forecast: &Forecast, now: Timestamp, random:
     let until = |at: Timestamp| (at - now).as_seconds_f64();
     let age = -until(job.id.created_at());
     let ends = forecast.estimate.as_ref().and_then(|estimate| estimate.finish_at).map(until).filter(|rest| *rest > 0.0);
+    let rest = due.map_or(0.0, until);
     let pause = if age < SOON { SOONEST } else { ends.map_or(age * SHARE_OF_AGE, |rest| rest * SHARE_OF_REST) };
-    // Nothing can have come of it before it is due.
-    let seconds = due.map_or(pause, |due| until(due).max(pause)).clamp(SOONEST, LATEST);
-    let spread = 1.0 + JITTER * (2.0 * random - 1.0);
+    let (seconds, spread) = if (pause..=LATEST).contains(&rest) {
+        // Before it is due only a cancel can have come of it. Whole seconds, as Retry-After has them.
+        (rest.ceil(), 1.0 + JITTER * random)
+    } else {
+        (pause.max(rest), 1.0 + JITTER * (2.0 * random - 1.0))
+    };
+    let seconds = seconds.clamp(SOONEST, LATEST);
     // Whole milliseconds, and never under the second that Retry-After rounds to.
     Some(Duration::from_secs_f64((seconds * spread).clamp(SOONEST, LATEST)))
 }
@@ -87,6 +92,25 @@ mod tests {
         assert!((pause(10.0, Some(20.0), 0.0) - 8.0).abs() < 1e-6);
         assert!((pause(10.0, Some(20.0), 1.0) - 12.0).abs() < 1e-6);
         assert!(pause(1000.0, None, 1.0) <= 30.0);
+    }
+
+    #[test]
+    fn nobody_is_asked_to_come_back_before_a_job_is_due_unless_that_is_more_than_30_s_away() {
+        let mut job = crate::engine::job_for_tests(IdSource.job());
+        job.status = Status::Scheduled;
+        let now = job.id.created_at();
+        let mut asked = |due: f64, random: f64| {
+            job.run_at = Some(now + time::Duration::seconds_f64(due));
+            poll_after(&job, &Forecast::default(), now, random).unwrap()
+        };
+        for due in [1.2, 10.3, 25.0, 29.9] {
+            for random in [0.0, 0.3, 1.0] {
+                let pause = asked(due, random);
+                assert!((due..=30.0).contains(&pause.as_secs_f64()), "{due} {random}: {pause:?}");
+                assert!((due.ceil()..=30.0).contains(&Duration::from_secs(retry_after(pause)).as_secs_f64()));
+            }
+        }
+        assert_eq!(asked(3600.0, 0.5), Duration::from_secs(30));
     }
 
     #[test]
