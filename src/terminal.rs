@@ -136,8 +136,8 @@ impl Terminal {
     }
 
     /// Text as it is.
-    pub(crate) fn page(&self, text: &str) {
-        let _ = self.out.lock().write_all(text.as_bytes());
+    pub(crate) fn page(&self, text: &str) -> Result<(), Failure> {
+        self.write(text.as_bytes())
     }
 
     /// Something that was looked at, and what to do about it.

@@ -12,10 +12,5 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     // The defaults help most when what is configured is wrong, so they do not ask for it.
-    if arguments.defaults {
-        terminal.page(DEFAULTS);
-    } else {
-        terminal.page(&show(&settings()?));
-    }
-    Ok(())
+    if arguments.defaults { terminal.page(DEFAULTS) } else { terminal.page(&show(&settings()?)) }
 }

@@ -94,13 +94,19 @@ async fn create(arguments: &CreateKeyArgs, store: &Store, terminal: &Terminal) -
         named(&key.scopes),
         key.expires_at.map(|at| format!(", good until {}", instant(at))).unwrap_or_default(),
     ));
-    if arguments.json {
+    let shown = if arguments.json {
         let mut made = document(&key);
         made["key"] = json!(text.expose());
-        return terminal.say(made);
+        made.to_string()
+    } else {
+        text.expose().to_owned()
+    };
+    let said = terminal.say(shown);
+    if said.is_err() {
+        // Nobody has it, or only a part of it, and nobody ever will.
+        store.keys.revoke_key(&key.id).await.map_err(failed)?;
     }
-    terminal.line(text.expose());
-    Ok(())
+    said
 }
 
 async fn list(as_json: bool, store: &Store, terminal: &Terminal) -> Result<(), Failure> {
@@ -111,8 +117,7 @@ async fn list(as_json: bool, store: &Store, terminal: &Terminal) -> Result<(), F
         return keys.iter().try_for_each(|key| terminal.say(document(key)));
     }
     if keys.is_empty() {
-        terminal.line("No key was ever made.");
-        return Ok(());
+        return terminal.say("No key was ever made.");
     }
     let mut rows = vec![["ID", "TENANT", "NAME", "SCOPES", "STATE", "CREATED", "LAST USED"].map(str::to_owned)];
     rows.extend(keys.iter().map(|key| {
@@ -130,7 +135,7 @@ async fn list(as_json: bool, store: &Store, terminal: &Terminal) -> Result<(), F
         (0..rows[0].len()).map(|n| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0)).collect();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        terminal.line(cells.collect::<Vec<_>>().join("  ").trim_end());
+        terminal.say(cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
 }

@@ -50,10 +50,7 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
             log_if_asked(cli, &settings, terminal)?;
             block_on(demo::run(arguments, settings, terminal))
         }
-        Some(Command::Webhooks(arguments)) => {
-            webhooks::run(arguments.key, terminal);
-            Ok(())
-        }
+        Some(Command::Webhooks(arguments)) => webhooks::run(arguments.key, terminal),
         Some(Command::Health(arguments)) => {
             let settings = settings(cli)?;
             block_on(health::run(arguments, &settings, terminal))
@@ -64,10 +61,7 @@ pub(crate) fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
             block_on(keys::run(command, settings, terminal))
         }
         Some(Command::Client(command)) => block_on(client::run(command, terminal)),
-        Some(Command::Openapi(_)) => {
-            openapi::run(&settings(cli)?, terminal);
-            Ok(())
-        }
+        Some(Command::Openapi(_)) => openapi::run(&settings(cli)?, terminal),
         Some(Command::Completions { shell }) => completions::completions(*shell, terminal),
         Some(Command::Man) => completions::man(terminal),
     }

@@ -4,12 +4,13 @@ use raincheck_shared::domain::{SigningKey, WebhookSecret};
 use raincheck_shared::lifecycle::IdSource;
 
 use crate::cli::WebhookKey;
+use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-pub(super) fn run(key: WebhookKey, terminal: &Terminal) {
+pub(super) fn run(key: WebhookKey, terminal: &Terminal) -> Result<(), Failure> {
     let random = IdSource.secret();
-    terminal.line(match key {
+    terminal.say(match key {
         WebhookKey::Secret => WebhookSecret::new(random).reveal(),
         WebhookKey::SigningKey => SigningKey::new(random).reveal(),
-    });
+    })
 }

@@ -69,6 +69,31 @@ fn a_key_is_made_beside_a_process_that_uses_the_store() {
 }
 
 #[test]
+fn what_cannot_be_printed_is_an_error_and_a_key_that_nobody_has_is_no_good() {
+    let desk = Desk::new();
+    let full = |arguments: &[&str]| {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = desk.command(arguments).stdout(full).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [
+        &["keys", "list"][..],
+        &["keys", "create", "lost"],
+        &["keys", "create", "lost too", "--json"],
+        &["keys", "list"],
+        &["config"],
+        &["config", "--defaults"],
+        &["openapi"],
+        &["webhooks", "secret"],
+    ] {
+        let (code, said) = full(arguments);
+        assert!(code == 1 && said.contains("stdout cannot be written"), "{arguments:?}: {code}, {said}");
+    }
+    let listed = desk.run(&["keys", "list"]).out;
+    assert_eq!(listed.matches("revoked 20").count(), 2, "{listed}");
+}
+
+#[test]
 fn to_listen_elsewhere_needs_keys_or_a_word() {
     let desk = Desk::with_file("[http]\nlisten = \"0.0.0.0:0\"\n");
     let refused = desk.run(&["config"]);
