@@ -78,9 +78,7 @@ where
 }
 
 fn settings(cli: &Cli) -> Result<Settings, Failure> {
-    let settings = load(&cli.flags(), &environment()).map_err(Failure::Config)?;
-    logging::filter(&settings.log.filter)?;
-    Ok(settings)
+    load(&cli.flags(), &environment()).map_err(Failure::Config)
 }
 
 /// What answers on stdout logs only when `--log` says so.

@@ -26,6 +26,19 @@ fn a_log_filter_that_cannot_be_read_is_a_mistake_like_any_other() {
     let said = Desk::new().run(&["config", "--log", "loud"]);
     said.assert_code(2);
     said.assert_err_has("log.filter: \"loud\" is not a level");
+    let desk = Desk::with_file("[log]\nfilter = \"info,raincheck_worker\"\n[http]\nworkers = -1\n");
+    let said = desk.run(&["config"]);
+    said.assert_code(2);
+    said.assert_err_has("the configuration has 2 problems");
+    said.assert_err_has("log.filter: \"info,raincheck_worker\" is not a level");
+    said.assert_err_has("http.workers");
+    let desk = Desk::new();
+    for bad in ["", "info,,warn", "info,raincheck_worker", "raincheck=loud", "=info", "a=b=info", "a[b=info"] {
+        desk.run(&["config", "--set", &format!("log.filter={bad}")]).assert_code(2);
+    }
+    for good in ["off", "WARN", "info, raincheck_api::http=trace"] {
+        desk.run(&["config", "--set", &format!("log.filter={good}")]).assert_code(0);
+    }
 }
 
 #[test]

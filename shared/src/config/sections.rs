@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use config::Value;
+use tracing::level_filters::LevelFilter;
+
 use super::section::{Read, Section};
-use super::value::{address, boolean, duration, line, list, parsed, size, text, text_or_nothing, whole};
+use super::value::{Parsed, address, boolean, duration, line, list, parsed, size, text, text_or_nothing, whole};
 use super::{
     AuthSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, StoreSettings,
     UpkeepSettings, WorkerSettings, format_duration, format_size,
@@ -226,7 +229,7 @@ pub(super) fn upkeep(s: &mut Section) -> Read<UpkeepSettings> {
 }
 
 pub(super) fn log(s: &mut Section) -> Read<LogSettings> {
-    let filter = s.required("filter", line(1_000));
+    let filter = s.required("filter", log_filter);
     let format = s.required("format", |value| match text(value)?.as_str() {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
@@ -234,4 +237,21 @@ pub(super) fn log(s: &mut Section) -> Read<LogSettings> {
     });
     let access = s.required("access", boolean);
     Ok(LogSettings { filter: filter?, format: format?, access: access? })
+}
+
+/// A level, or levels by target. A word alone would be taken for a target there, so a slip in a level would silence
+/// everything else.
+fn log_filter(value: &Value) -> Parsed<String> {
+    let text = line(1_000)(value)?;
+    let is_level = |level: &str| !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+    let is_good = |part: &str| match part.split_once('=') {
+        Some((target, level)) => !target.is_empty() && !target.contains(['[', '{']) && is_level(level),
+        None => is_level(part),
+    };
+    if text.split(',').map(str::trim).all(is_good) {
+        return Ok(text);
+    }
+    Err(format!(
+        "{text:?} is not a level (off, error, warn, info, debug, trace), or levels by target: \"info,raincheck_worker=debug\""
+    ))
 }
