@@ -3,7 +3,12 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use sqlx::{Connection as _, PgConnection};
+
 use super::Desk;
+use crate::harness::cluster::{new_database, required};
+use crate::harness::store::POSTGRES_URL;
+use crate::harness::wait::unique;
 
 #[test]
 fn a_broken_configuration_is_a_finding() {
@@ -124,4 +129,34 @@ fn schedules_are_looked_at_and_what_is_wrong_with_one_is_told_by_its_field() {
     let said = desk.run(&["up"]);
     assert_ne!(said.code, 0);
     said.assert_err_has("schedules.a cannot be: queue: ");
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_make_partitions_is_a_doubt() {
+    let url = new_database(&required(POSTGRES_URL)).await;
+    let desk = Desk::with_file("[http]\nlisten = \"127.0.0.1:0\"\n");
+    desk.run_with(&["migrate"], &[("DATABASE_URL", &url)]).assert_code(0);
+    let lacks = ["the tables belong to another role", "this role may create nothing in the schema"];
+    let own = desk.run_with(&["doctor"], &[("DATABASE_URL", &url)]);
+    own.assert_code(0);
+    for lack in lacks {
+        own.assert_nowhere(lack);
+    }
+
+    let role = format!("reader_{}", unique());
+    let mut door = PgConnection::connect(&url).await.unwrap();
+    let statements = format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'pa55'; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut door).await.unwrap();
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let theirs = format!("{scheme}://{role}:pa55@{}", rest.split_once('@').map_or(rest, |(_, rest)| rest));
+    let said = desk.run_with(&["doctor"], &[("DATABASE_URL", &theirs)]);
+    said.assert_code(0);
+    for lack in lacks {
+        said.assert_out_has(&format!("! {lack}"));
+    }
+    let gone = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(gone)).execute(&mut door).await.unwrap();
 }

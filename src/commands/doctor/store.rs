@@ -57,6 +57,7 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
         Ok(facts) => {
             findings.good(format!("The store answers: {facts}"));
             doubt_durability(&facts, findings);
+            doubt_rights(&facts, findings);
         }
         Err(error) => findings.doubt(
             format!("the store does not tell about itself: {}", Chain(&error)),
@@ -84,6 +85,21 @@ fn doubt_durability(facts: &str, findings: &mut Findings) {
             findings.doubt(
                 format!("PostgreSQL runs with {fact}: {cost}"),
                 "switch it on in postgresql.conf, unless this is a database for tests",
+            );
+        }
+    }
+}
+
+/// An API makes partitions of its tables ahead, so what is missing here is missed days later.
+fn doubt_rights(facts: &str, findings: &mut Findings) {
+    for (fact, lack) in [
+        ("tables=of another role", "the tables belong to another role, and this one is no member of it"),
+        ("create in schema=refused", "this role may create nothing in the schema of the tables"),
+    ] {
+        if facts.contains(fact) {
+            findings.doubt(
+                format!("{lack}: an API cannot make the partitions of the days to come"),
+                "let APIs use the role that runs `raincheck migrate`; workers need neither",
             );
         }
     }
