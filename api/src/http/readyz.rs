@@ -9,7 +9,7 @@ use super::openapi::{Answer, Operation};
 use super::problem::Problem;
 
 /// 200 while submissions are accepted: `ready`, or `degraded` when the broker or a loop is in trouble, which costs
-/// latency, never a job. 503 without a store, and as soon as draining begins.
+/// latency, never a job. 503 without a store. One that drains takes no new connections: what is still open hears 503.
 pub(crate) async fn readyz(front: web::Data<Front>) -> Result<HttpResponse, Problem> {
     let readiness = front.desk.probe().await;
     if !readiness.is_ready() {
@@ -38,7 +38,8 @@ pub(crate) fn operation() -> Operation {
     Operation::new("getReadyz", "installation", "Whether requests should come here")
         .says(
             "`degraded` is ready: the broker or a loop is in trouble, which costs latency, never a job. 503 without a \
-             store, and as soon as draining begins.",
+             store. A process that drains takes no new connections, so take it out of a load balancer before it is \
+             asked to stop.",
         )
         .answers(Answer::new(200, "They should.").json("Readiness", &["readyz"]))
         .fails(&[Code::StoreUnavailable, Code::ShuttingDown])
