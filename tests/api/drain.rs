@@ -31,7 +31,8 @@ async fn a_request_in_flight_is_told_that_the_server_stops_and_new_connections_a
     let served = Served::idle().await;
     let mut socket = TcpStream::connect(served.address).await.unwrap();
     // Its body is still on its way when draining begins.
-    let head = "POST /v1/kinds/echo/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n";
+    let head =
+        "POST /v1/kinds/echo/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut go_on = [0; 25];
     socket.read_exact(&mut go_on).await.unwrap();
@@ -54,7 +55,7 @@ async fn a_request_in_flight_is_told_that_the_server_stops_and_new_connections_a
 async fn idle_connections_do_not_hold_up_a_stop() {
     let served = Served::idle().await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut some = [0; 16];
     assert!(idle.read(&mut some).await.unwrap() > 0);
     let started = now();

@@ -163,7 +163,7 @@ async fn a_redirect_to_the_result_comes_only_when_it_was_asked_for() {
     let path = format!("/v1/jobs/{}", served.client.submit("echo", &json!({"a": 1})).await);
     served.client.done(path.rsplit('/').next().unwrap()).await;
     assert_eq!(get(&served.client, &path, &[]).await.status, 200);
-    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nprefer: redirect\r\nconnection: close\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nprefer: redirect\r\nconnection: close\r\n\r\n");
     let said = served.raw(head.as_bytes()).await;
     assert!(said.starts_with("HTTP/1.1 303 "), "{said}");
     assert!(said.to_lowercase().contains(&format!("location: {path}/result\r\n")), "{said}");

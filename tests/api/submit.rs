@@ -278,7 +278,7 @@ async fn a_full_queue_refuses_until_there_is_room() {
 #[tokio::test]
 async fn curl_may_ask_before_it_sends_a_large_body() {
     let served = Served::working().await;
-    let head = "PUT /v1/kinds/echo/jobs?wait=15s HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\
+    let head = "PUT /v1/kinds/echo/jobs?wait=15s HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\
                 expect: 100-continue\r\nconnection: close\r\n\r\n";
     let said = served.raw(format!("{head}hello").as_bytes()).await;
     assert!(said.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{said}");

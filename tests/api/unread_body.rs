@@ -22,14 +22,14 @@ use crate::harness::wait::until;
 async fn exchange(on: &Served, path: &str, header: &str, body: &[u8]) -> String {
     let (mut from, mut to) = TcpStream::connect(on.address).await.unwrap().into_split();
     let writing = async {
-        let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\n{header}transfer-encoding: chunked\r\n\r\n");
+        let head = format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\n{header}transfer-encoding: chunked\r\n\r\n");
         to.write_all(head.as_bytes()).await?;
         for part in body.chunks(60_000) {
             to.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
             to.write_all(part).await?;
             to.write_all(b"\r\n").await?;
         }
-        to.write_all(b"0\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await
+        to.write_all(b"0\r\n\r\nGET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await
     };
     let mut said = Vec::new();
     let both = join(writing, from.read_to_end(&mut said));

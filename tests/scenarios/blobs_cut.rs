@@ -77,7 +77,7 @@ async fn an_api_killed_between_an_upload_and_its_commit_accepted_nothing_and_wha
 
     let mut lock = lock_jobs(&cluster).await;
     let mut socket = TcpStream::connect(api.address()).await.unwrap();
-    let head = "PUT /v1/kinds/cat/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n";
+    let head = "PUT /v1/kinds/cat/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4000000\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     socket.write_all(&vec![2; 4_000_000]).await.unwrap();
     until("a whole input", Duration::from_secs(30), async || whole(&blobs, "input-") == 2).await;

@@ -64,7 +64,7 @@ fn peak(pid: u32) -> u64 {
 /// Reads a result as it comes, slowly at first: what the server holds for a client that takes nothing is seen meanwhile.
 async fn download(address: &str, path: &str) -> ([u8; 32], u64) {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut buffer = vec![0; 64 * 1024];
     let mut head = Vec::new();
@@ -243,7 +243,7 @@ async fn an_api_killed_amid_an_upload_or_after_it_promised_nothing_and_one_that_
         promised.push((kept.job_id(), input));
         // Another is in the middle of it, at the latest when its file is there.
         let mut socket = TcpStream::connect(api.address()).await.unwrap();
-        let head = "PUT /v1/kinds/cat/jobs HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000\r\n\r\n";
+        let head = "PUT /v1/kinds/cat/jobs HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000\r\n\r\n";
         socket.write_all(head.as_bytes()).await.unwrap();
         socket.write_all(&vec![round; 4 << 20]).await.unwrap();
         let half = usize::from(round) + 1;

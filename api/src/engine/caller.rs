@@ -44,6 +44,11 @@ impl Caller {
         }
     }
 
+    /// Whether it was let in because nobody has to show a key.
+    pub(crate) fn is_anybody(&self) -> bool {
+        matches!(self.rights, Rights::All)
+    }
+
     /// Whether it showed a ticket.
     pub(crate) fn has_ticket(&self) -> bool {
         matches!(self.rights, Rights::Ticket(_))

@@ -86,6 +86,9 @@ pub(crate) async fn access(
         front.desk.caller(shown.as_deref()).await
     };
     let caller = caller.map_err(denied)?;
+    if caller.is_anybody() {
+        front.own_hosts.check(request.headers())?;
+    }
     if !caller.may(scope, need.job()) {
         return Err(forbidden(scope, caller.has_ticket()).into());
     }

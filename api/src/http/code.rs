@@ -50,6 +50,7 @@ codes! {
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "A key is needed, and this is none", retryable: false;
     Forbidden = FORBIDDEN, "forbidden", "The key or ticket does not allow this", retryable: false;
     OriginNotAllowed = FORBIDDEN, "origin-not-allowed", "Web pages of this origin may not do this", retryable: false;
+    HostNotAllowed = FORBIDDEN, "host-not-allowed", "This name of the API needs a key", retryable: false;
     JobNotFound = NOT_FOUND, "job-not-found", "There is no such job", retryable: false;
     BatchNotFound = NOT_FOUND, "batch-not-found", "There is no such batch", retryable: false;
     KindNotFound = NOT_FOUND, "kind-not-found", "There is no such kind of job", retryable: false;

@@ -9,6 +9,7 @@ use raincheck_shared::domain::Timestamp;
 use super::cross_origin::CrossOrigin;
 use super::metrics::Counts;
 use super::openapi::{Offers, document};
+use super::own_hosts::OwnHosts;
 use super::wire::LinkBase;
 use crate::engine::Desk;
 
@@ -27,6 +28,8 @@ pub(crate) struct Front {
     pub(crate) offers: Arc<Offers>,
     /// Which web pages may use it.
     pub(crate) cross_origin: CrossOrigin,
+    /// By which names it may be asked without keys.
+    pub(crate) own_hosts: OwnHosts,
     /// Whether each request is a line in the log.
     pub(crate) logs_access: bool,
 }
@@ -39,6 +42,7 @@ impl Front {
             links: LinkBase::of(settings),
             offers: Arc::new(Offers::of(settings)),
             cross_origin: CrossOrigin::of(&settings.http),
+            own_hosts: OwnHosts::of(&settings.http),
             logs_access: settings.log.access,
             openapi: Arc::default(),
             counts: Counts::default(),

@@ -6,7 +6,7 @@
 //! - `extract`: what requests carry; `wire`: the JSON shapes
 //! - `problem`, `code`, `refusals`: everything that is not a success
 //! - `openapi`: what all of it takes and answers, for programs
-//! - `access`: lets requests through to their endpoints; `caller` tells those who asks
+//! - `access`: lets requests through to their endpoints, by `own_hosts` where there are no keys; `caller` tells those who asks
 //! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one
 //! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on; `hang_ups`: who hung up; `unread_body`: who
 //!   is answered before all was read
@@ -48,6 +48,7 @@ mod list_jobs;
 mod livez;
 mod metrics;
 mod openapi;
+mod own_hosts;
 mod patient_writes;
 mod problem;
 mod put_job;

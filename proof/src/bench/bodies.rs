@@ -36,7 +36,7 @@ pub async fn bodies(rig: &mut Rig, figures: &mut Figures) {
 async fn pass(address: String) {
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let head = format!(
-        "PUT /v1/kinds/cat/jobs HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/octet-stream\r\n\
+        "PUT /v1/kinds/cat/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n\
          Content-Length: {SIZE}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -60,7 +60,7 @@ async fn pass(address: String) {
     }
 
     let mut stream = TcpStream::connect(&address).await.unwrap();
-    let head = format!("GET /v1/jobs/{id}/result HTTP/1.1\r\nHost: raincheck\r\nConnection: close\r\n\r\n");
+    let head = format!("GET /v1/jobs/{id}/result HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let (mut buffer, mut received) = (vec![0; PIECE], 0);
     loop {

@@ -64,7 +64,7 @@ pub async fn footprint(rig: &mut Rig, figures: &mut Figures) {
     for _ in 0..SLEEPS {
         let body = "{\"seconds\": 15}";
         let request = format!(
-            "POST /v1/kinds/sleep/jobs HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/json\r\n\
+            "POST /v1/kinds/sleep/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );

@@ -79,7 +79,7 @@ pub fn submit_with_key(queue: &str, n: usize) -> Vec<u8> {
 fn submit_with(queue: &str, header: &str) -> Vec<u8> {
     let input = format!("\"{}\"", "x".repeat(254));
     format!(
-        "POST /v1/kinds/echo/jobs?queue={queue} HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/json\r\n\
+        "POST /v1/kinds/echo/jobs?queue={queue} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          {header}Content-Length: {}\r\n\r\n{input}",
         input.len()
     )
@@ -88,7 +88,7 @@ fn submit_with(queue: &str, header: &str) -> Vec<u8> {
 
 /// A read of a job.
 pub fn read(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: raincheck\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
 /// The id in a job's body, which is its first field.

@@ -242,7 +242,7 @@ pub async fn scaling(rig: &mut Rig, figures: &mut Figures, amount: Amount) {
         }
         let load = closed_loop(std::slice::from_ref(&rig.address), 64, jobs, Duration::from_mins(5), 202, |_, to| {
             to.extend_from_slice(
-                b"POST /v1/kinds/nap/jobs HTTP/1.1\r\nHost: raincheck\r\nContent-Type: application/json\r\n\
+                b"POST /v1/kinds/nap/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                 Content-Length: 18\r\n\r\n{\"seconds\": 0.005}",
             );
         })

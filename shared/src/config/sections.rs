@@ -32,6 +32,7 @@ pub(super) fn http(s: &mut Section, auth: Option<&AuthSettings>) -> Read<HttpSet
     let listen_without_keys = s.required("listen_without_keys", boolean);
     let public_url = s.required("public_url", |value| text_or_nothing(value)?.as_deref().map(url::public).transpose());
     let allowed_origins = s.required("allowed_origins", list(|value| url::origin(&text(value)?)));
+    let allowed_hosts = s.required("allowed_hosts", list(|value| url::host(&text(value)?)));
     let workers = s.required("workers", whole(0, 1_024));
     let max_wait = s.required("max_wait", duration(Duration::ZERO, HOUR));
     let drain_timeout = s.required("drain_timeout", duration(Duration::ZERO, HOUR));
@@ -48,6 +49,7 @@ pub(super) fn http(s: &mut Section, auth: Option<&AuthSettings>) -> Read<HttpSet
         listen_without_keys: listen_without_keys?,
         public_url: public_url?,
         allowed_origins: allowed_origins?,
+        allowed_hosts: allowed_hosts?,
         workers,
         max_wait: max_wait?,
         drain_timeout: drain_timeout?,

@@ -82,6 +82,8 @@ pub struct HttpSettings {
     pub public_url: Option<String>,
     /// `allowed_origins`: whose web pages may use the API; `*`: all
     pub allowed_origins: Vec<String>,
+    /// `allowed_hosts`: by which names it may be asked while nobody has to show a key; `*`: all
+    pub allowed_hosts: Vec<String>,
     /// `workers`: threads that parse requests
     pub workers: usize,
     /// `max_wait`: the longest a request is held open for `Prefer: wait`

@@ -91,6 +91,7 @@ fn sections(page: &mut Page, settings: &Settings) {
     page.plain("listen_without_keys", http.listen_without_keys);
     page.text("public_url", http.public_url.as_deref().unwrap_or_default());
     page.list("allowed_origins", &http.allowed_origins, |origin| quoted(origin));
+    page.list("allowed_hosts", &http.allowed_hosts, |host| quoted(host));
     page.plain("workers", http.workers);
     page.duration("max_wait", http.max_wait);
     page.duration("drain_timeout", http.drain_timeout);

@@ -128,6 +128,15 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+/// A name without a scheme and a port, in lower case, or `*`.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text == "*" || !text.is_empty() && text.chars().all(plain) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!("{} is not a name alone, such as \"jobs.internal\", or \"*\"", Secret::new(text)))
+}
+
 fn with_host(text: &str) -> Result<(), String> {
     match read(text)?.host_str() {
         Some(host) if !host.is_empty() => Ok(()),

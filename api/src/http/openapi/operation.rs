@@ -116,6 +116,7 @@ impl Operation {
         self.fails(&[
             Code::Unauthenticated,
             Code::Forbidden,
+            Code::HostNotAllowed,
             Code::StoreUnavailable,
             Code::QueueFull,
             Code::ShuttingDown,
