@@ -49,7 +49,7 @@ async fn progress_that_comes_while_a_receiver_takes_its_time_is_told_as_well_and
         let job = post_job(client, &json!({"kind": "hauled", "input": 1, "webhook": webhook}), &[]).await.job_id();
         let held = lease(client, "hauled", "60s").await;
         let report = async |percent: u32| {
-            assert_eq!(say(client, &held, "progress", &json!({"percent": percent})).await.status, 200)
+            assert_eq!(say(client, &held, "progress", &json!({"percent": percent})).await.status, 200);
         };
         report(10).await;
         let first = Call::taken(&listener).await;

@@ -53,6 +53,12 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
         Ok(version) => version,
         Err(error) => return findings.bad(format!("the store cannot be reached: {}", Chain(&error)), advice),
     };
+    if let Err(error) = schema.ping().await {
+        findings.bad(
+            format!("the store keeps no jobs: {}", Chain(&error)),
+            "point `store.url` at the primary itself, not at a standby or a pooler",
+        );
+    }
     match schema.describe().await {
         Ok(facts) => {
             findings.good(format!("The store answers: {facts}"));

@@ -188,7 +188,7 @@ mod tests {
             assert_eq!(faults(Heard::Job { code, job, etag }), 1);
         }
         // A submit is answered 200 by a job that has ended, and 202 by one that has not.
-        let submit = |heard| with(4_000, Ask::Submit { number: 7, key: Some("key-1".to_owned()) }, heard);
+        let submit = |heard| with(4_000, Ask::Submit { number: 7, key: Some("key-1".to_owned()), id: None }, heard);
         let answered = [(202, "succeeded", 1), (200, "queued", 1), (200, "succeeded", 0), (202, "queued", 0)];
         for (code, status, faults) in answered {
             let history = submit(job(code, 5, status, None));

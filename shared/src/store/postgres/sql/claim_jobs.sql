@@ -3,7 +3,7 @@ WITH cleared AS (
     DELETE FROM dispatches WHERE id = ANY($1)
         -- A message of a database that was restored from a backup since names ids that were given once more: what is not of its
         -- jobs stays. The first of a dispatch is enough, found among the sorted ids by halves.
-        AND $4[width_bucket(jobs[1], $4)] = jobs[1]
+        AND ($4::uuid[])[width_bucket(jobs[1], $4)] = jobs[1]
     RETURNING id
 ),
 -- In order of id, as every statement that takes several jobs: unordered they would deadlock. It is the order of the index,
