@@ -361,7 +361,7 @@ async fn a_ticket_that_was_changed_or_has_expired_or_is_another_installations_is
 
 #[tokio::test]
 async fn forged_hosts_and_forwarding_headers_change_no_link() {
-    let served = Served::idle().await;
+    let served = Served::with(Work::Nobody, &[("http.allowed_hosts", "*")]).await;
     let plain = served.client.send(Method::POST, "/v1/jobs", &[JSON], r#"{"kind":"echo","input":1}"#).await;
     let forged = [
         JSON,

@@ -172,7 +172,8 @@ async fn a_redirect_to_the_result_comes_only_when_it_was_asked_for() {
 
 #[tokio::test]
 async fn links_start_with_the_public_url_and_never_with_the_host_that_was_asked() {
-    let served = Served::with(Work::Nobody, &[("http.public_url", "https://jobs.example.com/")]).await;
+    let settings = [("http.public_url", "https://jobs.example.com/"), ("http.allowed_hosts", "evil.example")];
+    let served = Served::with(Work::Nobody, &settings).await;
     let answer =
         post_job(&served.client, &json!({"kind": "echo"}), &[("host", "evil.example"), ("x-forwarded-host", "evil")])
             .await;
