@@ -57,6 +57,9 @@ async fn attend(orders: &Orders) -> io::Result<Report> {
     let mut lingers_until = None;
     let ended = loop {
         tokio::select! {
+            // First who told it to stop, then what came of that: both may be heard of at once.
+            biased;
+            () = stop.recv() => was_told_to_stop |= over.is_none(),
             _ = children.recv() => {
                 let all_gone = reap(program, &mut over);
                 if let Some(ended) = over {
@@ -72,7 +75,6 @@ async fn attend(orders: &Orders) -> io::Result<Report> {
                     let _ = rustix::process::kill_process_group(program, Signal::TERM);
                 }
             }
-            () = stop.recv() => was_told_to_stop |= over.is_none(),
             _ = kill.recv() => break over,
             _ = worker.ready(Interest::ERROR) => break over,
             _ = look.tick(), if orders.memory.is_some() => {
