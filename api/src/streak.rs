@@ -1,4 +1,4 @@
-//! Failures in a row of what is tried all the time.
+//! Failures in a row of what is tried all the time: shown as trouble, and told in the log once at their begin and once at their end.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +13,16 @@ const MANY: u32 = 3;
 /// How long the last of them is news, when nothing has been tried since.
 const NEWS: Duration = Duration::from_secs(15);
 
-/// Counts them. A line in the log when there are many, with the cause, and another when it works again. Cloning shares it.
+/// Counts them. Cloning shares it.
 #[derive(Debug, Clone)]
 pub struct Streak(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// What cannot be done, for the log.
-    what: &'static str,
+    /// Told when there are many, with the cause.
+    begins: &'static str,
+    /// Told when it works again.
+    ends: &'static str,
     any: AtomicBool,
     failures: Mutex<Failures>,
 }
@@ -32,9 +34,9 @@ struct Failures {
 }
 
 impl Streak {
-    /// `what` is done, such as "jobs are kept".
-    pub(crate) fn of(what: &'static str) -> Self {
-        Self(Arc::new(Inner { what, any: AtomicBool::default(), failures: Mutex::default() }))
+    /// None so far. `begins` and `ends` are the lines of the log.
+    pub(crate) fn none(begins: &'static str, ends: &'static str) -> Self {
+        Self(Arc::new(Inner { begins, ends, any: AtomicBool::default(), failures: Mutex::default() }))
     }
 
     /// It failed.
@@ -44,7 +46,7 @@ impl Streak {
         failures.last = Some(clock.monotonic());
         self.0.any.store(true, Ordering::Release);
         if failures.count == MANY {
-            tracing::warn!(error = %Chain(error), "not so, {MANY} times in a row: {}", self.0.what);
+            tracing::warn!(error = %Chain(error), "{}", self.0.begins);
         }
     }
 
@@ -53,7 +55,7 @@ impl Streak {
         if self.0.any.swap(false, Ordering::AcqRel) {
             let failures = std::mem::take(&mut *self.0.failures.lock().unwrap_or_else(PoisonError::into_inner));
             if failures.count >= MANY {
-                tracing::info!("again: {}", self.0.what);
+                tracing::info!("{}", self.0.ends);
             }
         }
     }
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn many_failures_in_a_row_are_news_for_a_while_and_one_success_ends_them() {
         let clock = Set(SystemClock.monotonic(), AtomicU64::new(0));
-        let streak = Streak::of("things are done");
+        let streak = Streak::none("nothing can be done", "things are done again");
         let fail = || streak.failed(&std::io::Error::other("no"), &clock);
         fail();
         fail();

@@ -10,6 +10,27 @@ use crate::harness::cluster::{Cluster, PrivateBackends};
 use crate::harness::room;
 use crate::harness::wait::{now, until};
 
+/// Servers of the test's own, an API and a worker that hears of its jobs at once.
+async fn at_work() -> (PrivateBackends, Cluster, Client) {
+    let private = PrivateBackends::start();
+    let mut cluster = Cluster::new(&private.backends().await, "");
+    let api = cluster.api("api").await;
+    cluster.worker("worker");
+    until_fast(&api, Duration::from_mins(1)).await;
+    (private, cluster, api)
+}
+
+/// Jobs are accepted and done.
+async fn fifty_are_done(api: &Client) {
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        ids.push(api.submit("echo", &json!({ "n": n })).await);
+    }
+    for id in &ids {
+        assert_eq!(api.done(id).await["status"], "succeeded");
+    }
+}
+
 /// How long one job takes from submit to a seen end.
 async fn round_trip(api: &Client) -> Duration {
     let started = now();
@@ -33,20 +54,10 @@ async fn until_fast(api: &Client, patience: Duration) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delivery_is_fast_again() {
     let _room = room::shared().await;
-    let private = PrivateBackends::start();
-    let mut cluster = Cluster::new(&private.backends().await, "");
-    let api = cluster.api("api").await;
-    cluster.worker("worker");
-    until_fast(&api, Duration::from_mins(1)).await;
+    let (private, cluster, api) = at_work().await;
 
     private.rabbitmq.act("stop");
-    let mut ids = Vec::new();
-    for n in 0..50 {
-        ids.push(api.submit("echo", &json!({ "n": n })).await);
-    }
-    for id in &ids {
-        assert_eq!(api.done(id).await["status"], "succeeded");
-    }
+    fifty_are_done(&api).await;
 
     private.rabbitmq.act("resume");
     until_fast(&api, Duration::from_mins(1)).await;
@@ -57,20 +68,10 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_rabbitmq_takes_no_messages_jobs_are_accepted_and_done() {
     let _room = room::shared().await;
-    let private = PrivateBackends::start();
-    let mut cluster = Cluster::new(&private.backends().await, "");
-    let api = cluster.api("api").await;
-    cluster.worker("worker");
-    until_fast(&api, Duration::from_mins(1)).await;
+    let (private, cluster, api) = at_work().await;
 
     private.rabbitmq.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
-    let mut ids = Vec::new();
-    for n in 0..50 {
-        ids.push(api.submit("echo", &json!({ "n": n })).await);
-    }
-    for id in &ids {
-        assert_eq!(api.done(id).await["status"], "succeeded");
-    }
+    fifty_are_done(&api).await;
     assert_eq!(api.send(Method::GET, "/readyz", &[], "").await.json()["broker"], "down");
 
     private.rabbitmq.ctl(&["set_vm_memory_high_watermark", "0.6"]);
@@ -82,11 +83,7 @@ async fn while_rabbitmq_takes_no_messages_jobs_are_accepted_and_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_rabbitmq_refuses_each_message_jobs_are_done_and_it_is_said_to_be_down() {
     let _room = room::shared().await;
-    let private = PrivateBackends::start();
-    let mut cluster = Cluster::new(&private.backends().await, "");
-    let api = cluster.api("api").await;
-    cluster.worker("worker");
-    until_fast(&api, Duration::from_mins(1)).await;
+    let (private, cluster, api) = at_work().await;
 
     let may_write = |what: &str| private.rabbitmq.ctl(&["set_permissions", "-p", "/", "guest", ".*", what, ".*"]);
     may_write("^([^.]*[.]wakeups|amq[.]gen.*)$");

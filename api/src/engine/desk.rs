@@ -112,7 +112,10 @@ impl Desk {
             returns: Returns::start(store.clone(), Arc::clone(&wakeups), shutdown),
         };
         let calls = StoreCalls::start(store, 8, shutdown);
-        let streaks = Streaks { keeping: Streak::of("jobs are kept"), publishing: links.publishing };
+        let streaks = Streaks {
+            keeping: Streak::none("the store takes no jobs: submits are refused", "the store takes jobs again"),
+            publishing: links.publishing,
+        };
         Self {
             intake: Intake::start(
                 &settings.store,

@@ -91,7 +91,10 @@ pub fn start(
         broker: broker.clone(),
         clock: Arc::clone(clock),
         relay: relay.clone(),
-        publishing: Streak::of("RabbitMQ takes messages"),
+        publishing: Streak::none(
+            "the broker takes no messages: jobs are claimed from the store",
+            "the broker takes messages again",
+        ),
         remote_kinds: settings.remote_kinds().into(),
     };
     let (timers, ticks, parked) = (Nudge::default(), Nudge::default(), Nudge::default());

@@ -230,7 +230,7 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// `heartbeat`: between two renewals; at most a third of the lease
     pub heartbeat: Duration,
-    /// `session_lock`: show death at once by a freed advisory lock; off behind a transaction pooler
+    /// `session_lock`: show death at once by a freed advisory lock; without, the end of the lease shows it
     pub session_lock: bool,
     /// `drain_timeout`: how long running handlers may take after SIGTERM before they are given back
     pub drain_timeout: Duration,

@@ -53,7 +53,7 @@ pub trait Lease: Send {
 #[async_trait]
 pub trait Leases: Send + Sync {
     /// Registers incarnation `worker`, named `name` for people, whose lease lasts `ttl` from each renewal by the
-    /// store's clock. `session_lock`: also hold the lock (off behind a transaction pooler).
+    /// store's clock. `session_lock`: also hold the lock.
     async fn register(
         &self,
         worker: WorkerId,

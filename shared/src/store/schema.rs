@@ -35,7 +35,7 @@ pub trait Schema: Send + Sync {
     /// How far the schema is.
     async fn version(&self) -> Result<SchemaVersion, StoreError>;
 
-    /// Whether the store answers within a second or two, and may be written to.
+    /// Whether the store answers within a second or two, and takes writes as far as it tells. A full disk does not tell.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// The time by which leases and timers are decided.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{ConnectOptions, Connection, PgConnection, Postgres};
+use sqlx::{Connection, PgConnection, Postgres};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
@@ -51,9 +51,7 @@ pub(super) struct Database {
 impl Database {
     pub(super) fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.expose().parse().map_err(refusal)?;
-        // Slow statements are the server's to log, which knows why; here each would be a line of all its text.
         let options = options
-            .disable_statement_logging()
             .options([
                 // What a lost statement still does on the server must not outlive by far whoever waited for it.
                 ("statement_timeout", timeout.as_millis()),
