@@ -118,6 +118,42 @@ async fn claims_and_ends_come_upon_their_jobs_by_id_and_in_the_order_of_ids_in_p
 }
 
 #[tokio::test]
+async fn dispatches_are_found_by_their_key_however_many_were_cleared_in_postgres() {
+    let on = StoreFixture::postgres().await;
+    crowded(&on).await;
+    // All indexes are full of what is gone, and the planner takes all of them for small.
+    on.run(format!("DELETE FROM dispatches WHERE id > 3; ANALYZE dispatches; {AS_PREPARED}")).await;
+    let ids = format!("'{{{}}}'::uuid[]", IdSource.job());
+    let (id, one) = ("'00000000-0000-0000-0000-000000000000'", "'{1}'");
+    for (name, statement, values) in [
+        (
+            "claim",
+            include_str!("../../../shared/src/store/postgres/sql/claim_jobs.sql"),
+            format!("{one}, {id}, {id}, {ids}, {id}, {id}, {ids}"),
+        ),
+        ("mark", include_str!("../../../shared/src/store/postgres/sql/mark_dispatches_published.sql"), one.to_owned()),
+        (
+            "take",
+            include_str!("../../../shared/src/store/postgres/sql/take_unpublished_dispatches.sql"),
+            "10, 1, 0".to_owned(),
+        ),
+        (
+            "lost",
+            include_str!("../../../shared/src/store/postgres/sql/take_lost_dispatches.sql"),
+            "'default', 1::smallint, 1, 10, '{}'".to_owned(),
+        ),
+    ] {
+        on.run(format!("PREPARE {name} AS {statement}")).await;
+        let plan = on.plan(&format!("EXECUTE {name}({values})")).await.join("\n");
+        let by_id = plan.split("Index Scan using ").filter(|scan| scan.contains("Index Cond: (id = ANY"));
+        let indexes: Vec<_> = by_id.filter_map(|scan| scan.split_whitespace().next()).collect();
+        assert!(indexes.contains(&"dispatches_pkey"), "{name}: {plan}");
+        assert!(!indexes.contains(&"dispatches_waiting"), "{name}: {plan}");
+    }
+    on.close().await;
+}
+
+#[tokio::test]
 async fn jobs_with_results_as_large_as_their_inputs_stay_on_their_pages_in_postgres() {
     // A page is tidied once nobody can see what was on it, and the transactions of other databases blur whether anybody
     // can: so it has a server to itself.

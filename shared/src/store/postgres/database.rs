@@ -1,6 +1,6 @@
 //! Connections, and how long anybody waits for them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::connections::{Connections, Loan, Outage};
+use super::floor::Floor;
 use super::partitions::FullDays;
 use super::refusal::{is_broken_connection, refusal, timed_out};
 use crate::config::Secret;
@@ -46,6 +47,7 @@ pub(super) struct Database {
     keys_seen: Mutex<(String, String)>,
     full_days: Mutex<FullDays>,
     deliveries_seen: Mutex<Uuid>,
+    floor: Mutex<Floor>,
 }
 
 impl Database {
@@ -84,6 +86,7 @@ impl Database {
             keys_seen: Mutex::default(),
             full_days: Mutex::default(),
             deliveries_seen: Mutex::default(),
+            floor: Mutex::default(),
         })
     }
 
@@ -165,6 +168,11 @@ impl Database {
 
     pub(super) fn see_deliveries_until(&self, job: Uuid) {
         *self.deliveries_seen.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    }
+
+    /// Where the relay's looks begin.
+    pub(super) fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The days whose partitions retention leaves alone for now.

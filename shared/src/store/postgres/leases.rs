@@ -9,9 +9,11 @@ use sqlx::{Connection, PgConnection, Row};
 use tokio::time::timeout;
 
 use super::database::{Database, Lane};
+use super::floor::Floor;
 use super::refusal::{refusal, timed_out};
 use super::rows::Cells;
 use crate::domain::{WorkerId, WorkerReport};
+use crate::lifecycle::{Clock, SystemClock};
 use crate::store::{CancelOrder, Lease, LeaseError, Leases, Renewal, StoreError};
 
 /// How long one try to reach the server may take: renewals come about once a second, and two tries must fit into the
@@ -24,6 +26,7 @@ struct Incarnation {
     worker: WorkerId,
     session_lock: bool,
     connection: Option<Held>,
+    floor: Floor,
 }
 
 /// An open connection, and whether it holds the session lock. It may not at first: after a break the server can take a
@@ -43,7 +46,7 @@ impl Leases for Arc<Database> {
         session_lock: bool,
     ) -> Result<Box<dyn Lease>, StoreError> {
         let database = Arc::clone(self);
-        let mut lease = Incarnation { database, worker, session_lock, connection: None };
+        let mut lease = Incarnation { database, worker, session_lock, connection: None, floor: Floor::default() };
         lease.register(name, ttl).await.map_err(refusal)?;
         Ok(Box::new(lease))
     }
@@ -87,29 +90,33 @@ impl Incarnation {
     async fn renew_once(&mut self, report: &str) -> Result<Renewal, Failed> {
         let patience = self.patience();
         let worker = self.worker;
+        let from = self.floor.begin(SystemClock.monotonic());
         let held = self.held().await?;
         let renewal = sqlx::query(include_str!("sql/renew_worker.sql"))
             .bind(worker.as_uuid())
             .bind(report)
+            .bind(from)
             .fetch_optional(&mut held.connection);
         let row = timeout(patience, renewal).await.unwrap_or_else(|_| Err(timed_out()))?;
         let row = row.ok_or(Failed::Final(LeaseError::Lost))?;
-        renewal_of(&row).map_err(|error| Failed::Final(error.into()))
+        self.renewal_of(&row).map_err(|error| Failed::Final(error.into()))
     }
-}
 
-fn renewal_of(row: &PgRow) -> Result<Renewal, StoreError> {
-    let jobs = Cells::of("timers", row).job_ids("revoked")?;
-    let queues = Cells::of("paused_queues", row);
-    let paused = queues.get::<Vec<String>>("paused")?;
-    Ok(Renewal {
-        orders: jobs.into_iter().map(|job| CancelOrder { job }).collect(),
-        paused: paused
-            .iter()
-            .map(|name| name.parse().map_err(|error| queues.wrong("name", error)))
-            .collect::<Result<_, _>>()?,
-        unpublished: Cells::of("dispatches", row).get("unpublished")?,
-    })
+    fn renewal_of(&mut self, row: &PgRow) -> Result<Renewal, StoreError> {
+        let jobs = Cells::of("timers", row).job_ids("revoked")?;
+        let queues = Cells::of("paused_queues", row);
+        let paused = queues.get::<Vec<String>>("paused")?;
+        let dispatches = Cells::of("dispatches", row);
+        self.floor.found(dispatches.get("oldest")?, dispatches.get("newest")?, SystemClock.monotonic());
+        Ok(Renewal {
+            orders: jobs.into_iter().map(|job| CancelOrder { job }).collect(),
+            paused: paused
+                .iter()
+                .map(|name| name.parse().map_err(|error| queues.wrong("name", error)))
+                .collect::<Result<_, _>>()?,
+            unpublished: dispatches.get("unpublished")?,
+        })
+    }
 }
 
 /// Why a renewal failed: because of the connection, which another one may mend, or for good.

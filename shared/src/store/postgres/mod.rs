@@ -15,6 +15,7 @@ mod connections;
 mod database;
 mod deliveries;
 mod erasures;
+mod floor;
 mod jobs;
 mod keys;
 mod leases;

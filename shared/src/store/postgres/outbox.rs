@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::database::{Database, Lane};
 use super::rows::{Cells, dispatch};
 use crate::domain::{Band, Dispatch, DispatchId, KindName, QueueName};
+use crate::lifecycle::{Clock, SystemClock};
 use crate::store::{Outbox, QueueDepth, StoreError};
 
 #[async_trait]
@@ -15,8 +16,17 @@ impl Outbox for Database {
     async fn take_unpublished(&self, limit: u32, hold: Duration) -> Result<Vec<Dispatch>, StoreError> {
         let query = sqlx::query(include_str!("sql/take_unpublished_dispatches.sql"))
             .bind(i64::from(limit))
-            .bind(hold.as_secs_f64());
-        self.fetch(Lane::Relaxed, query).await?.iter().map(dispatch).collect()
+            .bind(hold.as_secs_f64())
+            .bind(self.floor().begin(SystemClock.monotonic()));
+        let rows = self.fetch(Lane::Relaxed, query).await?;
+        if let Some(row) = rows.first() {
+            let cells = Cells::of("dispatches", row);
+            self.floor().found(cells.get("oldest")?, cells.get("newest")?, SystemClock.monotonic());
+        }
+        let taken = rows
+            .iter()
+            .filter(|row| Cells::of("dispatches", row).get::<Option<i64>>("id").is_ok_and(|id| id.is_some()));
+        taken.map(dispatch).collect()
     }
 
     async fn mark_published(&self, ids: &[DispatchId]) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use crate::store::cause::not_migrated;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// What is applied, in order: number, name, statements.
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (
         1,
         "create jobs and what waits",
@@ -70,6 +70,11 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
         14,
         "remember when permits are spent",
         include_str!("../../../../migrations/postgres/0014_remember_when_permits_are_spent.sql"),
+    ),
+    (
+        15,
+        "let only the key find dispatches by id",
+        include_str!("../../../../migrations/postgres/0015_let_only_the_key_find_dispatches_by_id.sql"),
     ),
 ];
 

@@ -11,7 +11,7 @@ use crate::store::cause::not_migrated;
 use crate::store::{Schema, SchemaVersion, StoreError};
 
 /// Every migration: number, name, text. A text that was released never changes: its checksum is on record.
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (
         1,
         "create jobs and what waits",
@@ -61,6 +61,11 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
         14,
         "remember when permits are spent",
         include_str!("../../../../migrations/sqlite/0014_remember_when_permits_are_spent.sql"),
+    ),
+    (
+        15,
+        "let only the key find dispatches by id",
+        include_str!("../../../../migrations/sqlite/0015_let_only_the_key_find_dispatches_by_id.sql"),
     ),
 ];
 

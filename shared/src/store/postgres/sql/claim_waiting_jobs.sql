@@ -13,7 +13,8 @@ near AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT id FROM dispatches
             WHERE queue = q.queue AND kind = k.kind AND band = t.band
-            ORDER BY id
+            -- In the order of the index.
+            ORDER BY id + 0
             -- More than will be taken: others are taking from the same end.
             LIMIT 8 * $5
         ) d

@@ -8,7 +8,7 @@ WHERE EXISTS (
         w.tenant IS NULL AND (
             SELECT d.id FROM dispatches d
             WHERE d.queue = q.queue AND d.kind = w.kind AND d.tenant IS NULL
-            ORDER BY d.band, d.id
+            ORDER BY d.band, d.id + 0
             LIMIT 1
         ) IS NOT NULL
         OR (

@@ -12,7 +12,7 @@ WITH near AS MATERIALIZED (
             -- the ids, and walks the primary key past whatever else waits.
             WHERE $3::text IS NULL AND tenant IS NULL AND queue = q.queue AND kind = k.kind
                 AND band >= b.band AND band <= b.band
-            ORDER BY band, id
+            ORDER BY band, id + 0
             -- More than will be taken: others are taking from the same end.
             LIMIT 8 * $4::bigint
         )

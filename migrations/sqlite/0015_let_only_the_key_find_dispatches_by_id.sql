@@ -1,0 +1,1 @@
+-- The twin of postgres/0015. There is nothing to do: SQLite finds rows by their id by nothing else, and keeps no rows for others.
