@@ -50,6 +50,18 @@ async fn a_file_in_use_cannot_be_opened_by_another_name() {
 }
 
 #[tokio::test]
+async fn a_file_in_use_cannot_be_opened_by_another_name_of_its_own() {
+    let folder = TempFolder::new("raincheck-store");
+    let (path, other) = (folder.0.join("raincheck.sqlite"), folder.0.join("other.sqlite"));
+    let opened = sqlite::open(&path, SystemClock::shared()).await.expect("open");
+    std::fs::hard_link(&path, &other).expect("a second name");
+    let refused = sqlite::open(&other, SystemClock::shared()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "a file in use was opened");
+    opened.schema.close().await;
+    sqlite::open(&other, SystemClock::shared()).await.expect("free once it is closed");
+}
+
+#[tokio::test]
 async fn what_is_made_is_for_its_users_eyes() {
     let folder = TempFolder::new("raincheck-store");
     let made = folder.0.join("data");

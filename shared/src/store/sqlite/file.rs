@@ -38,7 +38,7 @@ pub(super) struct SqliteFile {
     writer: Mutex<Slot>,
     readers: SqlitePool,
     /// Locked for as long as it is open.
-    lock: std::sync::Mutex<Option<File>>,
+    lock: std::sync::Mutex<Option<Lock>>,
 }
 
 /// The writing connection.
@@ -65,7 +65,7 @@ impl SqliteFile {
         Self::open_locked(path, lock).await
     }
 
-    async fn open_locked(path: &Path, lock: Option<File>) -> Result<Self, StoreError> {
+    async fn open_locked(path: &Path, lock: Option<Lock>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -204,9 +204,16 @@ pub(super) fn failed_or_rejected(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Takes the lock beside the file, wherever links lead to it from. The operating system frees it when the process ends, however it
-/// ends.
-fn lock(path: &Path) -> Result<File, FileError> {
+/// What keeps others from the file: one beside it, and the file itself, which may have another name in another folder. SQLite's own
+/// locks are of another sort, and are lost when the file is closed: who has this keeps it open.
+#[derive(Debug)]
+struct Lock {
+    _beside: File,
+    _file: File,
+}
+
+/// Takes the lock, wherever links lead to the file from. The operating system frees it when the process ends, however it ends.
+fn lock(path: &Path) -> Result<Lock, FileError> {
     let unusable = |path: &Path| {
         let path = path.to_owned();
         move |source| FileError::Unusable { path, source }
@@ -215,16 +222,18 @@ fn lock(path: &Path) -> Result<File, FileError> {
         // What clients sent is for its user's eyes, unless the folder was made for more before.
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable(folder))?;
     }
-    let mut lock_path = resolved(path).map_err(unusable(path))?.into_os_string();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(unusable(&lock_path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FileError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(FileError::Unusable { path: lock_path, source }),
-    }
+    let resolved = resolved(path).map_err(unusable(path))?;
+    let mut beside = resolved.clone().into_os_string();
+    beside.push(".lock");
+    let take = |file: &Path| {
+        let opened = File::options().create(true).truncate(false).write(true).open(file).map_err(unusable(file))?;
+        match opened.try_lock() {
+            Ok(()) => Ok(opened),
+            Err(TryLockError::WouldBlock) => Err(FileError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(unusable(file)(source)),
+        }
+    };
+    Ok(Lock { _beside: take(Path::new(&beside))?, _file: take(&resolved)? })
 }
 
 /// The file that a path leads to. One that is not there is made, empty, which is how SQLite begins as well: a link may lead to it.
