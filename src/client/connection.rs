@@ -1,10 +1,12 @@
 //! How an instance is reached: the client crate, set up for people at a terminal.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use raincheck_client::{Client, ClientBuilder, Request};
+use serde::Deserialize;
 
 use crate::failure::Failure;
 
@@ -25,8 +27,35 @@ pub(crate) fn connect(url: &str, key: Option<&str>, authority: Option<&Path>) ->
 
 /// Whether an instance at this URL says within `patience` that it is ready.
 pub(crate) async fn is_ready(url: &str, patience: Duration) -> bool {
-    let Ok(client) = Client::new(url) else { return false };
-    client.open(&Request::get("/readyz"), patience).await.is_ok_and(|answer| answer.status == 200)
+    readiness(url, patience).await.is_some()
+}
+
+/// What an instance at this URL that is ready says of itself within `patience`.
+pub(crate) async fn readiness(url: &str, patience: Duration) -> Option<Readiness> {
+    let answer = Client::new(url).ok()?.open(&Request::get("/readyz"), patience).await.ok()?;
+    if answer.status != 200 {
+        return None;
+    }
+    answer.whole(64 * 1024, patience).await.ok()?.json().ok()
+}
+
+/// The answer to `GET /readyz`, as far as it says what is in trouble.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Readiness {
+    broker: String,
+    loops: BTreeMap<String, String>,
+}
+
+impl Readiness {
+    /// What is in trouble, which costs latency, never a job: the broker, and loops of upkeep.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = &str> {
+        let parts = self.loops.iter().map(|(name, state)| (name.as_str(), state));
+        [("the broker", &self.broker)]
+            .into_iter()
+            .chain(parts)
+            .filter(|(_, state)| *state != "ok")
+            .map(|(name, _)| name)
+    }
 }
 
 /// How to reach what listens here: from this machine, when it listens on all addresses.

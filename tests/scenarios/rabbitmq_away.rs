@@ -68,11 +68,24 @@ async fn while_rabbitmq_is_away_jobs_are_accepted_and_done_and_afterwards_delive
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_rabbitmq_takes_no_messages_jobs_are_accepted_and_done() {
     let _room = room::shared().await;
-    let (private, cluster, api) = at_work().await;
+    let (private, mut cluster, api) = at_work().await;
 
     private.rabbitmq.ctl(&["set_vm_memory_high_watermark", "0.00001"]);
     fifty_are_done(&api).await;
     assert_eq!(api.send(Method::GET, "/readyz", &[], "").await.json()["broker"], "down");
+    // With nothing left behind by the one before, each could wait anew until the worker notices that the broker takes nothing.
+    for n in 0..5 {
+        assert_eq!(api.done(&api.submit("echo", &json!({ "n": n })).await).await["status"], "succeeded");
+    }
+    let log = cluster.process("worker").log();
+    assert_eq!(log.matches("jobs wait for the broker").count(), 1, "noticed once: {log}");
+    assert!(!log.contains("claiming again what it delivers"), "while the broker takes nothing: {log}");
+
+    cluster.run("doctor", &["doctor", "--set", &format!("http.listen={}", api.address())]);
+    assert_eq!(cluster.process("doctor").ended().await.code(), Some(1));
+    let findings = cluster.process("doctor").log();
+    assert!(findings.contains("✗ the broker takes no messages"), "{findings}");
+    assert!(findings.contains("but in trouble with: the broker"), "{findings}");
 
     private.rabbitmq.ctl(&["set_vm_memory_high_watermark", "0.6"]);
     until_fast(&api, Duration::from_mins(1)).await;

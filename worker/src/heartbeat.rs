@@ -25,8 +25,8 @@ pub(crate) enum Pulse {
     /// Of these queues, and no others, nothing new is to be started. Said before the first registration and whenever it
     /// changes.
     Paused(Vec<QueueName>),
-    /// Whether something has waited for seconds to be given to the broker. Said when it changes.
-    Unpublished(bool),
+    /// Something has waited for seconds to be given to the broker. Said with each renewal, as long as that is so.
+    Unpublished,
     /// The lease will end before it can be renewed: stop every handler now.
     Unsure,
     /// It was renewed after all.
@@ -55,7 +55,7 @@ impl Heartbeat {
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("heartbeat".to_owned()).spawn(move || {
-            let beat = Beat { leases, settings, clock, ids, tally, say, paused: None, unpublished: false };
+            let beat = Beat { leases, settings, clock, ids, tally, say, paused: None };
             runtime.block_on(beat.run(ended));
         })?;
         Ok(Self { pulses, end: Some(end) })
@@ -82,7 +82,6 @@ struct Beat {
     /// Which queues are paused, as it was told last.
     paused: Option<Vec<QueueName>>,
     /// The same of what waits to be published.
-    unpublished: bool,
     say: mpsc::UnboundedSender<Pulse>,
 }
 
@@ -171,8 +170,8 @@ impl Beat {
             match self.renew(lease, renewed_at, &mut unsure).await {
                 Ok(Renewal { orders, paused, unpublished }) => {
                     self.tell_paused(paused);
-                    if std::mem::replace(&mut self.unpublished, unpublished) != unpublished {
-                        self.tell(Pulse::Unpublished(unpublished));
+                    if unpublished {
+                        self.tell(Pulse::Unpublished);
                     }
                     renewed_at = sent_at;
                     wait = self.settings.heartbeat;

@@ -22,6 +22,9 @@ pub enum BrokerError {
         /// The broker's words.
         reason: String,
     },
+    /// It answers, and confirms no message: an alarm of memory or disk, most often.
+    #[error("the broker takes no messages: a probe was not confirmed within {0:?}")]
+    TakesNothing(std::time::Duration),
     /// The message found no queue.
     #[error("the broker returned the message: no queue {0:?}")]
     Returned(String),

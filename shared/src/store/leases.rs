@@ -21,7 +21,7 @@ pub struct Renewal {
     pub orders: Vec<CancelOrder>,
     /// Queues of which nothing new is to be started, in order.
     pub paused: Vec<QueueName>,
-    /// Whether something has waited for seconds to be published. A broker may hand out messages and take none: then what is to be
+    /// Whether something has waited for seconds to be published for the first time. A broker may hand out messages and take none: then what is to be
     /// done is in the store alone, whatever the link to the broker looks like.
     pub unpublished: bool,
 }

@@ -33,6 +33,10 @@ pub(super) async fn check(settings: &Settings, shutdown: &Shutdown, findings: &m
         (_, Ok(Err(error @ BrokerError::QueueMismatch { .. }))) => {
             findings.bad(error.to_string(), "do one of the two; jobs are not lost with a queue");
         }
+        (_, Ok(Err(error @ BrokerError::TakesNothing(_)))) => findings.bad(
+            error.to_string(),
+            "look for an alarm (`rabbitmq-diagnostics alarms`), and whether most of its nodes run. Jobs still run, a little later",
+        ),
         (_, Ok(Err(error))) => findings.bad(format!("{}: {}", rabbitmq.url, Chain(&error)), advice),
         (_, Err(_)) => findings.bad(format!("{} does not answer", rabbitmq.url), advice),
     }

@@ -7,7 +7,7 @@ use raincheck_shared::config::HttpSettings;
 use tokio::net::TcpListener;
 
 use super::Findings;
-use crate::client::{base_url, is_ready};
+use crate::client::{base_url, readiness};
 
 /// How long what listens there is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,8 +18,14 @@ pub(super) async fn check(settings: &HttpSettings, findings: &mut Findings) -> b
     match TcpListener::bind(listen).await {
         Ok(_) => findings.good(format!("{listen} is free to listen on")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if is_ready(&base_url(listen), PATIENCE).await {
-                findings.good(format!("A raincheck is ready at {listen}"));
+            if let Some(readiness) = readiness(&base_url(listen), PATIENCE).await {
+                match readiness.troubles().collect::<Vec<_>>().join(", ") {
+                    none if none.is_empty() => findings.good(format!("A raincheck is ready at {listen}")),
+                    troubles => findings.doubt(
+                        format!("A raincheck is ready at {listen}, but in trouble with: {troubles}"),
+                        "its log says why. Jobs still run, a little later",
+                    ),
+                }
                 return true;
             }
             findings.doubt(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{EndsByOutcome, NewJob, QueueReport, WorkerReport};
+use raincheck_shared::domain::{Band, EndsByOutcome, NewJob, QueueReport, WorkerReport};
 
 use super::against_each_store;
 use super::given::{DAY, HOUR, accepted, job, queue, scheduled_job, worker_with};
@@ -77,4 +77,7 @@ async fn what_waits_to_be_published_is_told_after_seconds_and_until_it_is(on: &S
     assert!(unpublished().await, "of the other one");
     on.store.outbox.mark_published(&ids).await.expect("mark");
     assert!(!unpublished().await);
+    let again = on.store.outbox.take_lost(&job().queue, Band::Normal, Duration::ZERO, 10, &[]).await.expect("take");
+    assert_eq!(again.len(), 1, "taken for lost, and published once more");
+    assert!(!unpublished().await, "as old as it is");
 }

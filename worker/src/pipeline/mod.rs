@@ -33,6 +33,9 @@ use crate::worker::{Parts, subscribed};
 
 /// How long handlers may take to stop when the drain time is over.
 const STOPPING: Duration = Duration::from_secs(2);
+/// How long a broker that took nothing for seconds counts as one that takes nothing: claims from the store leave nothing there by
+/// which to tell whether it does again.
+const STUCK: Duration = Duration::from_mins(1);
 /// How often handlers' progress is recorded.
 const PROGRESS: Duration = Duration::from_secs(1);
 struct Parked {
@@ -52,8 +55,8 @@ pub(crate) struct Pipeline {
     queues: Vec<QueueName>,
     /// Queues of which nothing new is started.
     paused: Vec<QueueName>,
-    /// Whether the broker has not been given for seconds what it should have.
-    unpublished: bool,
+    /// Until when the broker counts as one that takes nothing, whatever the link to it looks like.
+    broker_stuck_until: Option<Instant>,
     ids: IdSource,
     slots: Slots,
     parked: Vec<Parked>,
@@ -109,7 +112,7 @@ impl Pipeline {
             tally,
             queues,
             paused: Vec::new(),
-            unpublished: false,
+            broker_stuck_until: None,
             ids: IdSource,
             slots,
             parked: Vec::new(),
@@ -170,7 +173,7 @@ impl Pipeline {
             }
             let broker_down = *inbox.link.borrow_and_update() == Link::Down;
             let is_heir = heir_until.is_some_and(|until| self.clock.monotonic() < until);
-            let look = broker_down || self.unpublished || is_heir || self.is_blocked();
+            let look = broker_down || self.broker_is_stuck() || is_heir || self.is_blocked();
             let patience_ends = self.patience().ends(self.clock.monotonic());
             let housekeeping = !self.running.is_empty() || !self.parked.is_empty() || !self.stray_checks.is_empty();
             tokio::select! {
@@ -255,6 +258,16 @@ impl Pipeline {
         }
     }
 
+    /// Whether the broker took nothing lately.
+    fn broker_is_stuck(&mut self) -> bool {
+        let until = self.broker_stuck_until;
+        if until.is_some_and(|until| until <= self.clock.monotonic()) {
+            tracing::info!("no job has waited for the broker for a minute: claiming again what it delivers");
+            self.broker_stuck_until = None;
+        }
+        self.broker_stuck_until.is_some()
+    }
+
     fn cancel(&mut self, jobs: &[JobId]) {
         for job in jobs {
             self.running.cancel(job);
@@ -297,13 +310,11 @@ impl Pipeline {
                 self.sure = true;
             }
             Some(Pulse::Cancel(jobs)) => self.cancel(&jobs),
-            Some(Pulse::Unpublished(unpublished)) => {
-                if unpublished {
+            Some(Pulse::Unpublished) => {
+                if self.broker_stuck_until.is_none() {
                     tracing::warn!("jobs wait for the broker to take messages: claiming them from the store");
-                } else {
-                    tracing::info!("the broker has all messages");
                 }
-                self.unpublished = unpublished;
+                self.broker_stuck_until = Some(self.clock.monotonic() + STUCK);
             }
             Some(Pulse::Unsure) => {
                 self.sure = false;

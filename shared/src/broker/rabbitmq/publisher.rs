@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -31,6 +32,8 @@ use crate::lifecycle::failpoint::{self, Step};
 /// Batches under way at once, each on a channel of its own.
 const BATCHES: usize = 8;
 const PERSISTENT: u8 = 2;
+/// How long a probe may take to be confirmed.
+const PROBE: Duration = Duration::from_secs(5);
 const LATE: &str = "no confirm within the publish timeout";
 
 /// A message on its way to a queue.
@@ -295,6 +298,26 @@ impl QueuePublisher {
                 FieldTable::default(),
             )
             .await
-            .map_err(|error| declare_refusal(&exchange, error))
+            .map_err(|error| declare_refusal(&exchange, error))?;
+        self.probe(session).await
+    }
+
+    /// Whether the broker takes messages. The probe goes to no queue, since nobody can make one of that name, and comes back.
+    async fn probe(&self, session: &Session) -> Result<(), BrokerError> {
+        let channel = session.publish_channel().await?;
+        let probe = Outgoing {
+            queue: "amq.raincheck.nowhere".to_owned(),
+            id: "probe".to_owned(),
+            body: Vec::new(),
+            content_type: Envelope::CONTENT_TYPE.to_owned(),
+            headers: FieldTable::default(),
+        };
+        let patience = self.settings.publish_timeout.min(PROBE);
+        let twice = async {
+            write(&channel, &probe).await?;
+            // A connection is blocked by an alarm once it has published: the first message passes.
+            write(&channel, &probe).await.map(drop)
+        };
+        tokio::time::timeout(patience, twice).await.unwrap_or(Err(BrokerError::TakesNothing(patience)))
     }
 }
