@@ -19,6 +19,7 @@ mod leases;
 mod list;
 mod lock_order;
 mod logs;
+mod many_at_once;
 mod one_process;
 mod one_server;
 mod outbox;

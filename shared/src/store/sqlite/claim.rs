@@ -1,15 +1,17 @@
 //! Claiming: what waits becomes one worker's to run.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
 use super::Sqlite;
 use super::announcements::announce;
 use super::file::{Write, failed};
 use super::rows::{self, Cell};
-use crate::domain::{Content, Event, Fence, JobId, KindName, QueueName, WorkerId};
+use crate::domain::{Content, Event, Fence, JobId, KindName, LeaseId, QueueName, WorkerId};
 use crate::store::attempts::{dispatch_ids, job_ids};
 use crate::store::{Claim, ClaimedJob, StoreError};
 
@@ -17,6 +19,13 @@ use crate::store::{Claim, ClaimedJob, StoreError};
 #[derive(Debug, thiserror::Error)]
 #[error("worker {0} was declared dead")]
 struct DeclaredDead(WorkerId);
+
+/// One job that is to be taken: by whom, and under which record.
+pub(super) struct Taking {
+    pub(super) job: JobId,
+    pub(super) worker: WorkerId,
+    pub(super) lease: LeaseId,
+}
 
 impl Sqlite {
     pub(super) async fn claim_dispatched(&self, claim: Claim) -> Result<Vec<ClaimedJob>, StoreError> {
@@ -62,18 +71,16 @@ impl Sqlite {
     }
 
     async fn take(&self, write: &mut Write<'_>, claim: &Claim) -> Result<Vec<ClaimedJob>, StoreError> {
-        let now = self.now();
-        let mut claimed = Vec::new();
-        for id in job_ids(claim) {
-            claimed.extend(self.claim_job(write, claim, id, now).await?);
-        }
+        let takings: Vec<Taking> =
+            job_ids(claim).into_iter().map(|job| Taking { job, worker: claim.worker, lease: claim.lease }).collect();
+        let claimed = self.claim_jobs(write, &takings, self.now()).await?;
         if !claim.dispatches.is_empty() {
             let ids = serde_json::Value::from(dispatch_ids(claim)).to_string();
             let query = sqlx::query(include_str!("sql/clear_dispatches.sql")).bind(ids);
             query.execute(&mut **write).await.map_err(failed)?;
         }
         if !claimed.is_empty() {
-            let jobs: Vec<JobId> = claimed.iter().map(|job: &ClaimedJob| job.fence.job).collect();
+            let jobs: Vec<JobId> = claimed.iter().map(|job| job.fence.job).collect();
             let query = sqlx::query(include_str!("sql/drop_expiries.sql")).bind(rows::id_list(jobs.iter().copied()));
             query.execute(&mut **write).await.map_err(failed)?;
             let query = sqlx::query(include_str!("sql/insert_lease.sql"))
@@ -85,39 +92,54 @@ impl Sqlite {
         Ok(claimed)
     }
 
-    /// The guard is in the statement: a job that does not wait is left out.
-    pub(super) async fn claim_job(
+    /// Takes these jobs, in the order of their ids. The guard is in the statement: a job that does not wait is left out.
+    pub(super) async fn claim_jobs(
         &self,
         connection: &mut SqliteConnection,
-        claim: &Claim,
-        id: JobId,
+        takings: &[Taking],
         now: i64,
-    ) -> Result<Option<ClaimedJob>, StoreError> {
-        let token = self.ids.random();
-        let query = sqlx::query(include_str!("sql/claim_job.sql"))
-            .bind(id.as_uuid())
-            .bind(claim.worker.as_uuid())
-            .bind(token)
+    ) -> Result<Vec<ClaimedJob>, StoreError> {
+        if takings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bytes = |ids: &mut dyn Iterator<Item = Uuid>| ids.flat_map(Uuid::into_bytes).collect::<Vec<u8>>();
+        let query = sqlx::query(include_str!("sql/claim_jobs.sql"))
+            .bind(rows::id_list(takings.iter().map(|taking| taking.job)))
+            .bind(bytes(&mut takings.iter().map(|taking| taking.worker.as_uuid())))
+            .bind(bytes(&mut takings.iter().map(|_| self.ids.random())))
             .bind(now);
-        let Some(row) = query.fetch_optional(&mut *connection).await.map_err(failed)? else { return Ok(None) };
-        let row = Cell::of_job(&row, id);
-        let webhook = rows::wish(&row)?;
-        announce(connection, id, row.number("version")?, Event::Started, webhook.as_ref(), now).await?;
-        Ok(Some(ClaimedJob {
-            fence: Fence { job: id, attempt: row.number("attempt")?, token },
-            lease: claim.lease,
-            tenant: rows::tenant(&row)?,
-            kind: row.parse("kind")?,
-            queue: row.parse("queue")?,
-            version: row.number("version")?,
-            input: Content { content_type: row.get("input_type")?, body: row.body("input", "input_blob")? },
-            max_attempts: row.number("max_attempts")?,
-            run_timeout: Duration::from_millis(row.number("run_timeout_ms")?),
-            deadline: row.instant("deadline")?,
-            crashes: row.number("crashes")?,
-            traceparent: row.get("traceparent")?,
-        }))
+        let found = query.fetch_all(&mut *connection).await.map_err(failed)?;
+        let leases: HashMap<JobId, LeaseId> = takings.iter().map(|taking| (taking.job, taking.lease)).collect();
+        let mut claimed = Vec::with_capacity(found.len());
+        for row in &found {
+            let id = rows::id_of(row)?;
+            // None but those that were given.
+            let Some(lease) = leases.get(&id) else { continue };
+            let row = Cell::of_job(row, id);
+            let webhook = rows::wish(&row)?;
+            announce(connection, id, row.number("version")?, Event::Started, webhook.as_ref(), now).await?;
+            claimed.push(claimed_job(&row, id, *lease)?);
+        }
+        claimed.sort_unstable_by_key(|job| job.fence.job);
+        Ok(claimed)
     }
+}
+
+fn claimed_job(row: &Cell<'_>, id: JobId, lease: LeaseId) -> Result<ClaimedJob, StoreError> {
+    Ok(ClaimedJob {
+        fence: Fence { job: id, attempt: row.number("attempt")?, token: row.get("token")? },
+        lease,
+        tenant: rows::tenant(row)?,
+        kind: row.parse("kind")?,
+        queue: row.parse("queue")?,
+        version: row.number("version")?,
+        input: Content { content_type: row.get("input_type")?, body: row.body("input", "input_blob")? },
+        max_attempts: row.number("max_attempts")?,
+        run_timeout: Duration::from_millis(row.number("run_timeout_ms")?),
+        deadline: row.instant("deadline")?,
+        crashes: row.number("crashes")?,
+        traceparent: row.get("traceparent")?,
+    })
 }
 
 async fn check_worker(connection: &mut SqliteConnection, worker: WorkerId) -> Result<(), StoreError> {

@@ -10,9 +10,10 @@ use super::announcements::announce;
 use super::batches::count_end;
 use super::dispatches::Place;
 use super::file::{failed, failed_or_rejected};
-use super::rows::{self, Cell};
+use super::rows::{self, Cell, Pieces};
 use crate::domain::{
-    Band, Event, FailedAttempt, Failure, JobId, Output, State, Status, TenantName, Timestamp, Webhook, WorkerId,
+    Band, Content, Event, FailedAttempt, Failure, JobId, Output, State, Status, TenantName, Timestamp, Webhook,
+    WorkerId,
 };
 use crate::store::{Change, StoreError};
 
@@ -58,6 +59,11 @@ impl Movable {
     /// Where it waits, when it does.
     pub(super) fn place(&self) -> Place {
         self.place.clone()
+    }
+
+    /// Until when it is kept if it ends then.
+    fn kept_until(&self, end: i64) -> i64 {
+        rows::later(end, Duration::from_secs(u64::try_from(self.kept_seconds).unwrap_or(0)))
     }
 
     /// The running attempt as one that failed, for the history.
@@ -149,8 +155,7 @@ pub(super) async fn move_job(
     along: Along<'_>,
 ) -> Result<Change, StoreError> {
     let finished_at = to.finished_at.map(|_| now);
-    let kept = Duration::from_secs(u64::try_from(job.kept_seconds).unwrap_or(0));
-    let expires_at = finished_at.map(|end| rows::later(end, kept));
+    let expires_at = finished_at.map(|end| job.kept_until(end));
     let json =
         |text: serde_json::Result<String>| text.map_err(|error| StoreError::Rejected(std::sync::Arc::new(error)));
     let error = along.error.map(|error| json(serde_json::to_string(error))).transpose()?;
@@ -175,27 +180,86 @@ pub(super) async fn move_job(
         .bind(along.output.map(|output| output.content.body.inline().map_or(&[][..], |bytes| bytes)))
         .bind(along.output.and_then(|output| output.content.body.blob()).map(ToString::to_string));
     let moved = query.execute(&mut *connection).await.map_err(failed_or_rejected)?.rows_affected();
-    if moved != 1 {
-        return Err(StoreError::Inconsistent {
-            table: "jobs",
-            column: "version",
-            row: Some(job.id),
-            problem: "changed while it was being moved".to_owned(),
-        });
+    check_moved(job.id, moved, 1)?;
+    if along.unfence {
+        job.token = None;
     }
+    note_move(connection, job, to, expires_at, now).await
+}
+
+/// What follows from a move that is written.
+async fn note_move(
+    connection: &mut SqliteConnection,
+    job: &mut Movable,
+    to: State,
+    expires_at: Option<i64>,
+    now: i64,
+) -> Result<Change, StoreError> {
     if let Some(batch) = job.batch.filter(|_| to.status.is_done()) {
         count_end(connection, batch, to.status, now).await?;
     }
     job.version += 1;
     job.state = to;
     job.expires_at = expires_at.map(instant).transpose()?;
-    if along.unfence {
-        job.token = None;
-    }
     if let Some(event) = Event::of_end(job.state.status) {
         announce(connection, job.id, job.version, event, job.webhook.as_ref(), now).await?;
     }
     Ok(job.change())
+}
+
+/// Writes that attempts ended well, of each job one, all at once. A refusal leaves nothing of any.
+pub(super) async fn move_to_success(
+    connection: &mut SqliteConnection,
+    jobs: &mut HashMap<JobId, Movable>,
+    ends: &[(JobId, State, &Output)],
+    now: i64,
+) -> Result<Vec<Change>, StoreError> {
+    let mut results = Pieces::default();
+    let mut digests = Vec::with_capacity(32 * ends.len());
+    let mut each = Vec::with_capacity(ends.len());
+    for (id, _, output) in ends {
+        let Some(job) = jobs.get(id) else { continue };
+        let Content { content_type, body } = &output.content;
+        let (begin, length) = results.add(body.inline().map_or(&[][..], |bytes| bytes));
+        digests.extend_from_slice(&output.digest);
+        let blob = body.blob().map(ToString::to_string);
+        each.push((
+            id.as_uuid().simple().to_string(),
+            job.version,
+            job.kept_until(now),
+            content_type,
+            blob,
+            begin,
+            length,
+        ));
+    }
+    let query = sqlx::query(include_str!("sql/finish_jobs.sql"))
+        .bind(rows::json(&each)?)
+        .bind(now)
+        .bind(digests)
+        .bind(results.bytes());
+    let moved = query.execute(&mut *connection).await.map_err(failed_or_rejected)?.rows_affected();
+    check_moved(ends.first().map(|(id, ..)| *id), moved, rows::whole(ends.len()))?;
+    let mut changes = Vec::with_capacity(ends.len());
+    for (id, to, _) in ends {
+        let Some(job) = jobs.get_mut(id) else { continue };
+        let expires_at = job.kept_until(now);
+        changes.push(note_move(connection, job, *to, Some(expires_at), now).await?);
+    }
+    Ok(changes)
+}
+
+/// Only the writer moves jobs, so each that it has read is as it was.
+fn check_moved(job: impl Into<Option<JobId>>, moved: u64, expected: i64) -> Result<(), StoreError> {
+    if rows::whole(moved) == expected {
+        return Ok(());
+    }
+    Err(StoreError::Inconsistent {
+        table: "jobs",
+        column: "version",
+        row: job.into(),
+        problem: "changed while it was being moved".to_owned(),
+    })
 }
 
 /// Lets something become due.

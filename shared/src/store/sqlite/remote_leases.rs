@@ -1,5 +1,6 @@
 //! Jobs that are leased over HTTP.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,13 +8,14 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::Sqlite;
+use super::claim::Taking;
 use super::file::{Write, failed};
 use super::rows::{self, Cell};
 use crate::domain::{
     Dispatch, Fence, JobId, KindName, QueueName, QueueReport, TenantName, Timestamp, WorkerId, WorkerReport,
 };
 use crate::store::{
-    Claim, ClaimedJob, HandOver, LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, StoreError, lease_of,
+    ClaimedJob, HandOver, LeaseOrder, LeasedJob, OverdueRun, RemoteLeases, RenewedLease, StoreError, lease_of,
 };
 
 fn instant(at: i64) -> Result<Timestamp, StoreError> {
@@ -162,12 +164,16 @@ impl RemoteLeases for Sqlite {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut leased = Vec::with_capacity(jobs.len());
-        for (job, worker) in jobs.into_iter().zip(order.incarnations.iter().copied()) {
-            let claim = Claim { worker, lease: lease_of(worker), dispatches: Vec::new() };
-            // The guard is in the statement: a job that does not wait is left out.
-            let Some(job) = self.claim_job(&mut write, &claim, job, now).await? else { continue };
-            leased.push(record_lease(&mut write, &order, worker, &job, now).await?);
+        let takings: Vec<Taking> = jobs
+            .into_iter()
+            .zip(order.incarnations.iter().copied())
+            .map(|(job, worker)| Taking { job, worker, lease: lease_of(worker) })
+            .collect();
+        let workers: HashMap<JobId, WorkerId> = takings.iter().map(|taking| (taking.job, taking.worker)).collect();
+        let mut leased = Vec::with_capacity(takings.len());
+        for job in self.claim_jobs(&mut write, &takings, now).await? {
+            let Some(worker) = workers.get(&job.fence.job) else { continue };
+            leased.push(record_lease(&mut write, &order, *worker, &job, now).await?);
         }
         let jobs = rows::id_list(leased.iter().map(|job| job.fence.job));
         let query = sqlx::query(include_str!("sql/drop_expiries.sql")).bind(jobs);

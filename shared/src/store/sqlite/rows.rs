@@ -1,8 +1,10 @@
 //! Between rows and the domain: instants are microseconds since the epoch, ids 16 bytes, other lists and objects JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
@@ -76,6 +78,28 @@ pub(super) fn ids_of(row: &Cell<'_>, column: &'static str) -> Result<Vec<JobId>,
         Ok(ids.iter().map(|id| JobId::new(Uuid::from_bytes(*id))).collect())
     } else {
         Err(row.inconsistent(column, "not a list of ids"))
+    }
+}
+
+/// Anything as JSON.
+pub(super) fn json(of: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(of).map_err(|error| StoreError::Rejected(Arc::new(error)))
+}
+
+/// Bodies one after another, for a statement of many rows to take them apart by `substr`: JSON has no bytes.
+#[derive(Default)]
+pub(super) struct Pieces(Vec<u8>);
+
+impl Pieces {
+    /// Where this one begins, counted from 1, and how long it is.
+    pub(super) fn add(&mut self, piece: &[u8]) -> (usize, usize) {
+        let begin = self.0.len() + 1;
+        self.0.extend_from_slice(piece);
+        (begin, piece.len())
+    }
+
+    pub(super) fn bytes(self) -> Vec<u8> {
+        self.0
     }
 }
 

@@ -1,6 +1,7 @@
-SELECT queue, sum(jobs) AS jobs, min(created_at) AS oldest
+-- In the order of the index first, so that what waits is not sorted.
+SELECT queue, sum(jobs) AS jobs, min(oldest) AS oldest
 FROM (
-    SELECT queue, length(jobs) / 16 AS jobs, created_at FROM dispatches
+    SELECT queue, sum(length(jobs)) / 16 AS jobs, min(created_at) AS oldest FROM dispatches GROUP BY kind, queue
     UNION ALL
-    SELECT queue, 1, parked_at FROM parked_jobs)
+    SELECT queue, count(*), min(parked_at) FROM parked_jobs GROUP BY queue)
 GROUP BY queue
