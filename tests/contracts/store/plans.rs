@@ -79,6 +79,32 @@ async fn a_look_of_a_remote_worker_reads_no_table_of_what_waits_in_postgres() {
     on.close().await;
 }
 
+#[tokio::test]
+async fn no_statement_of_the_hot_paths_and_of_the_loops_reads_all_jobs_in_sqlite() {
+    let on = StoreFixture::sqlite().await;
+    crowded(&on).await;
+    let runs = include_str!("../../../shared/src/store/sqlite/sql/list_recent_runs.sql");
+    let claim = include_str!("../../../shared/src/store/sqlite/sql/claim_jobs.sql");
+    let finish = include_str!("../../../shared/src/store/sqlite/sql/finish_jobs.sql");
+    let keys = include_str!("../../../shared/src/store/sqlite/sql/find_keys.sql");
+    let overdue = include_str!("../../../shared/src/store/sqlite/sql/list_overdue_runs.sql");
+    for analyzed in [false, true] {
+        if analyzed {
+            // As somebody may with a shell.
+            on.run("ANALYZE".to_owned()).await;
+        }
+        for (statement, table) in [(runs, "seen"), (claim, "jobs"), (finish, "jobs"), (keys, "j"), (overdue, "j")] {
+            let plan = on.plan(statement).await;
+            let lookup = format!("SEARCH {table} USING INDEX sqlite_autoindex_jobs_1 (id");
+            assert!(plan.iter().any(|step| step.starts_with(&lookup)), "{plan:#?}");
+            assert!(!plan.iter().any(|step| step.starts_with(&format!("SCAN {table}"))), "{plan:#?}");
+        }
+        let plan = on.plan(keys).await;
+        assert!(plan.contains(&"SEARCH k USING PRIMARY KEY (key=? AND tenant=?)".to_owned()), "{plan:#?}");
+    }
+    on.close().await;
+}
+
 static FINISH: Parts<2> =
     Parts::new(include_str!("../../../shared/src/store/postgres/sql/finish_jobs.sql"), ["mixed", "again"]);
 

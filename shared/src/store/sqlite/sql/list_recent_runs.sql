@@ -11,7 +11,9 @@ starts AS (
     SELECT x'ffffffffffffffffffffffffffffffff'
 )
 SELECT DISTINCT seen.id, seen.kind, seen.queue, seen.started_at, seen.finished_at
-FROM starts JOIN jobs seen
+FROM starts
+-- CROSS: the starts come first. The other way round each job there is would be asked where it stands.
+CROSS JOIN jobs seen
     ON seen.id < starts.below AND seen.id >= coalesce(
         (SELECT least.id FROM jobs least WHERE least.id < starts.below ORDER BY least.id DESC LIMIT 1 OFFSET ?1 - 1), x'00')
 WHERE seen.status = 'succeeded'
