@@ -29,9 +29,9 @@ fn own(n: usize) -> NewJob {
     let bytes = if n % 5 == 3 { Bytes::new() } else { format!("input {n} \u{0} {}", "x".repeat(n)).into() };
     NewJob {
         input: Payload { content_type: "text/plain".to_owned(), bytes }.into(),
-        metadata: (n % 3 > 0).then(|| format!("{{\"n\":\"{n} \\\" ' \u{7f}🌧\"}}")),
+        metadata: (!n.is_multiple_of(3)).then(|| format!("{{\"n\":\"{n} \\\" ' \u{7f}🌧\"}}")),
         tags: (0..n % 4).map(|tag| format!("{tag}, \"{n}\"")).collect(),
-        traceparent: (n % 2 > 0).then(|| format!("00-{n:032x}-00f067aa0ba902b7-01")),
+        traceparent: (!n.is_multiple_of(2)).then(|| format!("00-{n:032x}-00f067aa0ba902b7-01")),
         dispatch_width: 64,
         ..keyed_job(&format!("'{n}'"), u8::try_from(n).expect("few"))
     }
