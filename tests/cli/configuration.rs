@@ -7,7 +7,7 @@ fn all_mistakes_are_listed_at_once_with_their_keys_and_origins() {
     let desk =
         Desk::with_file("[http]\nlsiten = \"x\"\n[worker]\nlease = \"soon\"\n[kinds.words]\ncommand = \"wc -w\"\n");
     for command in ["config", "up", "api", "worker", "migrate", "demo", "health"] {
-        let environment = [("RAINCHECK__JOBS__MAX_INPUT", "plenty"), ("AMQP_URL", "amqps://me:pa55@host")];
+        let environment = [("RAINCHECK__JOBS__MAX_INPUT", "plenty"), ("AMQP_URL", "mqtt://me:pa55@host")];
         let said = desk.run_with(&[command, "--set", "jobs.page=0"], &environment);
         said.assert_code(2);
         said.assert_err_has("the configuration has 6 problems");
@@ -16,7 +16,7 @@ fn all_mistakes_are_listed_at_once_with_their_keys_and_origins() {
         said.assert_err_has("kinds.words.command: is run without a shell, so it is a list: command = [\"wc\", \"-w\"]");
         said.assert_err_has("jobs.page: \"0\" is not a whole number from 1 to 1000 (from the command line)");
         said.assert_err_has("(from environment variable RAINCHECK__JOBS__MAX_INPUT)");
-        said.assert_err_has("broker.url: amqps is not built in");
+        said.assert_err_has("broker.url: \"mqtt://\" is not a scheme known here; allowed: \"in-process\", \"amqp://");
         said.assert_nowhere("pa55");
     }
 }

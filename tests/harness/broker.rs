@@ -103,6 +103,7 @@ impl Bench {
 pub(crate) fn rabbitmq_settings(url: &str) -> RabbitmqSettings {
     RabbitmqSettings {
         url: Secret::new(url),
+        ca_file: None,
         prefix: format!("test-{}", IdSource.random()),
         publish_timeout: Duration::from_secs(20),
         connect_timeout: Duration::from_secs(10),

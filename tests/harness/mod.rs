@@ -1,5 +1,6 @@
 //! What the tests stand on: services, processes, clients, and waiting for values.
 
+pub(crate) mod authority;
 pub(crate) mod broker;
 pub(crate) mod room;
 pub(crate) mod served;

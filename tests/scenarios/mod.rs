@@ -14,6 +14,7 @@ mod postgres_away;
 mod program_contained;
 mod queue_paused;
 mod rabbitmq_away;
+mod rabbitmq_over_tls;
 mod remote_workers;
 mod replicas;
 mod runs;

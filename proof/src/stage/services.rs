@@ -43,6 +43,16 @@ impl PrivateServer {
         Self { server, directory, url }
     }
 
+    /// Starts a RabbitMQ that speaks TLS and nothing else, with a certificate for `localhost` and its key in PEM.
+    pub fn start_rabbitmq_with_tls(parent: &Path, certificate: &str, key: &str) -> Self {
+        // The script finds the place taken, and uses it.
+        let tls = parent.join("rabbitmq/rabbitmq/tls");
+        std::fs::create_dir_all(&tls).unwrap();
+        std::fs::write(tls.join("certificate.pem"), certificate).unwrap();
+        std::fs::write(tls.join("key.pem"), key).unwrap();
+        Self::start(Server::Rabbitmq, parent)
+    }
+
     /// Starts a RabbitMQ under a name as a node of this one's cluster.
     #[must_use]
     pub fn joined(&self, name: &str, parent: &Path) -> Self {

@@ -9,7 +9,9 @@ use config::Value;
 use tracing::level_filters::LevelFilter;
 
 use super::section::{Read, Section};
-use super::value::{Parsed, address, boolean, duration, line, list, parsed, size, text, text_or_nothing, whole};
+use super::value::{
+    Parsed, address, boolean, ca_file, duration, line, list, parsed, size, text, text_or_nothing, whole,
+};
 use super::{
     AuthSettings, BrokerSettings, HttpSettings, JobSettings, LogFormat, LogSettings, RabbitmqSettings, StoreSettings,
     UpkeepSettings, WorkerSettings, format_duration, format_size,
@@ -69,6 +71,7 @@ pub(super) fn store(s: &mut Section) -> Read<StoreSettings> {
 
 pub(super) fn broker(s: &mut Section) -> Read<BrokerSettings> {
     let url = s.required("url", |value| url::broker(&text(value)?));
+    let ca_file = s.required("ca_file", ca_file);
     // The rule for queues' names is the broker's too.
     let prefix = s.required("prefix", parsed::<QueueName>);
     let publish_timeout = s.required("publish_timeout", duration(millis(100), 5 * MINUTE));
@@ -78,13 +81,21 @@ pub(super) fn broker(s: &mut Section) -> Read<BrokerSettings> {
     if heartbeat.is_ok_and(|heartbeat| heartbeat.subsec_nanos() > 0) {
         s.problem("heartbeat", "must be whole seconds, which is all that AMQP can say");
     }
+    // Who names an authority counts on TLS.
+    if let (Ok(Some(url)), Ok(Some(_))) = (&url, &ca_file)
+        && !url.expose().starts_with(url::AMQPS)
+    {
+        s.clash(&["ca_file", "url"], "means nothing without amqps:// in `broker.url`");
+    }
     let prefix = prefix?.to_string();
+    let ca_file = ca_file?;
     let (publish_timeout, connect_timeout) = (publish_timeout?, connect_timeout?);
     let (heartbeat, max_backoff) = (heartbeat?, max_backoff?);
     Ok(match url? {
         None => BrokerSettings::InProcess,
         Some(url) => BrokerSettings::Rabbitmq(RabbitmqSettings {
             url,
+            ca_file,
             prefix,
             publish_timeout,
             connect_timeout,

@@ -205,6 +205,8 @@ pub enum BrokerSettings {
 pub struct RabbitmqSettings {
     /// With its password.
     pub url: Secret,
+    /// `ca_file`: certificates in PEM to trust besides the public ones, where the URL is `amqps://…`
+    pub ca_file: Option<PathBuf>,
     /// `prefix`: of every queue and exchange, so that installations can share a broker
     pub prefix: String,
     /// `publish_timeout`: from publish to confirm

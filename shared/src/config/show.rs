@@ -125,6 +125,7 @@ fn sections(page: &mut Page, settings: &Settings) {
         BrokerSettings::InProcess => page.text("url", "in-process"),
         BrokerSettings::Rabbitmq(rabbitmq) => {
             page.text("url", &rabbitmq.url.to_string());
+            page.text("ca_file", &rabbitmq.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default());
             page.text("prefix", &rabbitmq.prefix);
             page.duration("publish_timeout", rabbitmq.publish_timeout);
             page.duration("connect_timeout", rabbitmq.connect_timeout);

@@ -202,6 +202,28 @@ fn sqlite_and_rabbitmq_do_not_go_together() {
 }
 
 #[test]
+fn a_broker_over_tls_may_be_vouched_for_by_an_authority_of_its_own() {
+    let broker = |broker: &str| {
+        let toml = format!("[store]\nurl = \"postgres://me@host/db\"\n[broker]\n{broker}");
+        from_file("broker-tls", &toml).map(|settings| show(&settings))
+    };
+    let shown = broker("url = \"amqps://me:pa55@host/shop\"").unwrap();
+    assert!(shown.contains("[broker]\nurl = \"amqps://me:***@host/shop\"\nca_file = \"\"\n"), "{shown}");
+    let problems = broker("url = \"amqps://host\"\nca_file = \"no.pem\"").unwrap_err();
+    assert!(problems[0].starts_with("broker.ca_file: no.pem: its file of authorities cannot be read"), "{problems:?}");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let problems = broker(&format!("url = \"amqps://host\"\nca_file = {file:?}")).unwrap_err();
+    assert!(problems[0].contains("holds no certificate in PEM"), "{problems:?}");
+    let authority = rcgen::generate_simple_self_signed(["host".to_owned()]).unwrap();
+    let folder = Folder::new("authority");
+    let file = folder.write("ca.pem", &authority.cert.pem());
+    let ca_file = format!("ca_file = {:?}", file.display().to_string());
+    assert!(broker(&format!("url = \"amqps://host\"\n{ca_file}")).unwrap().contains(&ca_file));
+    let problems = broker(&format!("url = \"amqp://host\"\n{ca_file}")).unwrap_err();
+    assert!(problems[0].starts_with("broker.ca_file: means nothing without amqps:// in `broker.url`"), "{problems:?}");
+}
+
+#[test]
 fn a_listener_beyond_loopback_needs_a_word_for_it() {
     let toml = "[http]\nlisten = \"0.0.0.0:8080\"\nlisten_without_keys = true";
     assert!(from_file("beyond", toml).is_ok());
@@ -217,7 +239,7 @@ fn broken_urls_are_refused_without_showing_their_passwords() {
         ("DATABASE_URL", "postgres://me:pa55/word@host/db"),
         ("DATABASE_URL", "sqlite::memory:"),
         ("DATABASE_URL", "pa55"),
-        ("AMQP_URL", "amqps://me:pa55@host"),
+        ("AMQP_URL", "amqps://me:pa55@"),
         ("AMQP_URL", "amqp://me:pa55@"),
         ("AMQP_URL", "http://me:pa55@host"),
         ("RAINCHECK__HTTP__PUBLIC_URL", "https://me:pa55@host"),
@@ -298,7 +320,7 @@ fn what_is_shown_is_read_back_as_the_same_and_holds_no_secret() {
         [store]
         url = "postgres://me:pa55@host/db"
         [broker]
-        url = "amqp://me:pa55@host"
+        url = "amqps://me:pa55@host"
         [worker]
         name = "a \"quoted\" name"
         queues = ["q1", "q2"]

@@ -77,16 +77,16 @@ pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// `in-process` (none) or `amqp://…`
+/// What the URL of a broker over TLS starts with.
+pub(crate) const AMQPS: &str = "amqps://";
+
+/// `in-process` (none), `amqp://…` or `amqps://…`
 pub(crate) fn broker(text: &str) -> Result<Option<Secret>, String> {
     if text == "in-process" {
         return Ok(None);
     }
-    if text.starts_with("amqps://") {
-        return Err("amqps is not built in: let a proxy beside raincheck speak TLS, and use amqp:// to it".to_owned());
-    }
-    if !text.starts_with("amqp://") {
-        return Err(unknown(text, "\"in-process\" or \"amqp://USER:PASSWORD@HOST:PORT/VHOST\""));
+    if !text.starts_with("amqp://") && !text.starts_with(AMQPS) {
+        return Err(unknown(text, "\"in-process\", \"amqp://USER:PASSWORD@HOST:PORT/VHOST\" or \"amqps://…\""));
     }
     with_host(text)?;
     Ok(Some(Secret::new(text)))

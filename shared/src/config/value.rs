@@ -11,6 +11,8 @@ use config::{Value, ValueKind};
 
 use super::layers::came_as_text;
 use super::{format_duration, format_size, parse_duration, parse_size};
+use crate::telemetry::Chain;
+use crate::tls;
 
 /// A value, or what is wrong with it and what is allowed.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -44,6 +46,15 @@ pub(super) fn text(value: &Value) -> Parsed<String> {
 /// Text that means nothing while it is empty.
 pub(super) fn text_or_nothing(value: &Value) -> Parsed<Option<String>> {
     Ok(Some(text(value)?).filter(|text| !text.is_empty()))
+}
+
+/// A file of authorities, in PEM, that can be used.
+pub(super) fn ca_file(value: &Value) -> Parsed<Option<PathBuf>> {
+    let Some(path) = text_or_nothing(value)?.map(PathBuf::from) else { return Ok(None) };
+    match tls::trusting(Some(&path)) {
+        Ok(_) => Ok(Some(path)),
+        Err(error) => Err(format!("{}: {}", path.display(), Chain(&error))),
+    }
 }
 
 /// Text of at most so many characters, on one line.

@@ -8,10 +8,8 @@ use config::{Value, ValueKind};
 
 use super::section::{Read, Section};
 use super::sections::{DAY, millis};
-use super::value::{Parsed, boolean, duration, list, parsed, text_or_nothing, whole};
+use super::value::{Parsed, boolean, ca_file, duration, list, parsed, whole};
 use crate::domain::{AllowedReceiver, SigningKey, TenantName, WebhookSecret};
-use crate::telemetry::Chain;
-use crate::tls;
 
 /// Each signature is a header's worth of bytes and of work for each attempt.
 const MOST_KEYS: usize = 5;
@@ -113,12 +111,4 @@ fn few<T>(item: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T
 fn retries(value: &Value) -> Parsed<Vec<Duration>> {
     let pauses = list(duration(millis(1), 30 * DAY))(value)?;
     if pauses.len() > MOST_RETRIES { Err(format!("are more than {MOST_RETRIES}")) } else { Ok(pauses) }
-}
-
-fn ca_file(value: &Value) -> Parsed<Option<PathBuf>> {
-    let Some(path) = text_or_nothing(value)?.map(PathBuf::from) else { return Ok(None) };
-    match tls::client_config(Some(&path)) {
-        Ok(_) => Ok(Some(path)),
-        Err(error) => Err(format!("{}: {}", path.display(), Chain(&error))),
-    }
 }

@@ -7,6 +7,7 @@ use raincheck_shared::broker::{Broker, BrokerError, Link, Signal};
 use raincheck_shared::config::BrokerSettings;
 use raincheck_shared::domain::Dispatch;
 use raincheck_shared::lifecycle::{Clock, SystemClock};
+use tokio::io::AsyncReadExt;
 
 use super::wakeups::hears;
 use crate::harness::broker::{Bench, becomes, dispatches, next, queue, rabbitmq_settings, soon, up};
@@ -45,6 +46,29 @@ async fn a_publish_to_nobody_fails_at_once() {
     let answers = bench.broker.publisher.publish(&dispatches(&queue("a"), 3)).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(BrokerError::Unavailable(_)))), "{answers:?}");
     assert!(started.elapsed() < Duration::from_secs(5), "it waited {:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_asked_for_tls_and_says_nothing_is_given_up_in_time_and_asked_again() {
+    let _room = room::shared().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bench = Bench::open(BrokerSettings::Rabbitmq(raincheck_shared::config::RabbitmqSettings {
+        connect_timeout: Duration::from_millis(300),
+        ..rabbitmq_settings(&format!("amqps://guest:guest@{}/%2f", silent.local_addr().unwrap()))
+    }));
+    let link = bench.broker.publisher.link();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(soon("a connection", silent.accept()).await.unwrap().0);
+    }
+    assert_eq!(*link.borrow(), Link::Down);
+    // Given up means closed, too.
+    let mut said = Vec::new();
+    soon("the end of the first", held[0].read_to_end(&mut said)).await.unwrap();
+    assert_eq!(said.first(), Some(&22), "a handshake of TLS: {said:?}");
+    assert!(!String::from_utf8_lossy(&said).contains("AMQP"), "{said:?}");
+    let error = soon("a check", bench.broker.publisher.check(&[])).await.expect_err("nobody there");
+    assert!(error.to_string().ends_with("it did not answer within the connect timeout"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,18 +5,12 @@ use std::time::Duration;
 use raincheck_shared::config::Secret;
 use raincheck_shared::store::{Store, postgres};
 use raincheck_shared::telemetry::Chain;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::one_server::eventually;
+use crate::harness::authority::Authority;
 use crate::harness::services::{PrivateServer, Server};
 use crate::harness::temp::TempFolder;
-
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
-}
 
 /// Gives a server a certificate. The files are its own: it refuses others.
 async fn encrypt(url: &str, certificate: &str, key: &str) {
@@ -44,10 +38,8 @@ fn open(url: &str) -> Store {
 async fn a_server_has_to_show_who_it_is_where_that_is_asked_for() {
     let folder = TempFolder::new("raincheck-store");
     let server = PrivateServer::start(Server::Postgres, &folder.0);
-    let (ours, other) = (authority(), authority());
-    let key = KeyPair::generate().expect("a key");
-    let names = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
-    let certificate = names.signed_by(&key, &ours).expect("signed");
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let (certificate, key) = ours.certificate_of("127.0.0.1");
     let file = |name: &str, pem: String| {
         let path = folder.0.join(name);
         std::fs::write(&path, pem).expect("write");
@@ -59,7 +51,7 @@ async fn a_server_has_to_show_who_it_is_where_that_is_asked_for() {
     let plain = open(&format!("{}?sslmode=require", server.url));
     let refused = encrypted(&plain).await.expect_err("there is no TLS yet");
     assert!(refused.contains("TLS"), "{refused}");
-    encrypt(&server.url, &certificate.pem(), &key.serialize_pem()).await;
+    encrypt(&server.url, &certificate, &key).await;
 
     let known = open(&format!("{}?sslmode=verify-full&sslrootcert={ours}", server.url));
     encrypted(&known).await.expect("it is who it should be");

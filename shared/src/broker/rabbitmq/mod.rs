@@ -17,6 +17,7 @@ mod subscription;
 mod topology;
 mod unreadable;
 mod wakeups;
+mod wire;
 
 use std::sync::Arc;
 

@@ -2,10 +2,11 @@
 
 use lapin::types::parsing::parse_field_table;
 use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::AMQPUri;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::session::address;
+use super::wire;
 use crate::broker::BrokerError;
 use crate::config::RabbitmqSettings;
 
@@ -14,13 +15,15 @@ const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
 const FRAME_HEADER: usize = 7;
 /// Class and method `connection.start`, protocol version 0-9.
 const START: &[u8] = &[0, 10, 0, 10, 0, 9];
+/// How a server that expects TLS begins its complaint.
+const TLS_ALERT: u8 = 21;
 /// Far more than any server says of itself.
 const LONGEST: usize = 64 * 1024;
 
 /// Product and version, as in `RabbitMQ 4.1.0`.
 pub(super) async fn identify(settings: &RabbitmqSettings) -> Result<String, BrokerError> {
-    let authority = address(settings)?.authority;
-    let asked = tokio::time::timeout(settings.connect_timeout, first_frame(&authority.host, authority.port));
+    let uri = address(settings)?;
+    let asked = tokio::time::timeout(settings.connect_timeout, first_frame(settings, &uri));
     let frame = asked
         .await
         .map_err(|_| BrokerError::Unavailable("it did not answer within the connect timeout"))?
@@ -28,12 +31,16 @@ pub(super) async fn identify(settings: &RabbitmqSettings) -> Result<String, Brok
     product_and_version(&frame).ok_or(BrokerError::Unavailable("what answers there does not speak AMQP 0-9-1"))
 }
 
-async fn first_frame(host: &str, port: u16) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect((host, port)).await?;
+async fn first_frame(settings: &RabbitmqSettings, uri: &AMQPUri) -> std::io::Result<Vec<u8>> {
+    let mut stream = wire::connect(settings, uri, |_| Ok(())).await?;
     stream.write_all(PROTOCOL_HEADER).await?;
+    stream.flush().await?;
     let mut header = [0; FRAME_HEADER];
     stream.read_exact(&mut header).await?;
-    let [_, _, _, length @ ..] = header;
+    let [first, _, _, length @ ..] = header;
+    if first == TLS_ALERT {
+        return Err(std::io::Error::other("what answers there speaks TLS: write amqps:// in `broker.url`"));
+    }
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > LONGEST {
         // Not AMQP at all: nothing that could be read as a start.

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
-use lapin::tcp::AMQPUriTcpExt;
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
+use tokio::net::TcpStream;
+use tokio_util::compat::TokioAsyncReadCompatExt;
 use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
 
 use super::refusal::refusal;
 use super::topology::Declarations;
+use super::wire;
 use crate::broker::BrokerError;
 use crate::config::RabbitmqSettings;
 
@@ -25,6 +28,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 struct Cord(Arc<OnceLock<std::net::TcpStream>>);
 
 impl Cord {
+    fn tie(&self, socket: &TcpStream) -> std::io::Result<()> {
+        // Set once: every session makes one connection.
+        let _ = self.0.set(socket.as_fd().try_clone_to_owned()?.into());
+        Ok(())
+    }
+
     fn cut(&self) {
         if let Some(socket) = self.0.get() {
             // It may be closed already.
@@ -55,23 +64,19 @@ impl Session {
             .with_connection_name(name.into())
             .with_client_property("product".into(), "raincheck".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into());
-        let runtime = lapin::runtime::default_runtime().map_err(refusal)?;
         let cord = Cord::default();
         let tied = cord.clone();
         let timeout = settings.connect_timeout;
+        let dialling = settings.clone();
         let connected = Connection::connector(
             uri,
-            runtime,
-            async move |uri: AMQPUri, runtime| {
-                let stream = tokio::time::timeout(timeout, uri.connect_async(&runtime))
+            wire::runtime(),
+            async move |uri: AMQPUri, _| {
+                let wire = wire::connect(&dialling, &uri, |socket| tied.tie(socket));
+                let wire = tokio::time::timeout(timeout, wire)
                     .await
                     .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
-                if let AsyncTcpStream::Plain(plain) = &stream {
-                    let socket = plain.get_ref().as_fd().try_clone_to_owned()?;
-                    // Set once: every session makes one connection.
-                    let _ = tied.0.set(socket.into());
-                }
-                Ok(stream)
+                Ok(AsyncTcpStream::Plain(wire.compat()))
             },
             properties,
         );
@@ -178,11 +183,40 @@ pub(super) fn address(settings: &RabbitmqSettings) -> Result<AMQPUri, BrokerErro
     // The parser's own words could repeat the password.
     let parsed = settings.url.expose().parse::<AMQPUri>();
     let mut uri = parsed.map_err(|_| BrokerError::Unavailable("`broker.url` is not an AMQP URL"))?;
-    if uri.scheme == AMQPScheme::AMQPS {
-        // lapin without a TLS backend would send the password in the clear.
-        return Err(BrokerError::Unavailable("`broker.url` asks for amqps, and this build has no TLS for the broker"));
+    // lapin's parser takes an IPv6 address for no host at all, and would have gone to localhost.
+    if let Ok(Some(Host::Ipv6(address))) = Url::parse(settings.url.expose()).as_ref().map(Url::host) {
+        uri.authority.host = address.to_string();
     }
     uri.query.frame_max = uri.query.frame_max.or(Some(FRAME));
     uri.query.heartbeat = Some(u16::try_from(settings.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX));
     Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn a_url_names_host_port_and_virtual_host() {
+        for (url, host, port, virtual_host) in [
+            ("amqp://me:pa55@broker", "broker", 5672, "/"),
+            ("amqps://me:pa55@broker/shop", "broker", 5671, "shop"),
+            ("amqps://me:pa55@10.0.0.1:443/%2f", "10.0.0.1", 443, "/"),
+            ("amqps://me:pa55@[fd00::1]", "fd00::1", 5671, "/"),
+        ] {
+            let uri = address(&RabbitmqSettings {
+                url: Secret::new(url),
+                ca_file: None,
+                prefix: String::new(),
+                publish_timeout: Duration::ZERO,
+                connect_timeout: Duration::ZERO,
+                heartbeat: Duration::from_secs(10),
+                max_backoff: Duration::ZERO,
+            })
+            .unwrap();
+            let named = (uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str());
+            assert_eq!(named, (host, port, virtual_host), "{url}");
+        }
+    }
 }
