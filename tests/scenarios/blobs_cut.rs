@@ -49,7 +49,9 @@ fn whole(blobs: &Path, part: &str) -> usize {
 
 /// Names the one blob that is not of `job` as if its upload had begun so many hours ago.
 fn age(blobs: &Path, job: &str, hours: u64) {
-    let folders = |path: &Path| std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let folders = |path: &Path| {
+        std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
     let of_jobs: Vec<_> = folders(blobs).iter().flat_map(|day| folders(day)).collect();
     let others: Vec<_> = of_jobs.iter().filter(|folder| !folder.ends_with(job)).collect();
     let [other] = others.as_slice() else { panic!("{of_jobs:?}") };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use raincheck_proof::stage::process::program;
 use reqwest::{Body, Method};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::large_bodies::files;
 use crate::harness::client::Client;
@@ -22,38 +23,37 @@ workers = 1
 [kinds.cat]
 command = ["cat"]
 [kinds.growing]
-command = ["head", "-c", "10000000", "/dev/zero"]
+command = ["sh", "-c", "echo run >> ran; exec head -c 10000000 /dev/zero"]
+directory = "."
 max_attempts = 1
 "#;
 
-/// Runs what follows with a file system of 12 MiB where blobs go, in a name space of its own: nobody else sees it, and it
-/// goes with the process.
-const ON_A_SMALL_DISK: [&str; 6] = [
-    "--user",
-    "--map-root-user",
-    "--mount",
-    "sh",
-    "-c",
-    "mount -t tmpfs -o size=12m tmpfs raincheck-data/blobs && exec \"$@\"",
-];
+/// Runs what follows in a name space of its own: nobody else sees what it mounts, and that goes with the process.
+const APART: [&str; 3] = ["--user", "--map-root-user", "--mount"];
 /// Runs what follows so that no file may be larger than 7 MiB, and a larger one is an error instead of a signal.
-const WITH_SMALL_FILES: &str = "trap '' XFSZ; exec prlimit --fsize=7340032 \"$@\"";
+const WITH_SMALL_FILES: &str = "trap '' XFSZ; exec prlimit --fsize=7340032: \"$@\"";
 
-/// raincheck, where blobs find room for one of 5 MiB and not for one of 10 MB beside it.
-fn small_disk() -> Command {
-    let may = Command::new("unshare").args(&ON_A_SMALL_DISK[..3]).arg("true").output();
-    let mut command = if may.is_ok_and(|tried| tried.status.success()) {
+/// raincheck with a file system of its own in that folder, of so many KiB. False: without one, and with small files instead. Not
+/// everybody may have name spaces, as in many containers; the error is another one then, and so is its number.
+pub(super) fn small_disk(folder: &str, size: u32) -> (Command, bool) {
+    let may = Command::new("unshare").args(APART).arg("true").output();
+    let small = may.is_ok_and(|tried| tried.status.success());
+    let mut command = if small {
+        let mount = format!("mount -t tmpfs -o size={size}k tmpfs {folder} && exec \"$@\"");
         let mut command = Command::new("unshare");
-        command.args(ON_A_SMALL_DISK);
+        command.args(APART).args(["sh", "-c", &mount]);
         command
     } else {
-        // Not everybody may have name spaces, as in many containers. The error is another one, and so is its number.
         let mut command = Command::new("sh");
         command.args(["-c", WITH_SMALL_FILES]);
         command
     };
     command.arg("sh").arg(program());
-    command
+    (command, small)
+}
+
+async fn erase(api: &Client, id: &str) {
+    assert_eq!(api.send(Method::DELETE, &format!("/v1/jobs/{id}"), &[], "").await.status, 204);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +63,8 @@ async fn a_full_disk_refuses_large_bodies_keeps_nothing_of_them_and_lets_the_res
     std::fs::write(folder.0.join("raincheck.toml"), KINDS).unwrap();
     std::fs::create_dir_all(folder.0.join("raincheck-data/blobs")).unwrap();
     let address = free_address();
-    let mut command = small_disk();
+    // There is room for a blob of 5 MiB, and not for one of 10 MB beside it.
+    let (mut command, is_small) = small_disk("raincheck-data/blobs", 12 << 10);
     command.args(["up", "--set", &format!("http.listen={address}")]);
     let mut process = Raincheck::spawn("up", command, &folder.0);
     let api = Client::new(&address);
@@ -73,7 +74,7 @@ async fn a_full_disk_refuses_large_bodies_keeps_nothing_of_them_and_lets_the_res
 
     let fits = vec![1_u8; 5 << 20];
     let later = "/v1/kinds/cat/jobs?delay=1h";
-    assert_eq!(api.send(Method::PUT, later, &[], fits.clone()).await.status, 202);
+    let kept = api.send(Method::PUT, later, &[], fits.clone()).await.job_id();
     assert_eq!(files(&blobs).len(), 1);
 
     let large = Bytes::from(vec![2_u8; 10_000_000]);
@@ -89,13 +90,27 @@ async fn a_full_disk_refuses_large_bodies_keeps_nothing_of_them_and_lets_the_res
 
     let small = api.send(Method::PUT, "/v1/kinds/cat/jobs?wait=20s", &[], "small").await;
     assert_eq!((small.status, &small.json()["status"]), (200, &"succeeded".into()), "{}", small.json());
-    let grown = api.send(Method::PUT, "/v1/kinds/growing/jobs?wait=20s", &[], "").await.json();
-    assert_eq!(grown["status"], "failed", "{grown}");
-    assert!(grown["error"]["message"].as_str().unwrap().contains("cannot be kept"), "{grown}");
-    until("half an output to be gone", Duration::from_secs(10), async || files(&blobs).len() == 1).await;
+
+    // An output that does not fit waits for room, and is not made anew.
+    let grown = api.send(Method::PUT, "/v1/kinds/growing/jobs", &[], "").await.job_id();
+    until("there to be no room for an output", Duration::from_secs(20), async || {
+        process.log().contains("its output cannot be kept yet: trying again")
+    })
+    .await;
+    assert_eq!(api.send(Method::POST, &format!("/v1/jobs/{kept}/cancel"), &[], "").await.status, 200);
+    erase(&api, &kept).await;
+    if !is_small {
+        let pid = Pid::from_raw(i32::try_from(process.pid()).unwrap());
+        prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+    }
+    let job = api.done(&grown).await;
+    assert_eq!((&job["status"], &job["attempt"]), (&"succeeded".into(), &1.into()), "{job}");
+    assert_eq!(std::fs::read_to_string(folder.0.join("ran")).unwrap(), "run\n");
+    erase(&api, &grown).await;
+    assert_eq!(files(&blobs).len(), 0);
 
     assert_eq!(api.send(Method::PUT, later, &[], fits).await.status, 202, "nothing of those is in the way");
-    assert_eq!(files(&blobs).len(), 2);
+    assert_eq!(files(&blobs).len(), 1);
     assert!(api.is_ready().await);
     assert!(process.terminate().await.success());
 }

@@ -136,7 +136,7 @@ impl Context {
 
     /// Begins an output of a media type that is made piece by piece, of any size that can be kept.
     pub fn output(&self, content_type: impl Into<String>) -> Output {
-        Output::new(content_type.into(), self.max_output, self.spool.clone())
+        Output::new(content_type.into(), self.clone())
     }
 
     /// Bytes of output that can be kept. More fails the attempt with code `output-too-large`.

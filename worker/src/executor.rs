@@ -22,14 +22,13 @@ use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::store::ClaimedJob;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::context::{Time, deadline};
 use crate::drain::Drain;
 use crate::handler_log::HandlerLog;
-use crate::output::{Spool, not_kept};
+use crate::output::Spool;
 use crate::registry::Entry;
 use crate::{Context, HandlerError, LargeInput, Outcome, Written};
 
@@ -37,8 +36,6 @@ use crate::{Context, HandlerError, LargeInput, Outcome, Written};
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 /// Digests of more bytes than this are worked out off the threads that everything else runs on.
 const LARGE: usize = 1 << 20;
-/// Pauses before an output that the blob store did not take is sent again.
-const KEEP_AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 /// Characters kept of an error's line.
 const MAX_MESSAGE: usize = 1_000;
 
@@ -145,7 +142,10 @@ impl Attempt<'_> {
             let run = AssertUnwindSafe(async move {
                 match body {
                     Body::Inline(bytes) => handler.run(Payload { content_type, bytes }, context).await,
-                    Body::Blob(blob) => handler.run_large(LargeInput::new(content_type, blob, blobs), context).await,
+                    Body::Blob(blob) => {
+                        let input = LargeInput::new(content_type, blob, blobs, context.clone());
+                        handler.run_large(input, context).await
+                    }
                 }
             });
             match run.catch_unwind().await {
@@ -245,18 +245,15 @@ impl Attempt<'_> {
         Ended::Succeeded(Output { content: Content { content_type, body: Body::Inline(payload.bytes) }, digest })
     }
 
-    /// Keeps what is too large for the database. It is at hand, so it can be sent again, a few times.
+    /// Keeps what is too large for the database.
     async fn keep_apart(&self, payload: Payload) -> Ended {
+        let context = self.context(self.canceled.clone());
         let spool = Spool::new(self.blobs.clone(), self.job.fence);
-        let mut pauses = KEEP_AGAIN.iter();
-        loop {
-            match spool.keep(&payload.bytes).await {
-                Ok(blob) => return written(payload.content_type, blob),
-                Err(error) => match pauses.next() {
-                    Some(pause) => sleep(*pause).await,
-                    None => return self.retry(&not_kept(&error), None),
-                },
-            }
+        match spool.keep(&payload.bytes, &context).await {
+            Ok(blob) => written(payload.content_type, blob),
+            Err(Outcome::Snooze(delay)) => self.snooze(delay),
+            Err(Outcome::Retry { error, .. } | Outcome::Fail(error)) => self.retry(&error, None),
+            Err(_) => Ended::Released,
         }
     }
 

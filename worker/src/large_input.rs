@@ -5,9 +5,8 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use raincheck_shared::blobs::{BlobError, Blobs};
 use raincheck_shared::domain::{Blob, Payload};
-use raincheck_shared::telemetry::Chain;
 
-use crate::{HandlerError, Outcome};
+use crate::{Context, Outcome, shortage};
 
 /// An input in the blob store. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -15,11 +14,12 @@ pub struct LargeInput {
     content_type: String,
     blob: Blob,
     blobs: Blobs,
+    context: Context,
 }
 
 impl LargeInput {
-    pub(crate) fn new(content_type: String, blob: Blob, blobs: Blobs) -> Self {
-        Self { content_type, blob, blobs }
+    pub(crate) fn new(content_type: String, blob: Blob, blobs: Blobs, context: Context) -> Self {
+        Self { content_type, blob, blobs, context }
     }
 
     /// Its media type.
@@ -39,8 +39,10 @@ impl LargeInput {
 
     /// Its bytes in pieces of up to some 64 KiB, each read when it is asked for. An error is the outcome to return.
     pub async fn pieces(&self) -> Result<BoxStream<'static, Result<Bytes, Outcome>>, Outcome> {
-        let pieces = self.blobs.read(&self.blob, 0..self.blob.size).await.map_err(|error| unreadable(&error))?;
-        Ok(pieces.map_err(|error| unreadable(&error)).boxed())
+        let context = self.context.clone();
+        let unreadable = move |error: BlobError| shortage::of_blobs("its input cannot be read", &error, &context);
+        let pieces = self.blobs.read(&self.blob, 0..self.blob.size).await.map_err(&unreadable)?;
+        Ok(pieces.map_err(unreadable).boxed())
     }
 
     /// All of it in memory, for a handler that can do no other. An error is the outcome to return.
@@ -51,14 +53,5 @@ impl LargeInput {
             all.extend_from_slice(&piece);
         }
         Ok(Payload { content_type: self.content_type.clone(), bytes: all.freeze() })
-    }
-}
-
-fn unreadable(error: &BlobError) -> Outcome {
-    let said = HandlerError::new(format!("its input cannot be read: {}", Chain(error)));
-    match error {
-        // What is gone does not come back.
-        BlobError::Lost(_) => said.fail(),
-        BlobError::Unavailable(_) | BlobError::Busy => said.retry(),
     }
 }

@@ -24,6 +24,7 @@ mod output;
 mod pipeline;
 pub mod registry;
 mod running;
+mod shortage;
 mod slots;
 pub mod supervisor;
 mod tally;

@@ -1,11 +1,18 @@
 //! An output that grows piece by piece: in memory while it is small, in the blob store from then on.
 
-use bytes::{Bytes, BytesMut};
-use raincheck_shared::blobs::{BlobError, BlobWriter, Blobs};
-use raincheck_shared::domain::{Blob, BlobName, BlobPart, Fence, Payload};
-use raincheck_shared::telemetry::Chain;
+use std::time::Duration;
 
-use crate::{HandlerError, Outcome};
+use bytes::{Bytes, BytesMut};
+use raincheck_shared::blobs::{BlobError, BlobWriter, Blobs, Persistence};
+use raincheck_shared::domain::{Blob, BlobName, BlobPart, Fence, Payload};
+use tokio::time::Instant;
+
+use crate::{Context, HandlerError, Outcome, shortage};
+
+/// What is left of an attempt's time when its output is given up, so that it is put off rather than cut off.
+const MARGIN: Duration = Duration::from_secs(1);
+/// How long an output may take that is at hand when the handler is done.
+const AFTER_ITS_RUN: Duration = Duration::from_mins(5);
 
 /// Where the large output of one attempt goes. The name carries the attempt's token, so it is nobody else's.
 #[derive(Debug, Clone)]
@@ -19,13 +26,22 @@ impl Spool {
         Self { blobs, name: BlobName { job: fence.job, part: BlobPart::Output, token: fence.token, upload: None } }
     }
 
-    fn writer(&self) -> BlobWriter {
-        self.blobs.write(self.name)
+    /// Its writer sends again what was not taken, while that much time is left and nobody tells the attempt to stop.
+    fn writer(&self, context: &Context, time: Duration) -> BlobWriter {
+        let (stop, now) = (context.canceled.clone(), Instant::now());
+        let until = now.checked_add(time.saturating_sub(MARGIN)).unwrap_or(now);
+        let kind = context.kind().clone();
+        let heard = Box::new(move |error: &BlobError| shortage::warn("its output cannot be kept yet", error, &kind));
+        self.blobs.write(self.name).persistent(Persistence { stop, until, heard })
     }
 
-    /// Writes what is in memory already.
-    pub(crate) async fn keep(&self, bytes: &Bytes) -> Result<Blob, BlobError> {
-        let mut writer = self.writer();
+    /// Writes what is in memory already, of an attempt whose run is over.
+    pub(crate) async fn keep(&self, bytes: &Bytes, context: &Context) -> Result<Blob, Outcome> {
+        self.try_keep(bytes, context).await.map_err(|error| not_kept(&error, context))
+    }
+
+    async fn try_keep(&self, bytes: &Bytes, context: &Context) -> Result<Blob, BlobError> {
+        let mut writer = self.writer(context, AFTER_ITS_RUN);
         // Others get a turn between two pieces: counting a digest takes the thread.
         for piece in bytes.chunks(1 << 20) {
             writer.write(piece).await?;
@@ -46,15 +62,14 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Output {
     content_type: String,
-    limit: u64,
+    context: Context,
     here: BytesMut,
-    spool: Option<Spool>,
     writer: Option<BlobWriter>,
 }
 
 impl Output {
-    pub(crate) fn new(content_type: String, limit: u64, spool: Option<Spool>) -> Self {
-        Self { content_type, limit, here: BytesMut::new(), spool, writer: None }
+    pub(crate) fn new(content_type: String, context: Context) -> Self {
+        Self { content_type, context, here: BytesMut::new(), writer: None }
     }
 
     /// The same with another media type.
@@ -72,18 +87,19 @@ impl Output {
     /// Adds a piece. An error is the outcome to return: it is larger than can be kept, or cannot be kept now.
     pub async fn write(&mut self, piece: &[u8]) -> Result<(), Outcome> {
         let size = self.size() + piece.len() as u64;
-        if size > self.limit {
-            return Err(HandlerError::output_too_large(self.limit).fail());
+        let limit = self.context.max_output;
+        if size > limit {
+            return Err(HandlerError::output_too_large(limit).fail());
         }
         if self.writer.is_none()
-            && let Some(spool) = self.spool.as_ref().filter(|spool| size > spool.blobs.in_database())
+            && let Some(spool) = self.context.spool.as_ref().filter(|spool| size > spool.blobs.in_database())
         {
-            let mut writer = spool.writer();
-            writer.write(&std::mem::take(&mut self.here)).await.map_err(|error| not_kept(&error).retry())?;
+            let mut writer = spool.writer(&self.context, self.context.time_left());
+            writer.write(&std::mem::take(&mut self.here)).await.map_err(|error| not_kept(&error, &self.context))?;
             self.writer = Some(writer);
         }
         if let Some(writer) = &mut self.writer {
-            return writer.write(piece).await.map_err(|error| not_kept(&error).retry());
+            return writer.write(piece).await.map_err(|error| not_kept(&error, &self.context));
         }
         self.here.extend_from_slice(piece);
         Ok(())
@@ -91,18 +107,18 @@ impl Output {
 
     /// The outcome of an attempt that made this.
     pub async fn finish(self) -> Outcome {
-        let Self { content_type, here, writer, .. } = self;
+        let Self { content_type, context, here, writer } = self;
         let Some(writer) = writer else {
             return Outcome::Complete(Payload { content_type, bytes: here.freeze() });
         };
         match writer.finish().await {
             Ok(blob) => Outcome::Written(Written { content_type, blob }),
-            Err(error) => not_kept(&error).retry(),
+            Err(error) => not_kept(&error, &context),
         }
     }
 }
 
-/// What an attempt fails with whose output the blob store did not take. Another one may be luckier.
-pub(crate) fn not_kept(error: &BlobError) -> HandlerError {
-    HandlerError::new(format!("its output cannot be kept: {}", Chain(error)))
+/// What an attempt comes to whose output the blob store did not take.
+fn not_kept(error: &BlobError, context: &Context) -> Outcome {
+    shortage::of_blobs("its output cannot be kept", error, context)
 }

@@ -132,8 +132,25 @@ impl Blobs {
     async fn open_at(&self, blob: &Blob, span: Range<u64>) -> Result<GetResult, BlobError> {
         let at = self.path(blob.name);
         let options = GetOptions { range: Some(GetRange::Bounded(span.clone())), ..GetOptions::default() };
-        let got = patiently(self.0.store.get_opts(&at, options)).await.map_err(|error| lost_or(error, blob.name))?;
+        let got = self.get(&at, options, blob.name).await?;
         if got.meta.size == blob.size && got.range == span { Ok(got) } else { Err(BlobError::Lost(blob.name)) }
+    }
+
+    /// Asks for a blob. One that is not there is lost only if the place is there that it was kept in.
+    async fn get(&self, at: &Path, options: GetOptions, name: BlobName) -> Result<GetResult, BlobError> {
+        let ask = || patiently(self.0.store.get_opts(at, options.clone()));
+        let lost = |error| match error {
+            Attempted::Failed(Error::NotFound { .. }) => BlobError::Lost(name),
+            other => other.into(),
+        };
+        match (ask().await.map_err(lost), &self.0.directory) {
+            (Err(BlobError::Lost(_)), Some(directory)) => {
+                directory.vouch(name.job).await?;
+                // It may have come back just before that.
+                ask().await.map_err(lost)
+            }
+            (got, _) => got,
+        }
     }
 
     /// A span of a blob, asked for window by window.
@@ -259,6 +276,11 @@ impl Blobs {
         if read? == said { Ok(()) } else { Err(BlobError::unavailable(Altered)) }
     }
 
+    /// The directory, if it is one.
+    pub(super) fn directory(&self) -> Option<&Directory> {
+        self.0.directory.as_ref()
+    }
+
     pub(super) fn path(&self, name: BlobName) -> Path {
         name.to_string().split('/').fold(self.0.prefix.clone(), Path::join)
     }
@@ -308,13 +330,5 @@ pub(super) async fn patiently<T>(request: impl Future<Output = Result<T, Error>>
     match timeout(PATIENCE, request).await {
         Ok(answer) => answer.map_err(Attempted::Failed),
         Err(_) => Err(Attempted::Silent),
-    }
-}
-
-fn lost_or(error: Attempted, name: BlobName) -> BlobError {
-    match error {
-        // A range outside of it: it is shorter than it was.
-        Attempted::Failed(Error::NotFound { .. }) => BlobError::Lost(name),
-        other => other.into(),
     }
 }

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 
 use super::blob_store::PATIENCE;
 use super::error::Silent;
+use super::mark::Mark;
+use super::staged::Staged;
 use super::{BlobError, BlobStream, Found};
 use crate::domain::{BlobName, JobId, Timestamp};
 
@@ -33,7 +35,7 @@ const FOLDERS_AT_ONCE: usize = 500;
 
 /// The directory itself.
 #[derive(Debug, Clone)]
-pub(super) struct Directory(Arc<path::Path>);
+pub(super) struct Directory(Arc<path::Path>, Arc<Mark>);
 
 impl Directory {
     /// Makes the folder, if it is not there.
@@ -42,7 +44,27 @@ impl Directory {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(BlobError::unavailable)?;
         let path = fs::canonicalize(path).map_err(BlobError::unavailable)?;
         let store = LocalFileSystem::new_with_prefix(&path).map_err(BlobError::unavailable)?.with_fsync(true);
-        Ok((store, Self(path.into())))
+        let days = days_in(&path).map_err(BlobError::unavailable)?;
+        let mark = Mark::of(&path, days.iter().any(|day| is_a_day(day))).map_err(BlobError::unavailable)?;
+        Ok((store, Self(path.into(), Arc::new(mark))))
+    }
+
+    /// Sees that a blob can be written, and not into what is in the directory's place while that is away.
+    pub(super) async fn admit(&self) -> Result<(), BlobError> {
+        let mark = Arc::clone(&self.1);
+        off_thread(move || mark.admit()).await
+    }
+
+    /// Sees that the directory is there that a blob of that job was kept in.
+    pub(super) async fn vouch(&self, job: JobId) -> Result<(), BlobError> {
+        let mark = Arc::clone(&self.1);
+        off_thread(move || mark.vouch(job)).await
+    }
+
+    /// Begins a file.
+    pub(super) async fn stage(&self, name: BlobName) -> Result<Staged, BlobError> {
+        let place = self.0.join(name.to_string());
+        off_thread(move || Staged::begin(place)).await
     }
 
     /// All that is there of a job.
@@ -74,17 +96,7 @@ impl Directory {
     /// The folders in it. That it is not there is an error: a disk that is not mounted is not one without blobs.
     pub(super) async fn days(&self) -> Result<Vec<String>, BlobError> {
         let root = Arc::clone(&self.0);
-        off_thread(move || {
-            let mut days = Vec::new();
-            for entry in fs::read_dir(&root)? {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    days.extend(entry.file_name().into_string().ok());
-                }
-            }
-            Ok(days)
-        })
-        .await
+        off_thread(move || days_in(&root)).await
     }
 
     /// Removes a file, and the folders that it was in if nothing else is.
@@ -129,6 +141,26 @@ impl Directory {
         })
         .await
     }
+}
+
+fn days_in(root: &path::Path) -> io::Result<Vec<String>> {
+    let mut days = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            days.extend(entry.file_name().into_string().ok());
+        }
+    }
+    Ok(days)
+}
+
+/// As in a blob's name: 2026-07-31.
+fn is_a_day(folder: &str) -> bool {
+    folder.len() == 10
+        && folder
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 /// Removes the folders of a job and of its day, if nothing is in them. Another blob makes them anew.
@@ -193,7 +225,9 @@ fn is_short(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
 }
 
 /// Runs what waits for the disk where nobody else has to wait for it.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, BlobError> {
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, BlobError> {
     match timeout(PATIENCE, spawn_blocking(work)).await {
         Ok(Ok(done)) => done.map_err(BlobError::unavailable),
         Ok(Err(panicked)) => Err(BlobError::unavailable(panicked)),

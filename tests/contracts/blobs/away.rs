@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use raincheck_shared::blobs::{BlobError, Blobs};
 use raincheck_shared::config::BlobPlace;
-use raincheck_shared::domain::BlobPart;
+use raincheck_shared::domain::{BlobName, BlobPart};
 use raincheck_shared::lifecycle::Shutdown;
 
-use super::{BlobFixture, name, noise, s3, settings};
+use super::{BlobFixture, long_ago, name, noise, s3, settings};
 use crate::harness::services::{PrivateServer, Server};
 use crate::harness::temp::TempFolder;
 use crate::harness::wait::{now, until};
@@ -30,8 +30,7 @@ async fn assert_away(on: &BlobFixture) {
 async fn a_directory_that_is_away_is_said_to_be_and_is_used_when_it_is_back() {
     let on = BlobFixture::directory(4);
     let blob = on.keep(name(BlobPart::Input), b"kept").await;
-    let place = on.folder.as_ref().unwrap().0.join("some/where");
-    let aside = place.with_file_name("aside");
+    let (place, aside) = on.place();
     std::fs::rename(&place, &aside).unwrap();
     // In its place something that is no folder, as a mount that went wrong.
     std::fs::write(&place, "").unwrap();
@@ -40,6 +39,69 @@ async fn a_directory_that_is_away_is_said_to_be_and_is_used_when_it_is_back() {
     std::fs::rename(&aside, &place).unwrap();
     assert_eq!(on.read(&blob, 0, 4).await.expect("read"), "kept");
     on.keep(name(BlobPart::Input), &noise(3 << 20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_is_not_there_has_lost_nothing_and_nothing_is_kept_in_its_place() {
+    let on = BlobFixture::directory(4);
+    let recent = on.keep(name(BlobPart::Input), b"kept").await;
+    let old = on.keep(BlobName { job: long_ago(), ..name(BlobPart::Input) }, b"kept").await;
+    let (place, aside) = on.place();
+    std::fs::rename(&place, &aside).unwrap();
+    for mounted_on in [false, true] {
+        if mounted_on {
+            std::fs::create_dir(&place).unwrap();
+        }
+        for blob in [&recent, &old] {
+            let read = on.read(blob, 0, 4).await;
+            assert!(matches!(read, Err(BlobError::Unavailable(_))), "{read:?}");
+        }
+        for size in [10, 3 << 20] {
+            let mut writer = on.blobs.write(name(BlobPart::Input));
+            let written = async {
+                writer.write(&noise(size)).await?;
+                writer.finish().await
+            };
+            let written = written.await;
+            assert!(matches!(written, Err(BlobError::Unavailable(_))), "{written:?}");
+        }
+        assert_eq!(std::fs::read_dir(&place).map_or(0, Iterator::count), 0);
+    }
+
+    // A process that starts meanwhile takes it for a new one. What is older than that is not lost.
+    let settings = settings(BlobPlace::Directory { path: place.clone() }, 4);
+    let blobs = Blobs::open(&settings, &Shutdown::new()).expect("open it");
+    let late = BlobFixture { blobs, folder: None };
+    for _ in 0..2 {
+        let read = late.read(&old, 0, 4).await;
+        assert!(matches!(read, Err(BlobError::Unavailable(_))), "{read:?}");
+        late.keep(name(BlobPart::Input), b"here").await;
+    }
+
+    std::fs::remove_dir_all(&place).unwrap();
+    std::fs::rename(&aside, &place).unwrap();
+    for fixture in [&on, &late] {
+        assert_eq!(fixture.read(&old, 0, 4).await.expect("read"), "kept");
+        fixture.keep(name(BlobPart::Input), &noise(3 << 20)).await;
+    }
+    on.blobs.remove_blob(recent.name).await.expect("remove");
+    let read = on.read(&recent, 0, 4).await;
+    assert!(matches!(read, Err(BlobError::Lost(_))), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_of_a_release_that_did_not_mark_it_is_known_by_its_blobs() {
+    let on = BlobFixture::directory(4);
+    let old = on.keep(BlobName { job: long_ago(), ..name(BlobPart::Input) }, b"kept").await;
+    on.keep(name(BlobPart::Input), b"kept").await;
+    let (place, _) = on.place();
+    std::fs::remove_file(place.join("raincheck-blobs")).unwrap();
+    let settings = settings(BlobPlace::Directory { path: place }, 4);
+    let blobs = Blobs::open(&settings, &Shutdown::new()).expect("open it");
+    let on = BlobFixture { blobs, folder: None };
+    on.blobs.remove_blob(old.name).await.expect("remove");
+    let read = on.read(&old, 0, 4).await;
+    assert!(matches!(read, Err(BlobError::Lost(_))), "{read:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

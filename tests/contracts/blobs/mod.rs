@@ -3,16 +3,20 @@
 
 mod away;
 mod keeping;
+mod persisting;
 mod removing;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use raincheck_shared::blobs::{BlobError, Blobs};
 use raincheck_shared::config::{BlobPlace, BlobSettings, S3Settings, Secret};
-use raincheck_shared::domain::{Blob, BlobName, BlobPart};
+use raincheck_shared::domain::{Blob, BlobName, BlobPart, JobId};
 use raincheck_shared::lifecycle::{IdSource, Shutdown};
+
+use uuid::Uuid;
 
 use crate::harness::cluster::required;
 use crate::harness::temp::TempFolder;
@@ -68,6 +72,13 @@ impl BlobFixture {
         writer.finish().await.expect("finish")
     }
 
+    /// Of a directory: where it is, and where it is put while it is away.
+    fn place(&self) -> (PathBuf, PathBuf) {
+        let place = self.folder.as_ref().expect("a folder").0.join("some/where");
+        let aside = place.with_file_name("aside");
+        (place, aside)
+    }
+
     async fn read(&self, blob: &Blob, from: u64, to: u64) -> Result<Bytes, BlobError> {
         let pieces = self.blobs.read(blob, from..to).await?;
         let all = pieces.try_fold(BytesMut::new(), |mut all, piece| async move {
@@ -88,6 +99,10 @@ impl BlobFixture {
         }
         names
     }
+}
+
+fn long_ago() -> JobId {
+    JobId::new(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_700_000_000, 0)))
 }
 
 fn name(part: BlobPart) -> BlobName {

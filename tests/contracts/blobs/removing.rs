@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use raincheck_shared::blobs::BlobError;
-use raincheck_shared::domain::{Blob, BlobName, BlobPart, JobId};
+use raincheck_shared::domain::{Blob, BlobName, BlobPart};
 use raincheck_shared::lifecycle::{Clock, IdSource, SystemClock};
-use uuid::Uuid;
 
-use super::{BlobFixture, against_each_blob_store, name, noise};
+use super::{BlobFixture, against_each_blob_store, long_ago, name, noise};
 
 against_each_blob_store! {
     4;
@@ -15,10 +14,6 @@ against_each_blob_store! {
     what_was_removed_is_gone_and_may_be_removed_again,
     all_of_a_job_is_removed_and_nothing_of_others,
     a_blob_that_is_not_what_was_written_is_lost,
-}
-
-fn long_ago() -> JobId {
-    JobId::new(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_700_000_000, 0)))
 }
 
 async fn what_is_there_is_listed_by_day(on: &BlobFixture) {
@@ -48,8 +43,9 @@ async fn what_is_there_is_listed_by_day(on: &BlobFixture) {
 #[tokio::test]
 async fn folders_in_which_nothing_came_to_be_are_removed() {
     let on = BlobFixture::directory(4);
-    let root = on.folder.as_ref().expect("a folder").0.join("some/where");
-    let folders = || std::fs::read_dir(&root).expect("list").count();
+    let (root, _) = on.place();
+    let entries = || std::fs::read_dir(&root).expect("list").flatten();
+    let folders = || entries().filter(|entry| entry.path().is_dir()).count();
     let mut given_up = on.blobs.write(name(BlobPart::Input));
     given_up.write(&noise(3 << 20)).await.expect("write");
     assert_eq!(folders(), 1);

@@ -7,6 +7,7 @@ use raincheck_shared::domain::{Fence, Timestamp};
 use raincheck_shared::lifecycle::{Clock, Shutdown, SystemClock};
 use tokio::time::timeout;
 
+mod blobs_away;
 mod stopped_from_outside;
 mod timeouts;
 
@@ -49,11 +50,12 @@ struct Trial {
     worker: Shutdown,
     limits: Limits,
     blobs: Blobs,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Trial {
     fn of(handler: impl Handler) -> Self {
+        let (blobs, folder) = blobs();
         let kind = kind("tried", "default", Run::Custom);
         let fence = Fence { job: IdSource.job(), attempt: 1, token: IdSource.random() };
         let job = ClaimedJob {
@@ -71,9 +73,8 @@ impl Trial {
             traceparent: Some("00-a-b-01".to_owned()),
         };
         let limits = Limits { max_output: 10 << 20, cancel_grace: Duration::from_millis(200) };
-        let (blobs, folder) = blobs();
         let entry = Entry { kind, handler: Arc::new(handler) };
-        Self { entry, job, canceled: CancellationToken::new(), worker: Shutdown::new(), limits, blobs, _folder: folder }
+        Self { entry, job, canceled: CancellationToken::new(), worker: Shutdown::new(), limits, blobs, folder }
     }
 
     fn returning(outcome: Outcome) -> Self {
@@ -336,7 +337,7 @@ async fn a_handler_sees_its_job_and_its_progress_is_seen() {
     let id = trial.job.fence.job.to_string();
     // Spawned, since that is how workers run it: it can move between threads.
     let running = Shutdown::new().spawn(async move {
-        let Trial { entry, job, canceled, worker, limits, blobs, _folder } = trial;
+        let Trial { entry, job, canceled, worker, limits, blobs, folder: _folder } = trial;
         let (time, unwanted, drain) = (Time::Machine(Arc::new(Epoch)), canceled.child_token(), Drain::of(&worker));
         let (entry, job, blobs) = (&entry, &job, &blobs);
         match execute(Attempt { entry, job, canceled, unwanted, progress, log, drain, limits, blobs, time }).await {

@@ -6,7 +6,6 @@
 //! whatever is left when the program has exited, the attempt is dropped or the worker dies. The supervisor sees to that.
 
 mod pipes;
-mod shortage;
 mod start;
 
 use std::os::unix::process::ExitStatusExt;
@@ -28,7 +27,7 @@ use super::process_tree::ProcessTree;
 use super::scratch::{AttemptFolder, Scratch};
 use super::spoken::Spoken;
 use crate::supervisor::{Ended, Report};
-use crate::{Context, Handler, HandlerError, LargeInput, Outcome, Output};
+use crate::{Context, Handler, HandlerError, LargeInput, Outcome, Output, shortage};
 
 /// From SIGTERM to SIGKILL.
 const TERMINATE_GRACE: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ pub(super) mod laws;
 mod pending;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -183,8 +183,18 @@ impl Handler for Http {
             Ok(pieces) => pieces,
             Err(outcome) => return outcome,
         };
-        let body = Body::wrap_stream(pieces.map_err(|_| io::Error::other("the input cannot be read")));
-        self.call(input.content_type(), input.size(), body, &context).await
+        let unread = Arc::new(OnceLock::new());
+        let noted = Arc::clone(&unread);
+        let body = Body::wrap_stream(pieces.map_err(move |outcome| {
+            let _ = noted.set(outcome);
+            io::Error::other("the input cannot be read")
+        }));
+        let outcome = self.call(input.content_type(), input.size(), body, &context).await;
+        match (outcome, unread.get()) {
+            // A request that was broken off on this side says nothing of the upstream.
+            (Outcome::Retry { .. }, Some(unread)) => unread.clone(),
+            (outcome, _) => outcome,
+        }
     }
 }
 
