@@ -19,6 +19,7 @@ mod remote_workers;
 mod replicas;
 mod runs;
 mod schedules_ticked;
+mod scratch_full;
 mod short_of_files;
 mod slots_kept;
 mod takeaway;

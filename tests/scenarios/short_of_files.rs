@@ -47,7 +47,7 @@ async fn a_program_that_cannot_be_started_for_want_of_files_is_put_off_and_costs
     assert_eq!(allow(worker, 8, maximum), maximum, "a worker allows itself all it may");
     let id = api.submit("counting", &json!("")).await;
     until("its program to be put off", Duration::from_secs(20), async || {
-        cluster.process("worker").log().contains("its program could not be started: putting off such jobs")
+        cluster.process("worker").log().contains(": putting off such jobs")
     })
     .await;
     allow(worker, maximum, maximum);

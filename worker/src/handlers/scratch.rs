@@ -11,6 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use raincheck_shared::lifecycle::IdSource;
 
+use crate::supervisor::Report;
+
 const PREFIX: &str = "raincheck-attempts-";
 const LOCK: &str = "lock";
 /// How often a folder that resists is tried again.
@@ -79,6 +81,7 @@ impl Opened {
         for path in [&folder.0, &folder.work(), &folder.temporary()] {
             private().create(path)?;
         }
+        Report::make_room(&folder.report())?;
         Ok(folder)
     }
 }
