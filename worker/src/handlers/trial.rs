@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::config::{BlobPlace, BlobSettings, Kind, Run};
-use raincheck_shared::domain::{Progress, RetryPolicy};
+use raincheck_shared::domain::{BlobName, BlobPart, Progress, RetryPolicy};
 use raincheck_shared::lifecycle::{IdSource, Shutdown};
 use rustix::process::{Pid, test_kill_process};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::Context;
+use crate::{Context, LargeInput};
 
 /// A context for one attempt of ten seconds with an output of 20 MiB, its progress and its token.
 pub(crate) fn attempt() -> (Context, watch::Receiver<Option<Progress>>, CancellationToken) {
@@ -27,6 +27,17 @@ pub(crate) fn blobs() -> (Blobs, Folder) {
     let place = BlobPlace::Directory { path: folder.file("blobs") };
     let settings = BlobSettings { place, in_database: 1 << 20, writers: 4, keep_orphans: Duration::from_hours(1) };
     (Blobs::open(&settings, &Shutdown::new()).unwrap(), folder)
+}
+
+/// An input of so many bytes, and the file that it is in.
+pub(crate) async fn large_input(size: usize, context: &Context) -> (LargeInput, PathBuf, Folder) {
+    let (blobs, folder) = blobs();
+    let name = BlobName { job: context.job_id(), part: BlobPart::Input, token: IdSource.random(), upload: None };
+    let mut writer = blobs.write(name);
+    writer.write(&vec![1; size]).await.unwrap();
+    let blob = writer.finish().await.unwrap();
+    let file = folder.file("blobs").join(name.to_string());
+    (LargeInput::new("text/plain".to_owned(), blob, blobs, context.clone()), file, folder)
 }
 
 /// A kind in queue `queue` that is tried three times.

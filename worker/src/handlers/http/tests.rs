@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+mod input_cut;
 mod over_tls;
 
 use super::answer::{MAX_RETRY_AFTER, retry_after};
