@@ -15,6 +15,9 @@ pub(crate) enum Refusal {
     /// Too much waits to be written or read.
     #[error("too many requests are waiting for the store")]
     Busy,
+    /// All places for large bodies are taken, or all but those that are kept for other tenants.
+    #[error("as many large bodies as this server takes at once are on their way already")]
+    Receiving,
     /// The queue holds as many jobs as it may.
     #[error("queue {queue} holds {waiting} jobs already")]
     QueueFull {
@@ -127,7 +130,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// Whether it says nothing about what was asked for: the store cannot be asked at the moment.
     pub(crate) fn is_outage(&self) -> bool {
-        matches!(self, Self::Busy | Self::StoreSilent(_) | Self::StoreAway | Self::Migrating)
+        matches!(self, Self::Busy | Self::Receiving | Self::StoreSilent(_) | Self::StoreAway | Self::Migrating)
     }
 }
 

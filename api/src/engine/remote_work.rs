@@ -241,8 +241,8 @@ impl Desk {
 
     /// Begins to take a large result. It has a name of its own, since two requests may end the same lease at once. The name
     /// holds the attempt's token too: once the lease is lost, or another result was recorded, the blob is nobody's, and removed.
-    pub(crate) async fn begin_result(&self, lease: LeaseToken) -> Result<BlobWriter, Refusal> {
-        Ok(self.blobs.receive(result_name(lease)).await?)
+    pub(crate) async fn begin_result(&self, lease: LeaseToken, tenant: &TenantName) -> Result<BlobWriter, Refusal> {
+        Ok(self.blobs.receive(result_name(lease), tenant).await?)
     }
 
     /// The largest result that is kept at all, and in the database, in bytes.

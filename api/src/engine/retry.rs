@@ -44,7 +44,7 @@ impl Desk {
         let kept = self.calls.ask(move |store| async move { store.erasures.find_input_retention(id).await }).await?;
         let input = self.calls.ask(move |store| async move { store.jobs.find_input(id).await }).await?;
         let Some(input) = input else { return self.repeated(&tenant, id, key.as_ref()).await };
-        let input = if given.validate_only { input } else { self.input_anew(input).await? };
+        let input = if given.validate_only { input } else { self.input_anew(input, &tenant).await? };
         let options = JobOptions {
             queue: given.queue.or_else(|| Some(old.queue.to_string())),
             priority: given.priority.or(Some(old.priority)),

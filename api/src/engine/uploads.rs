@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use raincheck_shared::blobs::{BlobError, BlobStream, BlobWriter, Blobs};
-use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content, JobId};
+use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content, JobId, TenantName};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::telemetry::Chain;
 
@@ -19,9 +19,9 @@ pub(crate) struct Upload(BlobWriter);
 
 impl Upload {
     /// Begins one. The job's id is made here: from it an orphan's age is told, and no job is older than its input.
-    async fn begin(blobs: &Blobs) -> Result<Self, Refusal> {
+    async fn begin(blobs: &Blobs, tenant: &TenantName) -> Result<Self, Refusal> {
         let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random(), upload: None };
-        Ok(Self(blobs.receive(name).await?))
+        Ok(Self(blobs.receive(name, tenant).await?))
     }
 
     /// Adds a piece.
@@ -59,7 +59,7 @@ impl Desk {
         }
         self.admission.admit(&job.queue, self.settings.jobs.max_queued).await?;
         self.expect_room(submission).await?;
-        Ok(Upload::begin(&self.blobs).await?)
+        Ok(Upload::begin(&self.blobs, &submission.tenant).await?)
     }
 
     /// How long an upload may take: well below the time after which its blob would be taken for an orphan, and no longer than
@@ -106,10 +106,10 @@ impl Desk {
     }
 
     /// An input of one job for another: a blob belongs to the job in its name, and goes with it, so it is copied.
-    pub(super) async fn input_anew(&self, input: Content) -> Result<Content, Refusal> {
+    pub(super) async fn input_anew(&self, input: Content, tenant: &TenantName) -> Result<Content, Refusal> {
         let Body::Blob(blob) = &input.body else { return Ok(input) };
         let mut pieces = self.blobs.read(blob, 0..blob.size).await?;
-        let mut upload = Upload::begin(&self.blobs).await?;
+        let mut upload = Upload::begin(&self.blobs, tenant).await?;
         while let Some(piece) = pieces.try_next().await? {
             upload.write(&piece).await?;
         }
@@ -131,7 +131,7 @@ impl From<BlobError> for Refusal {
                 tracing::warn!(error = %cause, "the blob store is not available");
                 Self::BlobsAway
             }
-            BlobError::Busy => Self::Busy,
+            BlobError::Busy => Self::Receiving,
             BlobError::Lost(_) => {
                 tracing::error!(error = %cause, "the blob store has lost something");
                 Self::Inconsistent

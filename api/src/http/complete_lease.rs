@@ -3,7 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use raincheck_shared::domain::{Blob, Body, Content, Status};
+use raincheck_shared::domain::{Blob, Body, Content, Status, TenantName};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -44,7 +44,8 @@ pub(super) async fn take(
     let body = match incoming.gather(in_database).await? {
         Gathered::Whole(bytes) => Body::Inline(bytes),
         Gathered::More(beginning, rest) => {
-            Body::Blob(spool(front, lease, found.status == Status::InProgress, beginning, rest).await?)
+            let keeps_for = (found.status == Status::InProgress).then_some(&found.tenant);
+            Body::Blob(spool(front, lease, keeps_for, beginning, rest).await?)
         }
     };
     let blob = body.blob().copied();
@@ -66,11 +67,14 @@ pub(super) async fn take(
 async fn spool(
     front: &Front,
     lease: LeaseToken,
-    keeps: bool,
+    keeps_for: Option<&TenantName>,
     beginning: Bytes,
     mut rest: Incoming,
 ) -> Result<Blob, Problem> {
-    let mut writer = if keeps { Some(front.desk.begin_result(lease).await?) } else { None };
+    let mut writer = match keeps_for {
+        Some(tenant) => Some(front.desk.begin_result(lease, tenant).await?),
+        None => None,
+    };
     let (mut size, mut sum) = (0, Sha256::new());
     let mut next = Some(beginning);
     while let Some(piece) = next {

@@ -9,7 +9,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let told = refusal.to_string();
         match refusal {
-            Refusal::Busy => Self::new(Code::QueueFull, told).retry_after(1),
+            Refusal::Busy | Refusal::Receiving => Self::new(Code::QueueFull, told).retry_after(1),
             Refusal::OverSubmits(level) => {
                 let problem = Self::new(Code::QuotaExceeded, told).retry_after(whole_seconds(level.enough_after));
                 rate_limit(&level).into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value))

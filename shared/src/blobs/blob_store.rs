@@ -16,9 +16,10 @@ use tokio::time::timeout;
 
 use super::directory::{self, Directory};
 use super::error::Silent;
+use super::receptions::Receptions;
 use super::{BlobError, BlobWriter, s3};
 use crate::config::{BlobPlace, BlobSettings};
-use crate::domain::{Blob, BlobName, JobId, Timestamp};
+use crate::domain::{Blob, BlobName, JobId, TenantName, Timestamp};
 use crate::lifecycle::{IdSource, Shutdown};
 use crate::telemetry::Chain;
 
@@ -57,7 +58,7 @@ struct Inner {
     /// Parts that may be on their way to the store.
     parts: Semaphore,
     /// Blobs of others that may be received.
-    receptions: Arc<Semaphore>,
+    receptions: Receptions,
     shutdown: Shutdown,
 }
 
@@ -85,7 +86,7 @@ impl Blobs {
             prefix,
             in_database: settings.in_database,
             parts: Semaphore::new(settings.writers),
-            receptions: Arc::new(Semaphore::new(settings.writers)),
+            receptions: Receptions::new(settings.writers),
             shutdown: shutdown.clone(),
         })))
     }
@@ -102,13 +103,10 @@ impl Blobs {
     }
 
     /// Begins to write what somebody else sends, once it is one of the few that are received: as many as they like may send, and each
-    /// holds a part in memory.
-    pub async fn receive(&self, name: BlobName) -> Result<BlobWriter, BlobError> {
-        match timeout(TURN, Arc::clone(&self.0.receptions).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(BlobWriter::new(self.clone(), name, Some(turn))),
-            // Nobody closes it.
-            Ok(Err(_)) | Err(_) => Err(BlobError::Busy),
-        }
+    /// holds a part in memory. No tenant takes all places.
+    pub async fn receive(&self, name: BlobName, tenant: &TenantName) -> Result<BlobWriter, BlobError> {
+        let place = timeout(TURN, self.0.receptions.place(tenant)).await.map_err(|_| BlobError::Busy)?;
+        Ok(BlobWriter::new(self.clone(), name, Some(place)))
     }
 
     /// The turn of one part. Whoever has one gives it back within [`PATIENCE`].

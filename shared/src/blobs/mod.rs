@@ -2,6 +2,7 @@
 //!
 //! - [`Blobs`]: writes, reads, finds and removes blobs
 //! - [`BlobWriter`]: one that is being written
+//! - `receptions`: who may send one now
 //! - `directory`, `s3`: the two places; `mark` tells whether a directory is there, `staged` is a file of it that is being written
 //!
 //! The order of things keeps every blob that a row names: a blob is whole and durable before the commit that names it, a
@@ -11,6 +12,7 @@ mod blob_store;
 mod directory;
 mod error;
 mod mark;
+mod receptions;
 mod s3;
 mod staged;
 mod writer;

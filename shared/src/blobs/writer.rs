@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use object_store::{MultipartUpload, ObjectStoreExt};
 use sha2::{Digest, Sha256};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::blob_store::patiently;
+use super::receptions::Reception;
 use super::staged::Staged;
 use super::{BlobError, Blobs};
 use crate::domain::{Blob, BlobName};
@@ -26,7 +26,7 @@ pub struct BlobWriter {
     upload: Option<Upload>,
     persistence: Option<Persistence>,
     /// Of one that is received, for as long as it lasts.
-    _reception: Option<OwnedSemaphorePermit>,
+    _reception: Option<Reception>,
 }
 
 /// Pauses before what the store did not take is sent again.
@@ -112,7 +112,7 @@ impl std::fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(blobs: Blobs, name: BlobName, reception: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(blobs: Blobs, name: BlobName, reception: Option<Reception>) -> Self {
         let (digest, part) = (Sha256::new(), BytesMut::new());
         Self { blobs, name, digest, size: 0, part, upload: None, persistence: None, _reception: reception }
     }

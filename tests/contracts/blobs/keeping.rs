@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use raincheck_shared::domain::BlobPart;
+use raincheck_shared::domain::{BlobPart, TenantName};
 use sha2::{Digest, Sha256};
 
 use super::{BlobFixture, against_each_blob_store, name, noise};
@@ -64,9 +64,10 @@ async fn a_writer_that_goes_away_leaves_nothing(on: &BlobFixture) {
 }
 
 async fn only_so_many_are_received_at_once_and_the_next_waits(on: &BlobFixture) {
-    let first = on.blobs.receive(name(BlobPart::Input)).await.expect("begin");
-    let _second = on.blobs.receive(name(BlobPart::Input)).await.expect("begin");
-    let mut third = Box::pin(on.blobs.receive(name(BlobPart::Input)));
+    let tenant = TenantName::default();
+    let first = on.blobs.receive(name(BlobPart::Input), &tenant).await.expect("begin");
+    let _second = on.blobs.receive(name(BlobPart::Input), &tenant).await.expect("begin");
+    let mut third = Box::pin(on.blobs.receive(name(BlobPart::Input), &tenant));
     assert!((&mut third).now_or_never().is_none(), "it waits");
     drop(first);
     third.await.expect("its turn has come");

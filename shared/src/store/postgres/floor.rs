@@ -64,8 +64,9 @@ mod tests {
     #[test]
     fn looks_begin_at_what_was_new_a_while_ago_and_now_and_then_at_the_first_of_all() {
         let (mut floor, start) = (Floor::default(), SystemClock.monotonic());
-        let looks: Vec<i64> =
-            (0..70).map(|second| after(&mut floor, start, second, (None, Some(1000 + second as i64)))).collect();
+        let looks: Vec<i64> = (0..70)
+            .map(|second| after(&mut floor, start, second, (None, Some(1000 + i64::try_from(second).expect("small")))))
+            .collect();
         assert_eq!((looks[20], looks[21], looks[40], looks[41]), (0, 1000, 1000, 1020));
         assert_eq!((looks[59], looks[60], looks[61], looks[69]), (1020, 0, 1040, 1040));
     }
