@@ -1,6 +1,8 @@
 //! Embedded mode, killed at any moment: what had its 202 is done after a restart.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -32,16 +34,20 @@ async fn embedded_mode_killed_again_and_again_under_load_loses_nothing_that_had_
     std::fs::write(folder.0.join("raincheck.toml"), runs::traced_kind(0.02)).unwrap();
     let address = free_address();
     let mut promised = HashSet::new();
+    let told = Arc::new(AtomicUsize::new(0));
     for life in 0..5_usize {
         let mut embedded = start(&folder, &address).await;
         let clients: Vec<_> = (0..4)
             .map(|n| {
-                let api = embedded.api.clone();
+                let (api, told) = (embedded.api.clone(), Arc::clone(&told));
                 alongside(async move {
                     let mut promised = Vec::new();
                     for k in 0..10_000 {
                         match api.try_submit("traced", &json!({ "client": n, "job": k })).await {
-                            Ok(answer) if answer.status == 202 => promised.push(answer.job_id()),
+                            Ok(answer) if answer.status == 202 => {
+                                promised.push(answer.job_id());
+                                told.fetch_add(1, Ordering::SeqCst);
+                            }
                             Ok(answer) => panic!("{}: {}", answer.status, answer.json()),
                             Err(_) => break,
                         }
@@ -53,7 +59,11 @@ async fn embedded_mode_killed_again_and_again_under_load_loses_nothing_that_had_
         // Each life ends at another moment: amid accepting, claiming, running and finishing of ever more jobs.
         let runs_file = folder.0.join("runs");
         let enough = (life + 1) * 20;
-        until("some jobs to have run", Duration::from_mins(1), async || runs::read(&runs_file).0.len() >= enough).await;
+        until("some jobs to be promised and to have run", Duration::from_mins(1), async || {
+            // Not each that runs was promised: the kill may come before its answer.
+            told.load(Ordering::SeqCst) >= enough && runs::read(&runs_file).0.len() >= enough
+        })
+        .await;
         embedded.process.kill();
         for client in clients {
             promised.extend(client.await.unwrap());
