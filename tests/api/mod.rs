@@ -25,6 +25,7 @@ mod keys;
 mod kinds;
 mod large;
 mod large_leases;
+mod large_tenants;
 mod lease_polls;
 mod leases;
 mod list;
