@@ -103,7 +103,7 @@ impl Blobs {
     }
 
     /// Begins to write what somebody else sends, once it is one of the few that are received: as many as they like may send, and each
-    /// holds a part in memory. No tenant takes all places.
+    /// holds a part in memory. No tenant takes all places, where there are four or more.
     pub async fn receive(&self, name: BlobName, tenant: &TenantName) -> Result<BlobWriter, BlobError> {
         let place = timeout(TURN, self.0.receptions.place(tenant)).await.map_err(|_| BlobError::Busy)?;
         Ok(BlobWriter::new(self.clone(), name, Some(place)))

@@ -23,10 +23,9 @@ impl Outbox for Database {
             let cells = Cells::of("dispatches", row);
             self.floor().found(cells.get("oldest")?, cells.get("newest")?, SystemClock.monotonic());
         }
-        let taken = rows
-            .iter()
-            .filter(|row| Cells::of("dispatches", row).get::<Option<i64>>("id").is_ok_and(|id| id.is_some()));
-        taken.map(dispatch).collect()
+        // The one row without an id says that there is nothing to take.
+        let is_nothing = |row| matches!(Cells::of("dispatches", row).get::<Option<i64>>("id"), Ok(None));
+        rows.iter().filter(|row| !is_nothing(*row)).map(dispatch).collect()
     }
 
     async fn mark_published(&self, ids: &[DispatchId]) -> Result<(), StoreError> {
