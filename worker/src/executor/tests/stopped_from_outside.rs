@@ -4,8 +4,11 @@ use raincheck_shared::config::Program;
 use rustix::process::{Signal, kill_process};
 
 use super::*;
-use crate::handlers::trial::pid_in;
+use crate::handlers::trial::{eventually, pid_in};
 use crate::handlers::{Command, Scratch};
+
+/// What a shell runs in its own place.
+const BECOMES_SLEEP: &str = "exec sleep 1000";
 
 /// How an attempt ends whose program is sent a signal as soon as it runs, and whose worker stops a moment later, or does not.
 async fn ended(script: &str, signal: Signal, worker_stops: bool) -> Ended {
@@ -16,7 +19,14 @@ async fn ended(script: &str, signal: Signal, worker_stops: bool) -> Ended {
     let program = Program { argv, ..Program::default() };
     let trial = Trial::of(Command::new(program, "text/plain", Arc::new(Scratch::inside(None))));
     let stopping = async {
-        kill_process(pid_in(&file).await, signal).unwrap();
+        let pid = pid_in(&file).await;
+        if script.ends_with(BECOMES_SLEEP) {
+            // A shell swallows a SIGINT that comes while it writes.
+            let name = format!("/proc/{}/comm", pid.as_raw_pid());
+            let is_sleep = || std::fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n").then_some(());
+            eventually("the shell has become what it runs", is_sleep).await;
+        }
+        kill_process(pid, signal).unwrap();
         if worker_stops {
             trial.worker.begin();
         }
