@@ -141,13 +141,22 @@ impl Blobs {
             Attempted::Failed(Error::NotFound { .. }) => BlobError::Lost(name),
             other => other.into(),
         };
-        match (ask().await.map_err(lost), &self.0.directory) {
-            (Err(BlobError::Lost(_)), Some(directory)) => {
-                directory.vouch(name.job).await?;
+        match ask().await.map_err(lost) {
+            Err(BlobError::Lost(_)) => {
+                self.vouch(name.job).await?;
                 // It may have come back just before that.
                 ask().await.map_err(lost)
             }
-            (got, _) => got,
+            got => got,
+        }
+    }
+
+    /// Whether a blob of that job would be here, if anywhere. An error: the directory is away, or there is no such bucket, which
+    /// S3's client does not tell from a bucket without the blob.
+    async fn vouch(&self, job: JobId) -> Result<(), BlobError> {
+        match &self.0.directory {
+            Some(directory) => directory.vouch(job).await,
+            None => self.of_job(job).await.map(|_| ()),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use raincheck_shared::blobs::{BlobError, Blobs};
-use raincheck_shared::config::BlobPlace;
+use raincheck_shared::config::{BlobPlace, S3Settings};
 use raincheck_shared::domain::{BlobName, BlobPart};
 use raincheck_shared::lifecycle::Shutdown;
 
-use super::{BlobFixture, long_ago, name, noise, s3, settings};
+use super::{BlobFixture, S3_URL, long_ago, name, noise, s3, settings};
+use crate::harness::cluster::required;
 use crate::harness::services::{PrivateServer, Server};
 use crate::harness::temp::TempFolder;
 use crate::harness::wait::{now, until};
@@ -101,6 +102,21 @@ async fn a_directory_of_a_release_that_did_not_mark_it_is_known_by_its_blobs() {
     let on = BlobFixture { blobs, folder: None };
     on.blobs.remove_blob(old.name).await.expect("remove");
     let read = on.read(&old, 0, 4).await;
+    assert!(matches!(read, Err(BlobError::Lost(_))), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_not_there_has_lost_nothing() {
+    let on = BlobFixture::s3(4);
+    let kept = on.keep(name(BlobPart::Input), b"kept").await;
+    let elsewhere = s3(&required(S3_URL));
+    let place = BlobPlace::S3(S3Settings { bucket: "raincheck-nowhere".to_owned(), ..elsewhere });
+    let blobs = Blobs::open(&settings(place, 4), &Shutdown::new()).expect("set up a client");
+    let read = BlobFixture { blobs, folder: None }.read(&kept, 0, 4).await;
+    assert!(matches!(read, Err(BlobError::Unavailable(_))), "{read:?}");
+
+    on.blobs.remove_blob(kept.name).await.expect("remove");
+    let read = on.read(&kept, 0, 4).await;
     assert!(matches!(read, Err(BlobError::Lost(_))), "{read:?}");
 }
 
