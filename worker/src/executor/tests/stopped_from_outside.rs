@@ -2,6 +2,7 @@
 
 use raincheck_shared::config::Program;
 use rustix::process::{Signal, kill_process};
+use tokio::signal::unix::SignalKind;
 
 use super::*;
 use crate::handlers::trial::{eventually, pid_in};
@@ -12,6 +13,8 @@ const BECOMES_SLEEP: &str = "exec sleep 1000";
 
 /// How an attempt ends whose program is sent a signal as soon as it runs, and whose worker stops a moment later, or does not.
 async fn ended(script: &str, signal: Signal, worker_stops: bool) -> Ended {
+    // As a worker's process does. What is caught is no longer ignored in programs, as SIGINT is where a shell ran this with `&`.
+    let _caught = tokio::signal::unix::signal(SignalKind::interrupt()).unwrap();
     let folder = Folder::new();
     let file = folder.file("pid");
     let script = script.replace("READY", &format!("echo $$ > {}", file.display()));
