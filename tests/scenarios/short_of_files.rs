@@ -1,12 +1,19 @@
-//! A worker that may open no more files: its programs are put off, and no job pays for that.
+//! Too few files that may be open: a worker puts its programs off, and no job pays for that; clients leave some for the rest.
 
+use std::process::Command;
 use std::time::Duration;
+
+use futures_util::future::try_join_all;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use serde_json::json;
+use tokio::net::TcpStream;
 
+use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, shared_backends};
+use crate::harness::process::{Raincheck, program};
 use crate::harness::room;
+use crate::harness::temp::{TempFolder, free_address};
 use crate::harness::wait::until;
 
 const KIND: &str = r#"
@@ -54,4 +61,27 @@ async fn a_program_that_cannot_be_started_for_want_of_files_is_put_off_and_costs
     let job = api.done(&id).await;
     assert_eq!((&job["status"], &job["attempt"]), (&"succeeded".into(), &1.into()), "{job}");
     cluster.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_connections_leaves_files_for_programs() {
+    let _room = room::shared().await;
+    let folder = TempFolder::new("raincheck-files");
+    std::fs::write(folder.0.join("raincheck.toml"), KIND).unwrap();
+    let address = free_address();
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=200:200").arg(program()).args(["up", "--set", &format!("http.listen={address}")]);
+    let process = Raincheck::spawn("up", command, &folder.0);
+    let api = Client::new(&address);
+    until("the instance to be ready", Duration::from_secs(30), async || api.is_ready().await).await;
+
+    // The client above keeps its connection. Of these some wait for the server to take them, and find no end of it.
+    let flood = try_join_all((0..400).map(|_| TcpStream::connect(&address))).await.unwrap();
+    let ids = [api.submit("counting", &json!("")).await, api.submit("counting", &json!("")).await];
+    for id in ids {
+        let job = api.done(&id).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+    assert!(!process.log().contains(": putting off such jobs"), "{}", process.log());
+    drop(flood);
 }

@@ -13,6 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::{App, web};
 use raincheck_shared::config::HttpSettings;
+use rustix::process::{Resource, getrlimit};
 
 use super::Front;
 use super::access::access;
@@ -33,6 +34,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a client may take nothing of what is written for it.
 const STALL: Duration = Duration::from_mins(1);
+/// Of the files that this process may have open clients get no more than leave so many, or a quarter: the database, the broker,
+/// blobs and programs need some too.
+const OTHER_FILES: u64 = 2_000;
 
 /// A client's connection, in all that is around it.
 type Socket = Connection<PatientWrites<HangUps<TcpStream>>>;
@@ -44,10 +48,19 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
     let socket = bind(settings.listen)?;
     let addr = socket.local_addr()?;
     let front = web::Data::new(front);
+    let (workers, wanted) = (settings.workers.max(1), settings.max_connections.max(1));
+    let connections = connections(wanted, workers, getrlimit(Resource::Nofile).current);
+    if connections < wanted {
+        tracing::info!(
+            connections,
+            workers,
+            "fewer connections for each HTTP thread, for want of open files (ulimit -n)"
+        );
+    }
     let builder = ServerBuilder::new()
         .disable_signals()
-        .workers(settings.workers.max(1))
-        .max_concurrent_connections(settings.max_connections.max(1))
+        .workers(workers)
+        .max_concurrent_connections(connections)
         .shutdown_timeout(settings.drain_timeout.as_secs().saturating_add(1));
     let draining = builder.graceful_shutdown_signal();
     let server = builder.listen("raincheck", socket, move || {
@@ -83,10 +96,33 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
     Ok((server.run(), addr))
 }
 
+/// Connections for each of so many threads, where a process may have so many files open.
+fn connections(wanted: usize, threads: usize, files: Option<u64>) -> usize {
+    let Some(files) = files else { return wanted };
+    let for_clients = files - (files / 4).min(OTHER_FILES);
+    let each = usize::try_from(for_clients).unwrap_or(usize::MAX) / threads;
+    wanted.min(each.max(1))
+}
+
 fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart must not wait for the connections of the last run to be forgotten.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_files_for_the_rest() {
+        assert_eq!(connections(25_000, 2, None), 25_000);
+        assert_eq!(connections(25_000, 2, Some(1 << 20)), 25_000);
+        assert_eq!(connections(25_000, 2, Some(20_000)), 9_000);
+        assert_eq!(connections(25_000, 2, Some(1024)), 384);
+        assert_eq!(connections(100, 2, Some(1024)), 100);
+        assert_eq!(connections(25_000, 8, Some(4)), 1);
+    }
 }
