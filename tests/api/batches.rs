@@ -117,6 +117,15 @@ async fn the_same_batch_with_the_same_key_is_one_batch() {
         let taken = submit(&served.client, &taken, &[]).await.json();
         assert_eq!((&taken["id"], &taken["items"][0]["status"]), (&json!(null), &json!(422)));
         assert_eq!(get(&served.client, "/v1/jobs", &[]).await.json()["jobs"].as_array().unwrap().len(), 3);
+        // An item whose own key was another request's is no job of the batch, however often that is sent.
+        let partly = json!({"jobs": [{"kind": "echo"}, {"kind": "echo", "input": 4, "idempotency_key": "its own"}]});
+        for replayed in ["false", "true"] {
+            let answer = submit(&served.client, &partly, &[("idempotency-key", "partly")]).await;
+            let items = answer.json()["items"].clone();
+            assert_eq!(answer.header("idempotency-replayed"), replayed);
+            assert_eq!((&items[0]["status"], &items[1]["status"]), (&json!(202), &json!(422)), "{items}");
+            assert_eq!((&answer.json()["accepted"], &answer.json()["refused"]), (&json!(1), &json!(1)));
+        }
         assert!(served.stop().await);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Accepted, Change, StoreError};
-use crate::domain::{Batch, BatchId, Dispatch, Fingerprint, JobId, NewBatch, TenantName};
+use crate::domain::{Batch, BatchId, Dispatch, Fingerprint, JobId, NewBatch, NewJob, TenantName};
 
 /// What became of a batch that was submitted.
 #[derive(Debug)]
@@ -25,6 +25,22 @@ pub enum AcceptedWhole {
         /// What that request was.
         fingerprint: Fingerprint,
     },
+}
+
+/// The job that an item of a batch came to. That of a key which was known is one only if the same request had made it.
+pub(super) fn job_of_item(new: &NewJob, answer: &Result<Accepted, StoreError>) -> Option<JobId> {
+    match answer {
+        Ok(Accepted::New { .. }) => Some(new.id),
+        Ok(Accepted::Known { first, fingerprint }) => {
+            new.idempotency.as_ref().is_some_and(|sent| sent.fingerprint == *fingerprint).then_some(*first)
+        }
+        Err(_) => None,
+    }
+}
+
+/// How many jobs were made.
+pub(super) fn made(answers: &[Result<Accepted, StoreError>]) -> usize {
+    answers.iter().filter(|answer| matches!(answer, Ok(Accepted::New { .. }))).count()
 }
 
 /// What a request to cancel a batch changed.

@@ -18,7 +18,8 @@ use super::rows::{Cells, change};
 use crate::domain::{
     Batch, BatchCounts, BatchId, BatchWebhook, CallbackUrl, Fingerprint, JobId, NewBatch, NewJob, Status, TenantName,
 };
-use crate::store::{Accepted, AcceptedWhole, Batches, CanceledWhole, StoreError};
+use crate::store::batches::{job_of_item, made};
+use crate::store::{AcceptedWhole, Batches, CanceledWhole, StoreError};
 
 /// How jobs are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,21 +49,14 @@ async fn accept_whole(database: &Database, batch: &NewBatch, care: Care) -> Resu
             }
         };
         let mut items: Vec<Option<Uuid>> = vec![None; batch.items];
-        let mut total = 0;
         for ((place, job), answer) in batch.jobs.iter().zip(&accepted.answers) {
-            let kept = match answer {
-                Ok(Accepted::New { .. }) => {
-                    total += 1;
-                    Some(job.id)
-                }
-                Ok(Accepted::Known { first, .. }) => Some(*first),
-                Err(_) => None,
-            };
             if let Some(item) = items.get_mut(*place) {
-                *item = kept.map(JobId::as_uuid);
+                *item = job_of_item(job, answer).map(JobId::as_uuid);
             }
         }
+        let total = made(&accepted.answers);
         if total > 0 {
+            let total = i32::try_from(total).unwrap_or(i32::MAX);
             let fill = sqlx::query(include_str!("sql/fill_batch.sql")).bind(batch.id.as_uuid()).bind(items).bind(total);
             let fill = fill.bind(batch.webhook.as_ref().map(CallbackUrl::as_str));
             fill.execute(&mut *transaction).await?;

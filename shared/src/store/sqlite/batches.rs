@@ -18,6 +18,7 @@ use crate::domain::{
     Batch, BatchCounts, BatchId, BatchWebhook, CallbackUrl, DeliveryId, Event, Fingerprint, JobId, NewBatch, NewJob,
     Status, TenantName,
 };
+use crate::store::batches::{job_of_item, made};
 use crate::store::{Accepted, AcceptedWhole, Batches, Canceled, CanceledWhole, StoreError};
 
 /// Counts the end of a job of a batch. The end of the last one is an event.
@@ -63,21 +64,12 @@ pub(super) async fn delete_deliveries(connection: &mut SqliteConnection, gone: &
 
 fn items(batch: &NewBatch, answers: &[Result<Accepted, StoreError>]) -> (String, i64) {
     let mut items = vec![serde_json::Value::Null; batch.items];
-    let mut total = 0;
     for ((place, job), answer) in batch.jobs.iter().zip(answers) {
-        let kept = match answer {
-            Ok(Accepted::New { .. }) => {
-                total += 1;
-                job.id
-            }
-            Ok(Accepted::Known { first, .. }) => *first,
-            Err(_) => continue,
-        };
-        if let Some(item) = items.get_mut(*place) {
+        if let (Some(item), Some(kept)) = (items.get_mut(*place), job_of_item(job, answer)) {
             *item = kept.as_uuid().simple().to_string().into();
         }
     }
-    (serde_json::Value::from(items).to_string(), total)
+    (serde_json::Value::from(items).to_string(), rows::whole(made(answers)))
 }
 
 #[async_trait]
