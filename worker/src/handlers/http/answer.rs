@@ -10,11 +10,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 
+use super::super::spoken::LONGEST_DELAY;
 use super::Http;
 use crate::{Context, HandlerError, Outcome};
 
-/// No upstream's Retry-After holds a job up for longer.
-pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// No upstream's Retry-After holds a job up for longer: no more than a program may have itself put off.
+pub(super) const MAX_RETRY_AFTER: Duration = LONGEST_DELAY;
 /// How long an upstream may take to say more about its error.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// When a job comes back that an upstream wants to see later, and does not say when.

@@ -23,6 +23,7 @@ use raincheck_shared::domain::{FailureCode, Payload};
 use reqwest::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::Http;
@@ -36,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long telling an upstream that nobody waits may take: less than a handler has to stop after its timeout.
 const LEAVE_TAKING: Duration = Duration::from_millis(1_500);
-/// Bytes of JSON in which it is looked for what an upstream says of its work.
+/// Bytes of JSON in which it is looked for what an upstream says of its progress, where they are no output.
 const STATUS_LIMIT: usize = 64 * 1024;
 
 /// Where to ask, and what that means.
@@ -48,20 +49,27 @@ pub(super) enum Location {
     Elsewhere(String),
 }
 
-/// What an upstream says of its work, in JSON of its own.
+/// What an upstream says of its work, in JSON of its own. Each field is read by itself: one that is odd hides no other.
 #[derive(Debug, Default, Deserialize)]
-struct Said {
-    done: Option<bool>,
-    #[serde(default)]
-    error: serde_json::Value,
-    status: Option<String>,
-    progress: Option<SaidProgress>,
+#[serde(default)]
+struct Said<'a> {
+    #[serde(borrow)]
+    done: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
+    status: Option<&'a RawValue>,
+    progress: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
-struct SaidProgress {
+struct SaidProgress<'a> {
     percent: f64,
-    message: Option<String>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+}
+
+/// A field, if it is there and of that type.
+fn read<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(field?.get()).ok()
 }
 
 /// What one look came to.
@@ -202,23 +210,21 @@ pub(super) fn understood(outcome: Outcome, context: &Context) -> Look {
     report(&said, context);
     let failed =
         |status: &str| matches!(status.to_ascii_lowercase().as_str(), "failed" | "canceled" | "cancelled" | "expired");
-    match said.done {
+    let (status, error) = (read::<String>(said.status), said.error.filter(|error| error.get() != "null"));
+    match read(said.done) {
         Some(false) => Look::Again(None),
-        Some(true) if !said.error.is_null() || said.status.as_deref().is_some_and(failed) => {
-            let how = said.status.as_deref().unwrap_or("failed").chars().take(100).collect::<String>();
+        Some(true) if error.is_some() || status.as_deref().is_some_and(failed) => {
+            let how = status.as_deref().unwrap_or("failed").chars().take(100).collect::<String>();
+            let detail = error.map(RawValue::get).unwrap_or_default().to_owned();
             let error = HandlerError::new(format!("upstream accepted it, and later it was {how:?} there"));
-            let detail = if said.error.is_null() { String::new() } else { said.error.to_string() };
             Look::Over(error.with_code(FailureCode::UpstreamStatus).with_detail(detail).fail())
         }
         _ => Look::Over(outcome),
     }
 }
 
-fn said(payload: &Payload) -> Option<Said> {
-    if payload.bytes.len() > STATUS_LIMIT || !Payload::is_json_type(&payload.content_type) {
-        return None;
-    }
-    serde_json::from_slice(&payload.bytes).ok()
+fn said(payload: &Payload) -> Option<Said<'_>> {
+    Payload::is_json_type(&payload.content_type).then(|| serde_json::from_slice(&payload.bytes).ok()).flatten()
 }
 
 /// Passes on what an answer says of progress that is not the end.
@@ -230,9 +236,9 @@ async fn note(mut response: Response, context: &Context) {
     }
 }
 
-fn report(said: &Said, context: &Context) {
-    if let Some(SaidProgress { percent, message }) = &said.progress {
-        context.report(*percent, message.clone().unwrap_or_default());
+fn report(said: &Said<'_>, context: &Context) {
+    if let Some(SaidProgress { percent, message }) = read(said.progress) {
+        context.report(percent, read::<String>(message).unwrap_or_default());
     }
 }
 

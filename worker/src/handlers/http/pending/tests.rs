@@ -196,6 +196,31 @@ async fn what_failed_there_fails_and_says_why() {
 }
 
 #[tokio::test]
+async fn one_odd_field_hides_no_other() {
+    let long = format!(r#"{{"echo": "{}", "done": false}}"#, "x".repeat(70_000));
+    let json = "content-type: application/json\r\n";
+    for body in [
+        r#"{"done": false, "progress": 40}"#,
+        r#"{"done": false, "progress": {"percent": "40 %"}}"#,
+        r#"{"done": false, "progress": {"message": "waiting"}}"#,
+        r#"{"done": false, "progress": {"percent": 40, "message": 7}}"#,
+        r#"{"done": false, "status": 3}"#,
+        r#"{"done": false, "status": {"phase": "cooking"}}"#,
+        &long,
+    ] {
+        let upstream = Scripted::start(&[ACCEPTED, ("200 OK", json, body), ("200 OK", "", "ramen")]).await;
+        assert_eq!(upstream.ended().await.unwrap().0, "ramen", "{body:.100}");
+    }
+    for body in [
+        r#"{"done": true, "progress": 100, "status": "failed", "error": "burnt"}"#,
+        r#"{"done": true, "status": 3, "error": {"code": "burnt"}}"#,
+    ] {
+        let failure = Scripted::start(&[ACCEPTED, ("200 OK", json, body)]).await.ended().await.unwrap_err();
+        assert!(failure.detail.unwrap().contains("burnt"), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn json_that_says_it_is_done_without_an_error_is_the_output() {
     for body in [r#"{"done": true, "error": null, "response": 7}"#, r#"{"status": "failed"}"#, "[1]", "no JSON"] {
         let upstream = Scripted::start(&[ACCEPTED, ("200 OK", "content-type: application/json\r\n", body)]).await;
