@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::section::{Read, Section};
 use super::sections::{DAY, HOUR};
-use super::value::{duration, line, size, text, text_or_nothing, whole};
-use super::{BlobPlace, BlobSettings, JobSettings, S3Settings, Secret, format_size, url};
+use super::value::{duration, line, secret_or_nothing, size, text, text_or_nothing, whole};
+use super::{BlobPlace, BlobSettings, JobSettings, S3Settings, format_size, url};
 
 /// What a row of either store can hold without pain.
 const LARGEST_IN_DATABASE: u64 = 64 << 20;
@@ -21,7 +21,7 @@ pub(super) fn blobs(s: &mut Section) -> Read<BlobSettings> {
     let some = |line: String| Some(line).filter(|line| !line.is_empty());
     let region = s.required("region", line(100)).map(some);
     let access_key_id = s.required("access_key_id", line(200)).map(some);
-    let secret_access_key = s.required("secret_access_key", line(1_000)).map(some);
+    let secret_access_key = s.required("secret_access_key", secret_or_nothing);
     if let (Ok(id), Ok(secret)) = (&access_key_id, &secret_access_key)
         && id.is_some() != secret.is_some()
     {
@@ -36,7 +36,7 @@ pub(super) fn blobs(s: &mut Section) -> Read<BlobSettings> {
             endpoint: endpoint?,
             region: region?,
             access_key_id: access_key_id?,
-            secret_access_key: secret_access_key?.map(Secret::new),
+            secret_access_key: secret_access_key?,
         }),
     };
     Ok(BlobSettings { place, in_database: in_database?, writers: writers?, keep_orphans: keep_orphans? })

@@ -1,5 +1,7 @@
 //! The loader from outside: layers in, settings or problems out.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

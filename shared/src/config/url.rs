@@ -25,7 +25,45 @@ pub(crate) fn store(text: &str) -> Result<StoreUrl, String> {
     if url.path().trim_matches('/').is_empty() && !url.query_pairs().any(|(name, _)| name == "dbname") {
         return Err(format!("{} names no database: add /DATABASE", Secret::new(text)));
     }
+    for (name, value) in url.query_pairs() {
+        parameter(&name, &value)?;
+    }
     Ok(StoreUrl::Postgres(Secret::new(text)))
+}
+
+/// What the client of PostgreSQL takes in a URL. It would ignore the rest, and show it in the log.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// Looks at one parameter of the URL of a database. Its value may be a secret.
+fn parameter(name: &str, value: &str) -> Result<(), String> {
+    if !PARAMETERS.contains(&name) && !(name.starts_with("options[") && name.ends_with(']')) {
+        let (known, name) = (PARAMETERS.join(", "), name.chars().take(40).collect::<String>());
+        return Err(format!("has a parameter {name:?} that is not known; there are: {known}, options[NAME]"));
+    }
+    if matches!(name, "sslmode" | "ssl-mode") && !SSL_MODES.contains(&value.to_ascii_lowercase().as_str()) {
+        return Err(format!("has an {name} that is none of: {}", SSL_MODES.join(", ")));
+    }
+    Ok(())
 }
 
 fn sqlite(path: &str) -> Result<StoreUrl, String> {

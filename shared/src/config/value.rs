@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 
 use super::layers::came_as_text;
-use super::{format_duration, format_size, parse_duration, parse_size};
+use super::{Secret, format_duration, format_size, parse_duration, parse_size};
 use crate::telemetry::Chain;
 use crate::tls;
 
@@ -179,18 +179,24 @@ pub(super) fn json_list(text: &str) -> Option<Vec<Value>> {
     text.trim_start().starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-/// A table of text.
+/// A table of text. What is wrong with one is said without its values: they may be secrets.
 pub(super) fn texts(value: &Value) -> Parsed<BTreeMap<String, String>> {
     let ValueKind::Table(table) = &value.kind else {
-        return Err(not(value, "a table of text, such as { NAME = \"value\" }"));
+        return Err("is not a table of text, such as { NAME = \"value\" }".to_owned());
     };
     table
         .iter()
         .map(|(name, inner)| match text(inner) {
             Ok(text) => Ok((name.clone(), text)),
-            Err(problem) => Err(format!("`{name}`: {problem}")),
+            Err(_) => Err(format!("`{name}` is not text in quotes")),
         })
         .collect()
+}
+
+/// Text that is a secret, and means nothing while it is empty.
+pub(super) fn secret_or_nothing(value: &Value) -> Parsed<Option<Secret>> {
+    let text = text_or_nothing(value).map_err(|_| "is not text in quotes".to_owned())?;
+    Ok(text.map(Secret::new))
 }
 
 /// Any value as JSON.

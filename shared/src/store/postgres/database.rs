@@ -50,10 +50,17 @@ pub(super) struct Database {
     floor: Mutex<Floor>,
 }
 
+/// The server that a URL names.
+fn server_of(url: &Secret) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions = url.expose().parse().map_err(refusal)?;
+    // An address of IPv6 comes out of its URL in brackets, and would be looked up as a name.
+    let bare = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    Ok(if let Some(bare) = bare { options.host(&bare) } else { options })
+}
+
 impl Database {
     pub(super) fn open(url: &Secret, connections: u32, timeout: Duration) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.expose().parse().map_err(refusal)?;
-        let options = options
+        let options = server_of(url)?
             .options([
                 // What a lost statement still does on the server must not outlive by far whoever waited for it.
                 ("statement_timeout", timeout.as_millis()),
@@ -182,5 +189,21 @@ impl Database {
 
     pub(super) async fn close_connections(&self) {
         tokio::join!(self.durable.close(), self.relaxed.close());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_is_no_name() {
+        for (url, host) in [
+            ("postgres://me@[::1]:5432/db", "::1"),
+            ("postgres://me@127.0.0.1:5432/db", "127.0.0.1"),
+            ("postgres://me@db.example/db", "db.example"),
+        ] {
+            assert_eq!(server_of(&Secret::new(url)).expect("a server").get_host(), host);
+        }
     }
 }
