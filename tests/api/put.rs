@@ -70,6 +70,8 @@ async fn an_id_that_is_another_jobs_is_refused_and_tells_nothing_of_it() {
         let refused = put(&served.client, &taken, &json!({"kind": "echo", "input": "secret"})).await;
         assert_eq!(assert_problem(&refused, 422, "job-id-invalid"), ["/id"]);
         assert_eq!(refused.json()["job_id"], json!(null));
+        let looked_at = put(&served.client, &taken, &json!({"kind": "echo", "validate_only": true})).await;
+        assert_eq!(assert_problem(&looked_at, 422, "job-id-invalid"), ["/id"]);
         assert!(served.stop().await);
     }
 }
@@ -83,6 +85,17 @@ async fn an_id_must_be_of_about_now() {
         (random.to_owned(), "UUIDv7"),
         ("nonsense".to_owned(), "UUIDv7"),
         (Uuid::nil().to_string(), "UUIDv7"),
+        // Its version is right, and its variant is another standard's.
+        (
+            id_of(0)
+                .to_string()
+                .split('-')
+                .enumerate()
+                .map(|(n, part)| if n == 3 { "01cb" } else { part })
+                .collect::<Vec<_>>()
+                .join("-"),
+            "UUIDv7",
+        ),
         (id_of(-13 * 3600).to_string(), "at most 12h ago"),
         (id_of(600).to_string(), "at most 5m ahead"),
     ] {

@@ -109,7 +109,8 @@ async fn a_retry_with_a_key_is_one_job_however_often_it_is_sent() {
 #[tokio::test]
 async fn a_job_without_its_input_is_not_tried_again_but_a_repeated_request_is_still_answered() {
     for served in Served::on_each_store(Work::Nobody).await {
-        let old = canceled(&served.client, &json!({"kind": "echo", "input": 1})).await;
+        let old = json!({"kind": "echo", "input": 1, "retention": {"input": "1h"}});
+        let old = canceled(&served.client, &old).await;
         let id = old["id"].as_str().unwrap();
         let key = [("idempotency-key", "again")];
         let kept = retry(&served.client, id, &json!({}), &key).await;
@@ -120,6 +121,10 @@ async fn a_job_without_its_input_is_not_tried_again_but_a_repeated_request_is_st
         let again = retry(&served.client, id, &json!({}), &key).await;
         assert_eq!((again.status, again.header("idempotency-replayed")), (202, "true"));
         assert_eq!(again.job_id(), kept.job_id());
+        let other = retry(&served.client, id, &json!({"priority": 9}), &key).await;
+        assert_problem(&other, 422, "idempotency-key-reused");
+        let plan = retry(&served.client, id, &json!({"validate_only": true}), &key).await;
+        assert_problem(&plan, 410, "input-expired");
         assert!(served.stop().await);
     }
 }

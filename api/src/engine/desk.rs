@@ -6,7 +6,7 @@ use std::time::Duration;
 use raincheck_shared::blobs::Blobs;
 use raincheck_shared::broker::{Broker, Wakeups};
 use raincheck_shared::config::Settings;
-use raincheck_shared::domain::{Body, IdempotencyKey, Job, JobId, NewJob, Status, TenantName, Version};
+use raincheck_shared::domain::{Body, Fingerprint, IdempotencyKey, Job, JobId, NewJob, Status, TenantName, Version};
 use raincheck_shared::lifecycle::{Clock, Nudge, Shutdown};
 use raincheck_shared::store::{Accepted, Cursor, JobFilter, JobPage, LoggedLine, StoredResult};
 
@@ -224,9 +224,7 @@ impl Desk {
                 return Err(SubmitError::Rejected(Rejection::Faults(faults)));
             }
         }
-        if let Some(id) = submission.id {
-            self.check_id_is_free(id).await?;
-        }
+        self.check_id_is_free(submission.id).await?;
         self.admission.admit(&new.queue, self.settings.jobs.max_queued).await?;
         let Charge { level, paid } = self.charge(submission).await?;
         new.express = self.admission.passes(&new.queue, &new.tenant);
@@ -265,7 +263,8 @@ impl Desk {
     }
 
     /// Refuses a client's id that is another job's already, before the store has to.
-    async fn check_id_is_free(&self, id: JobId) -> Result<(), SubmitError> {
+    pub(crate) async fn check_id_is_free(&self, id: Option<JobId>) -> Result<(), SubmitError> {
+        let Some(id) = id else { return Ok(()) };
         let own = IdempotencyKey::of_job(id);
         match self.reads.find(id).await? {
             Some(job) if job.idempotency_key.as_deref() != Some(own.as_str()) => Err(taken()),
@@ -273,12 +272,14 @@ impl Desk {
         }
     }
 
-    /// The job that holds a tenant's key.
-    pub(super) async fn holder(&self, tenant: &TenantName, key: &IdempotencyKey) -> Result<Option<JobId>, Refusal> {
-        let key = Some(key.as_str().to_owned());
-        let filter = JobFilter { tenant: tenant.clone(), idempotency_key: key, ..JobFilter::default() };
-        let page = self.calls.ask(|store| async move { store.jobs.list_jobs(&filter, None, 1).await }).await?;
-        Ok(page.jobs.first().map(|job| job.id))
+    /// The job that holds a tenant's key, and the request that it was for.
+    pub(super) async fn holder(
+        &self,
+        tenant: &TenantName,
+        key: &IdempotencyKey,
+    ) -> Result<Option<(JobId, Fingerprint)>, Refusal> {
+        let (tenant, key) = (tenant.clone(), key.clone());
+        self.calls.ask(move |store| async move { store.jobs.find_key_holder(&tenant, key.as_str()).await }).await
     }
 
     /// Reads a tenant's job. Another tenant's is missing like one that never was: it is read all the same, so that the time

@@ -30,13 +30,16 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
 
     let mut sum = Parts(Sha256::new());
     sum.part("kind", submission.kind.as_bytes());
-    sum.part("type", submission.input.content_type.as_bytes());
-    match (submission.retry_of, &submission.input.body) {
-        // Said without the input, which may be gone when the same request comes again.
-        (Some(id), _) => sum.part("retry of", id.as_uuid().as_bytes()),
-        (None, Body::Inline(bytes)) => sum.part("input", bytes),
-        // Counted on the way; a body of that length is never inline as well.
-        (None, Body::Blob(blob)) => sum.part("input digest", &blob.digest),
+    if let Some(id) = submission.retry_of {
+        // Said without the input and its type, which may be gone when the same request comes again.
+        sum.part("retry of", id.as_uuid().as_bytes());
+    } else {
+        sum.part("type", submission.input.content_type.as_bytes());
+        match &submission.input.body {
+            Body::Inline(bytes) => sum.part("input", bytes),
+            // Counted on the way; a body of that length is never inline as well.
+            Body::Blob(blob) => sum.part("input digest", &blob.digest),
+        }
     }
     let instant = |at: &Option<Timestamp>| at.map(|at| at.unix_timestamp_nanos().to_string());
     let options = [
@@ -47,7 +50,11 @@ pub(super) fn fingerprint(submission: &Submission) -> Fingerprint {
         ("start_timeout", start_timeout.map(|d| d.as_millis().to_string())),
         ("run_timeout", run_timeout.map(|d| d.as_millis().to_string())),
         ("deadline", instant(deadline)),
-        ("input_retention", input_retention.map(|d| d.as_millis().to_string())),
+        // A retry has it from the job, where it is forgotten with the input.
+        (
+            "input_retention",
+            input_retention.filter(|_| submission.retry_of.is_none()).map(|d| d.as_millis().to_string()),
+        ),
         ("result_retention", result_retention.map(|d| d.as_millis().to_string())),
         ("max_attempts", max_attempts.map(|n| n.to_string())),
         ("concurrency_key", concurrency_key.clone()),

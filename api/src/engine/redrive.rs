@@ -98,8 +98,8 @@ impl Desk {
                 }
                 Ok(Once::Made(submitted.job))
             }
-            Retry::Repeated(job) => {
-                self.note_retried(Some(id), job.id).await;
+            Retry::Repeated(first) => {
+                self.note_retried(Some(id), first).await;
                 Ok(Once::Passed)
             }
         }

@@ -3,11 +3,10 @@
 //! The new job is a submission like any other, so that it meets the limits, the schema and the room of today. The old one
 //! stays as it is.
 
-use std::sync::Arc;
-
-use raincheck_shared::domain::{IdempotencyKey, Job, JobId, Status, TenantName};
+use raincheck_shared::domain::{IdempotencyKey, Job, JobId, Payload, Status, TenantName};
 
 use super::desk::Desk;
+use super::fingerprint::fingerprint;
 use super::{JobOptions, Refusal, Submission, WebhookOptions};
 
 /// What a request to try a job once more comes to.
@@ -15,8 +14,8 @@ use super::{JobOptions, Refusal, Submission, WebhookOptions};
 pub(crate) enum Retry {
     /// This is to be submitted.
     Submission(Box<Submission>),
-    /// The same request was kept before, and the input has gone since.
-    Repeated(Arc<Job>),
+    /// The same request was kept before, as this job, and the input has gone since.
+    Repeated(JobId),
 }
 
 impl Desk {
@@ -43,8 +42,12 @@ impl Desk {
         // Before the input: where both go in between, it is the input that is missed.
         let kept = self.calls.ask(move |store| async move { store.erasures.find_input_retention(id).await }).await?;
         let input = self.calls.ask(move |store| async move { store.jobs.find_input(id).await }).await?;
-        let Some(input) = input else { return self.repeated(&tenant, id, key.as_ref()).await };
-        let input = if given.validate_only { input } else { self.input_anew(input, &tenant).await? };
+        let is_gone = input.is_none();
+        let input = match input {
+            Some(input) if !given.validate_only => self.input_anew(input, &tenant).await?,
+            Some(input) => input,
+            None => Payload::json("").into(),
+        };
         let options = JobOptions {
             queue: given.queue.or_else(|| Some(old.queue.to_string())),
             priority: given.priority.or(Some(old.priority)),
@@ -60,18 +63,19 @@ impl Desk {
         };
         let kind = old.kind.to_string();
         let submission = Submission { tenant, kind, input, options, key, id: None, retry_of: Some(id), traceparent };
-        Ok(Retry::Submission(Box::new(submission)))
+        if is_gone { self.repeated(&submission, id).await } else { Ok(Retry::Submission(Box::new(submission))) }
     }
 
-    async fn repeated(&self, tenant: &TenantName, id: JobId, key: Option<&IdempotencyKey>) -> Result<Retry, Refusal> {
-        if let Some(key) = key
-            && let Some(holder) = self.holder(tenant, key).await?
+    /// A submission whose input is gone: it may have been kept before.
+    async fn repeated(&self, submission: &Submission, id: JobId) -> Result<Retry, Refusal> {
+        let Submission { tenant, key, options, .. } = submission;
+        if let Some(key) = key.as_ref().filter(|_| !options.validate_only)
+            && let Some((first, kept)) = self.holder(tenant, key).await?
         {
-            let job = self.job(tenant, holder).await?;
-            return if job.retry_of == Some(id) {
-                Ok(Retry::Repeated(job))
+            return if kept == fingerprint(submission) {
+                Ok(Retry::Repeated(first))
             } else {
-                Err(Refusal::KeyReused { first: holder })
+                Err(Refusal::KeyReused { first })
             };
         }
         // Forgotten between the two reads, or known and without its input.

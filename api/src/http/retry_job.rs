@@ -30,11 +30,15 @@ pub(crate) async fn retry_job(
     if !findings.is_empty() {
         return Err(Problem::of_findings(Code::InputInvalid, findings));
     }
-    match front.desk.retry(caller.tenant, id, options, key, extract::traceparent(&request)).await? {
+    match front.desk.retry(caller.tenant.clone(), id, options, key, extract::traceparent(&request)).await? {
         Retry::Submission(submission) => {
             submit(front, Carrier::JsonBody, *submission, findings, prefer, prefer.wait).await
         }
-        Retry::Repeated(job) => answer(&front, &Submitted { job, replayed: true, level: None }, prefer, None),
+        Retry::Repeated(first) => {
+            let granted = front.granted(prefer.wait);
+            let job = front.desk.wait(&caller.tenant, first, None, granted).await?;
+            answer(&front, &Submitted { job, replayed: true, level: None }, prefer, prefer.wait.map(|_| granted))
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) async fn submit(
     }
     if submission.options.validate_only {
         let plan = front.desk.check(&submission).await.map_err(|rejection| carrier.problem(findings, rejection))?;
+        let free = front.desk.check_id_is_free(submission.id).await;
+        free.map_err(|error| submit_error(carrier, Vec::new(), error))?;
         return json(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, NO_STORE)), &PlanView::new(&plan));
     }
     let granted = front.granted(wait);

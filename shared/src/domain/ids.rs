@@ -52,7 +52,7 @@ impl JobId {
 
     /// Whether this id could have been made by raincheck at all.
     pub fn is_v7(self) -> bool {
-        self.0.get_version_num() == 7
+        self.0.get_version_num() == 7 && self.0.get_variant() == uuid::Variant::RFC4122
     }
 }
 

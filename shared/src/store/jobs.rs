@@ -190,6 +190,10 @@ pub trait Jobs: Send + Sync {
     /// Reads a job's input, or where it is, to submit it once more. `None`: no such job, or its input is gone.
     async fn find_input(&self, id: JobId) -> Result<Option<Content>, StoreError>;
 
+    /// Which job holds a tenant's idempotency key, and for what request.
+    async fn find_key_holder(&self, tenant: &TenantName, key: &str)
+    -> Result<Option<(JobId, Fingerprint)>, StoreError>;
+
     /// Lists jobs, newest first, `limit` at most, starting after `after`.
     async fn list_jobs(&self, filter: &JobFilter, after: Option<Cursor>, limit: u32) -> Result<JobPage, StoreError>;
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::accept::accept;
 use super::database::{Database, Lane};
 use super::rows::{Cells, change, id_range, job};
-use crate::domain::{Content, FailureCode, Job, JobId, KindName, NewJob, QueueName, Status, TenantName};
+use crate::domain::{Content, FailureCode, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status, TenantName};
 use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
     AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
@@ -94,6 +94,18 @@ impl Jobs for Database {
 
     async fn find_jobs(&self, ids: &[JobId], inline_limit: u64) -> Result<Vec<Job>, StoreError> {
         self.jobs_by_id(ids, i64::try_from(inline_limit).unwrap_or(i64::MAX)).await
+    }
+
+    async fn find_key_holder(
+        &self,
+        tenant: &TenantName,
+        key: &str,
+    ) -> Result<Option<(JobId, Fingerprint)>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_keys.sql")).bind(vec![key]).bind(vec![tenant.as_str()]);
+        let found = self.fetch(Lane::Relaxed, query).await?;
+        let Some(cells) = found.first().map(|row| Cells::of("idempotency_keys", row)) else { return Ok(None) };
+        let holder = (JobId::new(cells.get("job_id")?), Fingerprint(cells.digest("fingerprint")?));
+        Ok((!cells.get::<bool>("stale")?).then_some(holder))
     }
 
     async fn find_glimpses(&self, ids: &[JobId]) -> Result<Vec<Glimpse>, StoreError> {

@@ -260,7 +260,7 @@ async fn insert_keys(connection: &mut SqliteConnection, jobs: &[&NewJob], first:
 }
 
 /// Who holds these keys, by tenant and key.
-async fn find_keys(
+pub(super) async fn find_keys(
     connection: &mut SqliteConnection,
     keys: Vec<ScopedKey<'_>>,
     now: i64,

@@ -12,11 +12,12 @@ use super::file::failed;
 use super::moves::{Along, CancelRequest, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
 use crate::domain::{
-    Command, Content, FailureCode, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Timestamp, apply,
+    Command, Content, FailureCode, Fingerprint, Job, JobId, KindName, NewJob, QueueName, Status, TenantName, Timestamp,
+    apply,
 };
 use crate::store::jobs::{metadata_text, page_of_batch};
 use crate::store::{
-    AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
+    Accepted, AcceptedBatch, Canceled, Change, Cursor, Glimpse, JobFilter, JobPage, Jobs, StoreError, StoredResult,
 };
 
 /// How many jobs one step of a filtered list looks at.
@@ -35,6 +36,19 @@ impl Jobs for Sqlite {
             .bind(self.now());
         let found = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
         found.iter().map(rows::job).collect()
+    }
+
+    async fn find_key_holder(
+        &self,
+        tenant: &TenantName,
+        key: &str,
+    ) -> Result<Option<(JobId, Fingerprint)>, StoreError> {
+        let mut reader = self.file.reader().await?;
+        let found = super::accept::find_keys(&mut reader, vec![(tenant.as_str(), key)], self.now()).await?;
+        Ok(found.into_values().find_map(|accepted| match accepted {
+            Accepted::Known { first, fingerprint } => Some((first, fingerprint)),
+            Accepted::New { .. } => None,
+        }))
     }
 
     async fn find_glimpses(&self, ids: &[JobId]) -> Result<Vec<Glimpse>, StoreError> {
