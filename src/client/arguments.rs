@@ -156,7 +156,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) start_timeout: Option<String>,
 
-    /// The result is kept so long
+    /// The result is kept so long, and a day at least: what is submitted from here has an idempotency key
     #[arg(long, value_name = "TIME")]
     pub(crate) retention: Option<String>,
 

@@ -90,6 +90,15 @@ async fn an_input_may_go_sooner_than_its_result() {
     })
     .await;
     assert_eq!(served.client.job(&id).await["status"], "failed");
+    // With a key a job stays for a day, and its input no longer than was asked for.
+    let body = json!({"kind": "failing", "input": 1, "retention": {"input": "1s", "result": "1s"}});
+    let keyed = post_job(&served.client, &body, &[("idempotency-key", "short")]).await.job_id();
+    served.client.done(&keyed).await;
+    until("the input to go", Duration::from_secs(20), async || {
+        served.store.jobs.find_input(keyed.parse().unwrap()).await.unwrap().is_none()
+    })
+    .await;
+    assert_eq!(served.client.job(&keyed).await["status"], "failed");
     let long = json!({"kind": "echo", "input": 1, "retention": {"input": "4000d"}});
     assert_eq!(assert_problem(&post_job(&served.client, &long, &[]).await, 422, "input-invalid"), ["/retention/input"]);
     assert!(served.stop().await);

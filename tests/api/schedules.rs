@@ -288,6 +288,7 @@ async fn a_schedule_of_the_configuration_is_there_can_be_paused_and_is_changed_n
         ("schedules.nightly.input_json", r#"{"dish": "soup"}"#),
         ("schedules.nightly.max_attempts", "1"),
         ("schedules.nightly.concurrency_key", "night"),
+        ("jobs.max_schedules", "1"),
     ];
     for store in ["sqlite", "postgres"] {
         let served = match store {
@@ -306,6 +307,10 @@ async fn a_schedule_of_the_configuration_is_there_can_be_paused_and_is_changed_n
         assert_eq!(act(client, "nightly", "pause").await.json()["paused"], true);
         let triggered = act(client, "nightly", "trigger").await;
         assert_eq!((triggered.status, &triggered.json()["concurrency_key"]), (202, &json!("night")));
+        // It is none of those that clients may have.
+        let own = json!({"cron": "0 4 * * *", "kind": "echo"});
+        assert_eq!(put(client, "own", &own).await.status, 201);
+        assert_problem(&put(client, "another", &own).await, 429, "quota-exceeded");
         assert!(served.stop().await);
     }
 }

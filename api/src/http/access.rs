@@ -14,6 +14,7 @@ use super::Front;
 use super::code::Code;
 use super::extract::{TICKET, parameter, read_job_id};
 use super::problem::Problem;
+use super::routes::nothing_here;
 use crate::engine::{Denied, Desk};
 
 /// What has to be answered while the store is away.
@@ -90,6 +91,10 @@ pub(crate) async fn access(
         front.own_hosts.check(request.headers())?;
     }
     if !caller.may(scope, need.job()) {
+        // Whoever has a good key hears that a path is wrong, rather than that he may not.
+        if request.resource_map().match_pattern(request.match_info().as_str()).is_none() {
+            return Err(nothing_here().into());
+        }
         return Err(forbidden(scope, caller.has_ticket()).into());
     }
     request.extensions_mut().insert(caller);

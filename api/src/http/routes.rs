@@ -98,6 +98,11 @@ fn read() -> Route {
     web::route().guard(guard::fn_guard(|context| guard::Get().check(context) || guard::Head().check(context)))
 }
 
+/// What is said of a path that nobody answers.
+pub(super) fn nothing_here() -> Problem {
+    Problem::new(Code::RouteNotFound, "there is nothing at this path")
+}
+
 async fn route_not_found() -> Result<&'static str, Problem> {
-    Err(Problem::new(Code::RouteNotFound, "there is nothing at this path"))
+    Err(nothing_here())
 }

@@ -71,10 +71,15 @@ pub struct NewJob {
     pub dispatch_width: usize,
 }
 
+/// A job with an idempotency key is kept at least so long after its end, and its key with it.
+const KEPT_WITH_KEY: Duration = Duration::from_hours(24);
+
 impl NewJob {
     /// How long the input is kept after the end, where it is to go before its job.
     pub fn input_goes_after(&self) -> Option<Duration> {
-        self.input_retention.filter(|kept| *kept < self.retention)
+        let job_goes_after =
+            if self.idempotency.is_some() { self.retention.max(KEPT_WITH_KEY) } else { self.retention };
+        self.input_retention.filter(|kept| *kept < job_goes_after)
     }
 
     /// The band that it waits in.

@@ -12,6 +12,8 @@ use crate::http::problem::{Finding, Problem};
 
 /// Fields of one object. More are looked at by nobody: comparing them all with each other would cost too much.
 const MOST_FIELDS: usize = 200;
+/// The same of one whose names are its client's: as many as `jobs.max_metadata` may allow.
+const MOST_PAIRS: usize = 1_000;
 
 /// A name as one step of a JSON pointer; a long one is cut, it is only shown.
 pub(crate) fn pointer_token(name: &str) -> String {
@@ -56,7 +58,7 @@ impl<'a> Fields<'a> {
     /// Reads a body that must be an object. Broken JSON is a malformed request, other JSON an invalid one.
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, Problem> {
         match serde_json::from_slice::<Pairs<'_>>(body) {
-            Ok(pairs) => Ok(Self::new(String::new(), pairs)),
+            Ok(pairs) => Ok(Self::new(String::new(), pairs, MOST_FIELDS)),
             Err(error) if error.is_data() => {
                 Err(Problem::of_findings(Code::InputInvalid, vec![Finding::new("", "must be a JSON object")]))
             }
@@ -64,10 +66,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn new(pointer: String, Pairs(pairs): Pairs<'a>) -> Self {
+    fn new(pointer: String, Pairs(pairs): Pairs<'a>, most: usize) -> Self {
         let mut fields = Self { pointer, left: Vec::new(), findings: Vec::new() };
-        if pairs.len() > MOST_FIELDS {
-            let detail = format!("has more than {MOST_FIELDS} fields");
+        if pairs.len() > most {
+            let detail = format!("has more than {most} fields");
             fields.findings.push(Finding::new(fields.pointer.clone(), detail));
             return fields;
         }
@@ -182,8 +184,17 @@ impl<'a> Fields<'a> {
     /// An object inside this one; `None` when it is absent or `null`. Its [`Fields::finish`] goes to
     /// [`Fields::absorb`].
     pub(crate) fn object(&mut self, name: &str) -> Option<Fields<'a>> {
+        self.object_of(name, MOST_FIELDS)
+    }
+
+    /// The same of one whose names are its client's.
+    pub(crate) fn pairs(&mut self, name: &str) -> Option<Fields<'a>> {
+        self.object_of(name, MOST_PAIRS)
+    }
+
+    fn object_of(&mut self, name: &str, most: usize) -> Option<Fields<'a>> {
         let pairs = self.typed(name, "an object")?;
-        Some(Self::new(format!("{}/{}", self.pointer, pointer_token(name)), pairs))
+        Some(Self::new(format!("{}/{}", self.pointer, pointer_token(name)), pairs, most))
     }
 
     /// Takes over what was wrong with an object inside this one.
@@ -224,6 +235,19 @@ mod tests {
         assert_eq!(inner.number("d", 0, 9), Some(1));
         fields.absorb(inner);
         assert_eq!(pointers(&fields.finish()), ["/a", "/a", "/b", "/c/e~1f", "/h~0"]);
+    }
+
+    #[test]
+    fn an_object_has_so_many_fields_and_one_of_a_clients_names_more() {
+        let pairs = |count: usize| (0..count).map(|n| format!("\"n{n}\": \"\"")).collect::<Vec<_>>().join(",");
+        for (count, as_object, as_pairs) in [(200, 0, 0), (201, 1, 0), (1_000, 1, 0), (1_001, 1, 1)] {
+            let body = format!("{{\"m\": {{{}}}}}", pairs(count));
+            let read = |pairs: bool| {
+                let mut fields = Fields::of_body(body.as_bytes()).unwrap();
+                if pairs { fields.pairs("m") } else { fields.object("m") }.unwrap().findings.len()
+            };
+            assert_eq!((read(false), read(true)), (as_object, as_pairs), "{count}");
+        }
     }
 
     #[test]

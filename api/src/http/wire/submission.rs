@@ -82,7 +82,7 @@ pub(super) fn read_lasting_options(fields: &mut Fields<'_>) -> JobOptions {
         options.result_retention = retention.duration("result");
         fields.absorb(retention);
     }
-    if let Some(mut metadata) = fields.object("metadata") {
+    if let Some(mut metadata) = fields.pairs("metadata") {
         for name in metadata.names() {
             let faults = metadata.findings.len();
             if let Some(value) = metadata.text(&name) {
