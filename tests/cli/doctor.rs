@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::Desk;
+use super::{Desk, Said};
 use crate::harness::cluster::{new_database, required};
 use crate::harness::store::POSTGRES_URL;
 use crate::harness::wait::unique;
@@ -143,20 +143,83 @@ async fn a_role_that_cannot_make_partitions_is_a_doubt() {
         own.assert_nowhere(lack);
     }
 
-    let role = format!("reader_{}", unique());
-    let mut door = PgConnection::connect(&url).await.unwrap();
-    let statements = format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'pa55'; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut door).await.unwrap();
-    let (scheme, rest) = url.split_once("://").unwrap();
-    let theirs = format!("{scheme}://{role}:pa55@{}", rest.split_once('@').map_or(rest, |(_, rest)| rest));
-    let said = desk.run_with(&["doctor"], &[("DATABASE_URL", &theirs)]);
+    let role = Role::granted(&url, "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public").await;
+    role.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    let said = role.doctor(&desk);
     said.assert_code(0);
     for lack in lacks {
         said.assert_out_has(&format!("! {lack}"));
     }
-    let gone = format!("DROP OWNED BY {role}; DROP ROLE {role}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(gone)).execute(&mut door).await.unwrap();
+    role.forget().await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_read_and_write_all_tables_is_a_finding_that_names_them() {
+    let url = new_database(&required(POSTGRES_URL)).await;
+    let desk = Desk::with_file("[http]\nlisten = \"127.0.0.1:0\"\n");
+    desk.run_with(&["migrate"], &[("DATABASE_URL", &url)]).assert_code(0);
+
+    let role = Role::granted(&url, "SELECT ON ALL TABLES IN SCHEMA public").await;
+    let said = role.doctor(&desk);
+    said.assert_code(1);
+    said.assert_out_has("✗ this role lacks rights: ");
+    said.assert_out_has("INSERT, UPDATE, DELETE on batches, deliveries, dispatches, ");
+
+    // As after a migration that adds a table, where the grants named each.
+    role.run(&format!("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {}", role.name)).await;
+    role.doctor(&desk).assert_code(0);
+    role.run(&format!("REVOKE ALL ON schedules FROM {}", role.name)).await;
+    let said = role.doctor(&desk);
+    said.assert_code(1);
+    said.assert_out_has("✗ this role lacks rights: SELECT, INSERT, UPDATE, DELETE on schedules\n");
+    said.assert_out_has("1 thing to mend.");
+    role.forget().await;
+
+    // No table is left out but those that no statement names any more.
+    let role = Role::granted(&url, "SELECT ON _sqlx_migrations").await;
+    let said = role.doctor(&desk);
+    let names =
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                 AND relname !~ '^jobs_[0-9]+$' AND relname NOT IN ('_sqlx_migrations', 'batch_events')";
+    let mut door = PgConnection::connect(&url).await.unwrap();
+    let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&mut door).await.unwrap();
+    assert!(names.len() > 15, "{names:?}");
+    let found = said.out.lines().find(|line| line.starts_with("✗ this role lacks rights: ")).unwrap();
+    for name in names {
+        assert!(found.split([' ', ',', ';']).any(|word| word == name), "{name} is not in {found}");
+    }
+    role.forget().await;
+}
+
+/// A role of a test's own, for its database.
+struct Role {
+    name: String,
+    url: String,
+    theirs: String,
+}
+
+impl Role {
+    /// One that may do this and may log in.
+    async fn granted(url: &str, rights: &str) -> Self {
+        let name = format!("reader_{}", unique());
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let theirs = format!("{scheme}://{name}:pa55@{}", rest.split_once('@').map_or(rest, |(_, rest)| rest));
+        let role = Self { name, url: url.to_owned(), theirs };
+        role.run(&format!("CREATE ROLE {0} LOGIN PASSWORD 'pa55'; GRANT {rights} TO {0}", role.name)).await;
+        role
+    }
+
+    /// Runs statements as whom the tables belong to.
+    async fn run(&self, statements: &str) {
+        let mut door = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(&mut door).await.unwrap();
+    }
+
+    fn doctor(&self, desk: &Desk) -> Said {
+        desk.run_with(&["doctor"], &[("DATABASE_URL", &self.theirs)])
+    }
+
+    async fn forget(self) {
+        self.run(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name)).await;
+    }
 }

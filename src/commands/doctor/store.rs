@@ -61,9 +61,17 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
     }
     match schema.describe().await {
         Ok(facts) => {
+            let (facts, lacks) =
+                facts.split_once(", rights lacking: ").map_or((&*facts, None), |(facts, lacks)| (facts, Some(lacks)));
             findings.good(format!("The store answers: {facts}"));
-            doubt_durability(&facts, findings);
-            doubt_rights(&facts, findings);
+            doubt_durability(facts, findings);
+            doubt_rights(facts, findings);
+            if let Some(lacks) = lacks {
+                findings.bad(
+                    format!("this role lacks rights: {lacks}"),
+                    "`GRANT` them, anew after each migration that adds tables, or use the role that runs `raincheck migrate`",
+                );
+            }
         }
         Err(error) => findings.doubt(
             format!("the store does not tell about itself: {}", Chain(&error)),
