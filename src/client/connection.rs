@@ -27,16 +27,39 @@ pub(crate) fn connect(url: &str, key: Option<&str>, authority: Option<&Path>) ->
 
 /// Whether an instance at this URL says within `patience` that it is ready.
 pub(crate) async fn is_ready(url: &str, patience: Duration) -> bool {
-    readiness(url, patience).await.is_some()
+    matches!(standing(url, patience).await, Some(Standing::Ready(_)))
 }
 
-/// What an instance at this URL that is ready says of itself within `patience`.
-pub(crate) async fn readiness(url: &str, patience: Duration) -> Option<Readiness> {
+/// What an instance at this URL says of itself within `patience`; `None`: no raincheck does.
+pub(crate) async fn standing(url: &str, patience: Duration) -> Option<Standing> {
     let answer = Client::new(url).ok()?.open(&Request::get("/readyz"), patience).await.ok()?;
-    if answer.status != 200 {
-        return None;
+    let status = answer.status;
+    let answer = answer.whole(64 * 1024, patience).await.ok()?;
+    match status {
+        200 => answer.json().ok().map(Standing::Ready),
+        503 => {
+            // Anybody may answer 503.
+            let is_known = |unready: &Unready| matches!(&*unready.code, "store-unavailable" | "shutting-down");
+            answer.json().ok().filter(is_known).map(|unready| Standing::Unready(unready.detail))
+        }
+        _ => None,
     }
-    answer.whole(64 * 1024, patience).await.ok()?.json().ok()
+}
+
+/// How an instance is.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// It takes jobs.
+    Ready(Readiness),
+    /// It does not, and this is why.
+    Unready(String),
+}
+
+/// The problem that `GET /readyz` answers with then.
+#[derive(Debug, Deserialize)]
+struct Unready {
+    code: String,
+    detail: String,
 }
 
 /// The answer to `GET /readyz`, as far as it says what is in trouble.

@@ -27,7 +27,7 @@ mod top;
 mod watch;
 
 pub(crate) use arguments::ClientCommand;
-pub(crate) use connection::{base_url, connect, is_ready, readiness};
+pub(crate) use connection::{Standing, base_url, connect, is_ready, standing};
 pub(crate) use refusal::failure;
 
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod logs;
 mod over_tls;
 mod redriving;
 mod submitting;
+mod unwell;
 mod usage;
 
 use std::path::{Path, PathBuf};
