@@ -1,4 +1,4 @@
-//! `raincheck doctor` beside a raincheck that is in trouble.
+//! `raincheck doctor` beside a raincheck that is in trouble, and where blobs are away.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -7,9 +7,12 @@ use std::path::Path;
 use raincheck_shared::backends::open_store;
 use raincheck_shared::config::StoreSettings;
 use raincheck_shared::lifecycle::SystemClock;
+use reqwest::Method;
 
 use super::{Desk, Said};
-use crate::harness::served::Served;
+use crate::harness::cluster::{new_database, required};
+use crate::harness::served::{Served, Work};
+use crate::harness::store::POSTGRES_URL;
 
 /// Asks the doctor about a store and a directory of blobs, with its API at that address.
 fn doctor(desk: &Desk, address: &str, store: &str, blobs: &Path) -> Said {
@@ -19,6 +22,61 @@ fn doctor(desk: &Desk, address: &str, store: &str, blobs: &Path) -> Said {
         format!("blobs.url=directory:{}", blobs.display()),
     ];
     desk.run(&["doctor", "--set", &set[0], "--set", &set[1], "--set", &set[2]])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_of_blobs_that_is_away_is_a_finding_while_jobs_have_blobs_there() {
+    for store in [None, Some(new_database(&required(POSTGRES_URL)).await)] {
+        let small_rows = [("blobs.in_database", "64KiB"), ("jobs.max_input", "1MiB"), ("jobs.max_output", "1MiB")];
+        let own = store.as_deref().map(|url| ("store.url", url));
+        let settings: Vec<_> = small_rows.into_iter().chain(own).collect();
+        let served = Served::with(Work::Nobody, &settings).await;
+        let blobs = served.folder.0.join("blobs");
+        let store = store.unwrap_or_else(|| format!("sqlite:{}", served.folder.0.join("raincheck.db").display()));
+        let (desk, address) = (Desk::new(), served.address.to_string());
+        let well = "✓ Blobs can be written, read and removed";
+        let away = format!("✗ the directory of blobs {} is away (not mounted?)", blobs.display());
+
+        // Nothing was kept there yet, and the directory may be made anew.
+        std::fs::remove_dir_all(&blobs).unwrap();
+        doctor(&desk, &address, &store, &blobs).assert_out_has("does not exist yet: it is made at the first start");
+        std::fs::create_dir(&blobs).unwrap();
+
+        let sent = served.client.send(Method::PUT, "/v1/kinds/echo/jobs", &[], vec![b'1'; 100_000]).await;
+        assert_eq!(sent.status, 202, "{}", sent.json());
+        let there = doctor(&desk, &address, &store, &blobs);
+        there.assert_code(0);
+        there.assert_out_has(well);
+
+        let elsewhere = served.folder.0.join("unmounted");
+        std::fs::rename(&blobs, &elsewhere).unwrap();
+        let find = |address: &str, what: &str| {
+            let said = doctor(&desk, address, &store, &blobs);
+            said.assert_code(1);
+            said.assert_out_has(&away);
+            said.assert_nowhere(well);
+            assert!(!blobs.join("raincheck-blobs").exists(), "{what}: it has left a mark");
+        };
+        find(&address, "not there");
+        assert!(!blobs.exists(), "the doctor has made it");
+        std::fs::create_dir(&blobs).unwrap();
+        find(&address, "an empty mount point");
+        assert!(served.drain().await);
+        served.store.schema.close().await;
+        find("127.0.0.1:0", "an empty mount point, and nobody runs");
+
+        // A process that started meanwhile has taken it for a new one.
+        std::fs::write(blobs.join("raincheck-blobs"), "99999999999999\n").unwrap();
+        let said = doctor(&desk, "127.0.0.1:0", &store, &blobs);
+        said.assert_code(1);
+        said.assert_out_has(&away);
+
+        std::fs::remove_dir_all(&blobs).unwrap();
+        std::fs::rename(&elsewhere, &blobs).unwrap();
+        let there = doctor(&desk, "127.0.0.1:0", &store, &blobs);
+        there.assert_code(0);
+        there.assert_out_has(well);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::blob_store::PATIENCE;
 use super::error::Silent;
-use super::mark::Mark;
+use super::mark::{self, Mark};
 use super::staged::Staged;
 use super::{BlobError, BlobStream, Found};
 use crate::domain::{BlobName, JobId, Timestamp};
@@ -140,6 +140,22 @@ impl Directory {
             Ok(removed)
         })
         .await
+    }
+}
+
+/// Whether the directory is away that a blob of that job was kept in, as far as a look tells that makes nothing.
+pub fn is_away(directory: &path::Path, job: JobId) -> bool {
+    if directory.join(BlobName::day_of(job)).join(job.to_string()).exists() {
+        return false;
+    }
+    match mark::vouches(directory, job) {
+        Ok(is_there) => !is_there,
+        // One with blobs and no mark is of a release that made none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            !days_in(directory).is_ok_and(|days| days.iter().any(|day| is_a_day(day)))
+        }
+        // It cannot be looked into, which whoever uses it hears too.
+        Err(_) => false,
     }
 }
 

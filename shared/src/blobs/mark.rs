@@ -51,10 +51,10 @@ impl Mark {
 
     /// Whether a blob of that job would be here, if anywhere. An error: the directory is away.
     pub(super) fn vouch(&self, job: JobId) -> io::Result<()> {
-        let text = fs::read_to_string(&self.file).map_err(|_| self.away())?;
-        // Nothing, where a crash came before its text was durable: it is an old one, for all that is known.
-        let since = text.trim().parse().unwrap_or(0);
-        if millis(job.created_at()) < since { Err(self.away()) } else { Ok(()) }
+        match is_older(&self.file, job) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(self.away()),
+        }
     }
 
     fn make(&self, since: i128) -> io::Result<()> {
@@ -71,6 +71,18 @@ impl Mark {
     fn away(&self) -> io::Error {
         io::Error::other(Away(self.file.display().to_string()))
     }
+}
+
+/// The same of a directory that is not opened, so nothing is made. An error: it has no mark that can be read.
+pub(super) fn vouches(directory: &Path, job: JobId) -> io::Result<bool> {
+    is_older(&directory.join(FILE), job)
+}
+
+fn is_older(mark: &Path, job: JobId) -> io::Result<bool> {
+    let text = fs::read_to_string(mark)?;
+    // Nothing, where a crash came before its text was durable: it is an old one, for all that is known.
+    let since = text.trim().parse().unwrap_or(0);
+    Ok(millis(job.created_at()) >= since)
 }
 
 fn millis(at: Timestamp) -> i128 {

@@ -18,5 +18,6 @@ mod staged;
 mod writer;
 
 pub use blob_store::{BlobStream, Blobs, Found};
+pub use directory::is_away;
 pub use error::BlobError;
 pub use writer::{BlobWriter, Persistence};

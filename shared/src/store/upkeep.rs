@@ -51,6 +51,9 @@ pub trait Upkeep: Send + Sync {
     /// out.
     async fn list_blob_owners(&self, jobs: &[JobId]) -> Result<Vec<BlobOwner>, StoreError>;
 
+    /// A job that has a blob, as far as the latest few thousand tell: the oldest of those that do. For `raincheck doctor`.
+    async fn find_blob_owner(&self) -> Result<Option<JobId>, StoreError>;
+
     /// Sees to it that the partitions of the days ahead exist.
     async fn prepare_partitions(&self) -> Result<(), StoreError>;
 }

@@ -1,7 +1,9 @@
-//! Can blobs be written, read and removed?
+//! Are blobs where they were kept, and can they be written, read and removed?
 
 use raincheck_shared::backends::open_blobs;
+use raincheck_shared::blobs::is_away;
 use raincheck_shared::config::{BlobPlace, BrokerSettings, Settings};
+use raincheck_shared::domain::JobId;
 use raincheck_shared::lifecycle::Shutdown;
 use raincheck_shared::telemetry::Chain;
 use tokio::time::timeout;
@@ -12,8 +14,18 @@ use super::{Findings, PATIENCE};
 const OF_A_FOLDER: &str =
     "give the folder to the user that raincheck runs as, see that its disk has room, or set another `blobs.url`";
 
-pub(super) async fn check(settings: &Settings, shutdown: &Shutdown, findings: &mut Findings) {
+/// `owner`: a job that has a blob, if the store knows one.
+pub(super) async fn check(settings: &Settings, owner: Option<JobId>, shutdown: &Shutdown, findings: &mut Findings) {
     let advice = match &settings.blobs.place {
+        BlobPlace::Directory { path } if owner.is_some_and(|job| is_away(path, job)) => {
+            return findings.bad(
+                format!(
+                    "the directory of blobs {} is away (not mounted?): jobs have blobs that are not there",
+                    path.display()
+                ),
+                "mount it, or set `blobs.url` to where it is now; its mark, the file `raincheck-blobs`, belongs in it",
+            );
+        }
         BlobPlace::Directory { path } if !path.exists() => {
             let tried = try_to_write(path);
             let path = path.display();

@@ -81,9 +81,9 @@ pub(super) async fn run(loaded: Result<Settings, Failure>, json: bool, terminal:
             report.print(&mut findings)?;
             let shutdown = Shutdown::new();
             let running = listen::check(&settings.http, &mut findings).await;
-            store::check(&settings.store, running, SystemClock::shared(), &mut findings).await;
+            let owner = store::check(&settings.store, running, SystemClock::shared(), &mut findings).await;
             report.print(&mut findings)?;
-            blobs::check(&settings, &shutdown, &mut findings).await;
+            blobs::check(&settings, owner, &shutdown, &mut findings).await;
             report.print(&mut findings)?;
             broker::check(&settings, &shutdown, &mut findings).await;
             report.print(&mut findings)?;

@@ -3,25 +3,31 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use raincheck_shared::backends::open_store;
+use raincheck_shared::backends::{open_store, open_store_beside};
 use raincheck_shared::config::StoreSettings;
+use raincheck_shared::domain::JobId;
 use raincheck_shared::lifecycle::Clock;
-use raincheck_shared::store::{Schema, StoreError};
+use raincheck_shared::store::{Schema, Store, StoreError};
 use raincheck_shared::telemetry::Chain;
 use tokio::time::timeout;
 
 use super::folder::try_to_write;
 use super::{Findings, PATIENCE};
 
-/// `running`: whether a raincheck is ready where this configuration listens.
-pub(super) async fn check(settings: &StoreSettings, running: bool, clock: Arc<dyn Clock>, findings: &mut Findings) {
+/// Answers a job that has a blob, if there is one. `running`: whether a raincheck is there where this configuration listens.
+pub(super) async fn check(
+    settings: &StoreSettings,
+    running: bool,
+    clock: Arc<dyn Clock>,
+    findings: &mut Findings,
+) -> Option<JobId> {
     if let StoreSettings::Sqlite { path } = settings {
         if !check_folder(path, findings) {
-            return;
+            return None;
         }
         if !path.exists() {
             findings.good(format!("{} does not exist yet: `raincheck up` makes it", path.display()));
-            return;
+            return None;
         }
     }
     let advice = match settings {
@@ -32,26 +38,47 @@ pub(super) async fn check(settings: &StoreSettings, running: bool, clock: Arc<dy
             "check that PostgreSQL runs, and `store.url`: host, port, user, password, database"
         }
     };
-    match timeout(PATIENCE, open_store(settings, clock)).await {
+    match timeout(PATIENCE, open_store(settings, Arc::clone(&clock))).await {
         Ok(Ok(store)) => {
-            if timeout(PATIENCE, ask(&*store.schema, advice, findings)).await.is_err() {
+            let answers = timeout(PATIENCE, ask(&*store.schema, advice, findings)).await.unwrap_or_else(|_| {
                 findings.bad(format!("{} does not answer", named(settings)), advice);
-            }
-            // A connection that hangs must not keep the doctor.
-            let _ = timeout(PATIENCE, store.schema.close()).await;
+                false
+            });
+            let owner = if answers { find_blob_owner(&store).await } else { None };
+            close(&store).await;
+            return owner;
         }
         Ok(Err(_)) if running && matches!(settings, StoreSettings::Sqlite { .. }) => {
             findings.good(format!("{} is in use by the raincheck that runs", named(settings)));
+            let store = timeout(PATIENCE, open_store_beside(settings, clock)).await.ok()?.ok()?;
+            let owner = find_blob_owner(&store).await;
+            close(&store).await;
+            return owner;
         }
         Ok(Err(error)) => findings.bad(format!("{} could not be opened: {}", named(settings), Chain(&error)), advice),
         Err(_) => findings.bad(format!("{} does not answer", named(settings)), advice),
     }
+    None
 }
 
-async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
+/// None also if it cannot be told: an old schema, a role that may not read.
+async fn find_blob_owner(store: &Store) -> Option<JobId> {
+    timeout(PATIENCE, store.upkeep.find_blob_owner()).await.ok()?.ok()?
+}
+
+/// A connection that hangs must not keep the doctor.
+async fn close(store: &Store) {
+    let _ = timeout(PATIENCE, store.schema.close()).await;
+}
+
+/// Answers whether it can be reached.
+async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) -> bool {
     let version = match schema.version().await {
         Ok(version) => version,
-        Err(error) => return findings.bad(format!("the store cannot be reached: {}", Chain(&error)), advice),
+        Err(error) => {
+            findings.bad(format!("the store cannot be reached: {}", Chain(&error)), advice);
+            return false;
+        }
     };
     if let Err(error) = schema.ping().await {
         findings.bad(
@@ -86,6 +113,7 @@ async fn ask(schema: &dyn Schema, advice: &str, findings: &mut Findings) {
         ),
         Err(error) => findings.bad(Chain(&error).to_string(), advice),
     }
+    true
 }
 
 /// A server that was told not to wait for its disk cannot keep what it has confirmed.

@@ -82,6 +82,11 @@ impl Upkeep for Database {
         self.fetch(Lane::Relaxed, query).await?.iter().map(blob_owner).collect()
     }
 
+    async fn find_blob_owner(&self) -> Result<Option<JobId>, StoreError> {
+        let rows = self.fetch(Lane::Relaxed, sqlx::query(include_str!("sql/find_blob_owner.sql"))).await?;
+        rows.first().map(|row| Cells::of_job(row).map(|(_, id)| id)).transpose()
+    }
+
     async fn prepare_partitions(&self) -> Result<(), StoreError> {
         partitions::prepare(self).await
     }

@@ -125,6 +125,12 @@ impl Upkeep for Sqlite {
         owners.iter().map(rows::blob_owner).collect()
     }
 
+    async fn find_blob_owner(&self) -> Result<Option<JobId>, StoreError> {
+        let query = sqlx::query(include_str!("sql/find_blob_owner.sql")).bind(self.now());
+        let found = query.fetch_optional(&mut *self.file.reader().await?).await.map_err(failed)?;
+        found.as_ref().map(rows::id_of).transpose()
+    }
+
     async fn prepare_partitions(&self) -> Result<(), StoreError> {
         // SQLite has none: an index on the expiry finds what retention removes.
         Ok(())
