@@ -115,6 +115,37 @@ async fn while_rabbitmq_refuses_each_message_jobs_are_done_and_it_is_said_to_be_
     cluster.assert_nothing_is_left().await;
 }
 
+/// May it not read, all that is sent is taken, and nobody hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_rabbitmq_lets_nobody_read_jobs_are_done_and_it_is_said_to_be_down() {
+    let _room = room::shared().await;
+    let (private, mut cluster, api) = at_work().await;
+
+    let may_read = |what: &str| {
+        private.rabbitmq.ctl(&["set_permissions", "-p", "/", "guest", ".*", ".*", what]);
+        // Channels remember what they may.
+        private.rabbitmq.ctl(&["close_all_connections", "what they may has changed"]);
+    };
+    let broker = async || api.send(Method::GET, "/readyz", &[], "").await.json()["broker"].clone();
+    may_read("^$");
+    until("the broker to be shown as down", Duration::from_secs(30), async || {
+        let known = cluster.process("api").log().contains("cannot hear wake-ups");
+        known && broker().await == "down"
+    })
+    .await;
+    assert_eq!(api.done(&api.submit("echo", &json!(1)).await).await["status"], "succeeded");
+    cluster.run("doctor", &["doctor", "--set", &format!("http.listen={}", api.address())]);
+    assert_eq!(cluster.process("doctor").ended().await.code(), Some(1));
+    let findings = cluster.process("doctor").log();
+    assert!(findings.contains("the broker refused: ") && findings.contains("ACCESS_REFUSED"), "{findings}");
+    assert!(findings.contains("set_permissions"), "{findings}");
+
+    may_read(".*");
+    until("the broker to be shown as well", Duration::from_mins(1), async || broker().await == "ok").await;
+    until_fast(&api, Duration::from_mins(1)).await;
+    cluster.assert_nothing_is_left().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waited_on_a_rabbitmq_whose_data_is_wiped_is_done_all_the_same() {
     let _room = room::shared().await;

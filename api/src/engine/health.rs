@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use raincheck_shared::broker::Link;
+use raincheck_shared::broker::{Link, Wakeups};
 use raincheck_shared::lifecycle::{Batcher, BatcherLimits, Clock, ReconcilerHealth, Shutdown};
 use raincheck_shared::store::Schema;
 use raincheck_shared::telemetry::Chain;
@@ -24,7 +24,7 @@ pub(crate) struct Readiness {
     pub(crate) draining: bool,
     /// Whether jobs can be kept; if not, why.
     pub(crate) keeping: StoreAnswer,
-    /// Without the broker jobs are still accepted and still run, a little later.
+    /// Whether the broker takes messages and lets them be heard. If not, jobs are still accepted and still run, a little later.
     pub(crate) announcing: bool,
     /// Repair loops, and how often each failed in a row.
     pub(crate) loops: Vec<(&'static str, u32)>,
@@ -58,6 +58,7 @@ pub(crate) struct Health {
     latest: Arc<Mutex<Option<(Instant, StoreAnswer)>>>,
     clock: Arc<dyn Clock>,
     broker: watch::Receiver<Link>,
+    wakeups: Arc<dyn Wakeups>,
     streaks: Streaks,
     loops: Arc<[ReconcilerHealth]>,
     shutdown: Shutdown,
@@ -73,7 +74,7 @@ impl Health {
     /// Starts the prober.
     pub(crate) fn start(
         schema: Arc<dyn Schema>,
-        broker: watch::Receiver<Link>,
+        (broker, wakeups): (watch::Receiver<Link>, Arc<dyn Wakeups>),
         streaks: Streaks,
         loops: Vec<ReconcilerHealth>,
         clock: Arc<dyn Clock>,
@@ -95,7 +96,8 @@ impl Health {
                 askers.iter().map(|()| answer.clone()).collect()
             }
         });
-        Self { pings, latest: Arc::default(), clock, broker, streaks, loops: loops.into(), shutdown: shutdown.clone() }
+        let latest = Arc::default();
+        Self { pings, latest, clock, broker, wakeups, streaks, loops: loops.into(), shutdown: shutdown.clone() }
     }
 
     /// How things stand.
@@ -104,7 +106,9 @@ impl Health {
         Readiness {
             draining,
             keeping: self.keeping().await,
-            announcing: *self.broker.borrow() == Link::Up && !self.streaks.publishing.goes_on(&*self.clock),
+            announcing: *self.broker.borrow() == Link::Up
+                && !self.wakeups.are_refused()
+                && !self.streaks.publishing.goes_on(&*self.clock),
             loops: self.loops.iter().map(|l| (l.name(), l.failures_in_a_row())).collect(),
         }
     }

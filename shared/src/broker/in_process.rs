@@ -96,6 +96,10 @@ impl Wakeups for Queues {
     fn subscribe(&self) -> broadcast::Receiver<Signal> {
         self.signals.subscribe()
     }
+
+    fn are_refused(&self) -> bool {
+        false
+    }
 }
 
 struct Taker {

@@ -34,4 +34,7 @@ pub trait Wakeups: Send + Sync {
 
     /// Hears all hints from now on. A receiver that lags must treat that as [`Signal::Missed`].
     fn subscribe(&self) -> broadcast::Receiver<Signal>;
+
+    /// Whether the broker is there and lets nobody here hear what others say.
+    fn are_refused(&self) -> bool;
 }

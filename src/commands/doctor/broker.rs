@@ -37,6 +37,11 @@ pub(super) async fn check(settings: &Settings, shutdown: &Shutdown, findings: &m
             error.to_string(),
             "look for an alarm (`rabbitmq-diagnostics alarms`), and whether most of its nodes run. Jobs still run, a little later",
         ),
+        (_, Ok(Err(error @ BrokerError::Refused(_)))) => findings.bad(
+            format!("{}: {}", rabbitmq.url, Chain(&error)),
+            "check user, password and virtual host in `broker.url`, and that the user may configure, write and read there \
+             (`rabbitmqctl set_permissions`). Jobs still run, a little later",
+        ),
         (_, Ok(Err(error))) => findings.bad(format!("{}: {}", rabbitmq.url, Chain(&error)), advice),
         (_, Err(_)) => findings.bad(format!("{} does not answer", rabbitmq.url), advice),
     }

@@ -12,17 +12,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
+use lapin::options::BasicPublishOptions;
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::{Semaphore, watch};
 
 use super::connection::SupervisedConnection;
-use super::refusal::{declare_refusal, refusal};
+use super::refusal::refusal;
 use super::server;
 use super::session::Session;
 use super::topology::{Names, short};
-use super::wakeups::exchange_kind;
+use super::wakeups::listen_to;
 use crate::broker::{BrokerError, Envelope, Link, Publisher};
 use crate::config::RabbitmqSettings;
 use crate::domain::{Band, Dispatch, QueueName};
@@ -288,17 +288,9 @@ impl QueuePublisher {
             }
         }
         session.declarations.declare(session, &self.names.unreadable()).await?;
-        let exchange = self.names.wakeups();
-        let channel = session.channel().await?;
-        channel
-            .exchange_declare(
-                short(&exchange)?,
-                exchange_kind(),
-                ExchangeDeclareOptions::default(),
-                FieldTable::default(),
-            )
-            .await
-            .map_err(|error| declare_refusal(&exchange, error))?;
+        // Who may not read hears nothing. Wake-ups tell: to take a message from a queue of jobs, if only for a moment, would count
+        // as a delivery of it.
+        let _heard = listen_to(&self.names.wakeups(), session).await?;
         self.probe(session).await
     }
 

@@ -49,6 +49,8 @@ pub(super) struct FanoutWakeups {
     outbound: OnceLock<mpsc::Sender<Signal>>,
     /// A hint was dropped since the last message.
     dropped: Arc<AtomicBool>,
+    /// The broker has refused to tell any, and has not told any since.
+    refused: Arc<AtomicBool>,
 }
 
 impl FanoutWakeups {
@@ -61,6 +63,7 @@ impl FanoutWakeups {
             local: broadcast::Sender::new(HEARD_AT_MOST),
             outbound: OnceLock::new(),
             dropped: Arc::default(),
+            refused: Arc::default(),
         }
     }
 
@@ -76,6 +79,7 @@ impl FanoutWakeups {
                 exchange: self.exchange.clone(),
                 own,
                 local: self.local.clone(),
+                refused: Arc::clone(&self.refused),
                 answer_timeout: self.settings.publish_timeout,
                 longest_pause: self.settings.max_backoff,
             };
@@ -111,6 +115,10 @@ impl Wakeups for FanoutWakeups {
         let subscriber = self.local.subscribe();
         self.outbound();
         subscriber
+    }
+
+    fn are_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -170,6 +178,7 @@ struct Listener {
     exchange: String,
     own: Uuid,
     local: broadcast::Sender<Signal>,
+    refused: Arc<AtomicBool>,
     answer_timeout: Duration,
     longest_pause: Duration,
 }
@@ -187,11 +196,13 @@ impl Listener {
                 Err(error @ (BrokerError::Unavailable(_) | BrokerError::Unreachable(_))) => {
                     tracing::debug!(error = %Chain(&error), "hears no wake-ups, will try again");
                 }
-                // Said once for each row of failures.
-                Err(error) if !std::mem::replace(&mut said_failed, true) => {
-                    tracing::error!(exchange = self.exchange, error = %Chain(&error), "cannot hear wake-ups, will try again");
+                Err(error) => {
+                    self.refused.store(true, Ordering::Relaxed);
+                    // Said once for each row of failures.
+                    if !std::mem::replace(&mut said_failed, true) {
+                        tracing::error!(exchange = self.exchange, error = %Chain(&error), "cannot hear wake-ups, will try again");
+                    }
                 }
-                Err(_) => {}
             }
             tokio::time::sleep(backoff.pause()).await;
         }
@@ -202,10 +213,11 @@ impl Listener {
         let mut lost = pin!(session.lost());
         let mut consumer = tokio::select! {
             () = &mut lost => return Ok(()),
-            subscribed = tokio::time::timeout(self.answer_timeout, self.subscribe(session)) => {
+            subscribed = tokio::time::timeout(self.answer_timeout, listen_to(&self.exchange, session)) => {
                 subscribed.unwrap_or(Err(BrokerError::Unavailable("the broker did not answer in time")))?
             }
         };
+        self.refused.store(false, Ordering::Relaxed);
         // Whatever was said before, nobody here heard it.
         self.tell(Signal::Missed);
         let mut ear = Ear::default();
@@ -224,30 +236,25 @@ impl Listener {
         // Nobody listens here: nobody misses it.
         let _ = self.local.send(signal);
     }
+}
 
-    async fn subscribe(&self, session: &Session) -> Result<Consumer, BrokerError> {
-        let channel = session.channel().await?;
-        let exchange = short(&self.exchange)?;
-        channel
-            .exchange_declare(
-                exchange.clone(),
-                exchange_kind(),
-                ExchangeDeclareOptions::default(),
-                FieldTable::default(),
-            )
-            .await
-            .map_err(|error| declare_refusal(&self.exchange, error))?;
-        let mut bounds = FieldTable::default();
-        bounds.insert("x-max-length".into(), AMQPValue::LongInt(KEPT_AT_MOST));
-        bounds.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
-        let options = QueueDeclareOptions::exclusive().auto_delete();
-        let queue = channel.queue_declare("".into(), options, bounds).await.map_err(refusal)?;
-        let queue = queue.name().clone();
-        channel
-            .queue_bind(queue.clone(), exchange, "".into(), QueueBindOptions::default(), FieldTable::default())
-            .await
-            .map_err(refusal)?;
-        let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
-        channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.map_err(refusal)
-    }
+/// Hears what comes to the exchange, over a queue that nobody else has and that goes with the connection.
+pub(super) async fn listen_to(exchange: &str, session: &Session) -> Result<Consumer, BrokerError> {
+    let channel = session.channel().await?;
+    channel
+        .exchange_declare(short(exchange)?, exchange_kind(), ExchangeDeclareOptions::default(), FieldTable::default())
+        .await
+        .map_err(|error| declare_refusal(exchange, error))?;
+    let mut bounds = FieldTable::default();
+    bounds.insert("x-max-length".into(), AMQPValue::LongInt(KEPT_AT_MOST));
+    bounds.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
+    let options = QueueDeclareOptions::exclusive().auto_delete();
+    let queue = channel.queue_declare("".into(), options, bounds).await.map_err(refusal)?;
+    let queue = queue.name().clone();
+    channel
+        .queue_bind(queue.clone(), short(exchange)?, "".into(), QueueBindOptions::default(), FieldTable::default())
+        .await
+        .map_err(refusal)?;
+    let options = BasicConsumeOptions { no_ack: true, exclusive: true, ..Default::default() };
+    channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.map_err(refusal)
 }
