@@ -2,6 +2,7 @@
 
 mod api_killed;
 mod batch_counted;
+mod blobs_away;
 mod blobs_cut;
 mod blobs_full;
 mod crowd;

@@ -15,6 +15,7 @@ use super::admission::Admission;
 use super::after_commit::AfterCommit;
 use super::attempt_ends::AttemptEnds;
 use super::backends::{Backends, Links};
+use super::blob_outages::BlobOutages;
 use super::door::Charge;
 use super::follower::{Followed, Follower, has_passed};
 use super::fresh_leases::Returns;
@@ -68,6 +69,7 @@ pub(crate) struct Desk {
     pub(super) wakeups: Arc<dyn Wakeups>,
     pub(super) intake: Intake,
     pub(super) blobs: Blobs,
+    pub(super) blob_outages: BlobOutages,
     pub(super) reads: Reads,
     pub(super) calls: StoreCalls,
     pub(super) waits: Waits,
@@ -131,6 +133,7 @@ impl Desk {
                 shutdown,
             ),
             blobs,
+            blob_outages: BlobOutages::none(Arc::clone(&clock)),
             outlook: Outlook::start(survey, shutdown),
             reads: Reads::start(Arc::clone(&jobs), settings.jobs.inline_result, shutdown),
             waits: Waits::start(jobs, &*wakeups, shutdown),

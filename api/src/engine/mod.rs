@@ -7,7 +7,7 @@
 //! - `retry`: an ended job once more
 //! - `batches`: jobs that are submitted together
 //! - `schedules`: jobs that are made by a clock; `schedule_job`: what each of them asks for
-//! - `uploads`: large inputs on their way to the blob store
+//! - `uploads`: large inputs on their way to the blob store; `blob_outages`: what the log says when that is away
 //! - `intake`: keeps jobs, batched; `after_commit`: what is done then
 //! - `cancel`: asks that a job stop
 //! - `remote_work`: what remote workers ask, `lease_board`: where they wait, `fresh_leases`: what did not reach them
@@ -33,6 +33,7 @@ mod after_commit;
 mod attempt_ends;
 mod backends;
 mod batches;
+mod blob_outages;
 mod caller;
 mod cancel;
 mod deliveries;

@@ -4,34 +4,35 @@ use std::ops::Range;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use raincheck_shared::blobs::{BlobError, BlobStream, BlobWriter, Blobs};
+use raincheck_shared::blobs::{BlobError, BlobStream, BlobWriter};
 use raincheck_shared::domain::{Blob, BlobName, BlobPart, Body, Content, JobId, TenantName};
 use raincheck_shared::lifecycle::IdSource;
 use raincheck_shared::telemetry::Chain;
 
 use super::acceptance::{Examined, are_late, largest_input};
+use super::blob_outages::BlobOutages;
 use super::desk::Desk;
 use super::{Refusal, Rejection, Submission, SubmitError, Submitted};
 
 /// An input that is being written. Dropped before it is whole, it leaves nothing.
 #[derive(Debug)]
-pub(crate) struct Upload(BlobWriter);
+pub(crate) struct Upload(BlobWriter, BlobOutages);
 
 impl Upload {
     /// Begins one. The job's id is made here: from it an orphan's age is told, and no job is older than its input.
-    async fn begin(blobs: &Blobs, tenant: &TenantName) -> Result<Self, Refusal> {
+    async fn begin(desk: &Desk, tenant: &TenantName) -> Result<Self, Refusal> {
         let name = BlobName { job: IdSource.job(), part: BlobPart::Input, token: IdSource.random(), upload: None };
-        Ok(Self(blobs.receive(name, tenant).await?))
+        Ok(Self(desk.blobs.receive(name, tenant).await?, desk.blob_outages.clone()))
     }
 
     /// Adds a piece.
     pub(crate) async fn write(&mut self, piece: &[u8]) -> Result<(), Refusal> {
-        Ok(self.0.write(piece).await?)
+        self.1.piece(self.0.write(piece).await)
     }
 
     /// Ends it: the input is durable.
     pub(crate) async fn finish(self) -> Result<Blob, Refusal> {
-        Ok(self.0.finish().await?)
+        self.1.written(self.0.finish().await)
     }
 
     /// Gives it up, so that nothing is left of it when the client is told.
@@ -59,7 +60,7 @@ impl Desk {
         }
         self.admission.admit(&job.queue, self.settings.jobs.max_queued).await?;
         self.expect_room(submission).await?;
-        Ok(Upload::begin(&self.blobs, &submission.tenant).await?)
+        Ok(Upload::begin(self, &submission.tenant).await?)
     }
 
     /// How long an upload may take: well below the time after which its blob would be taken for an orphan, and no longer than
@@ -108,9 +109,9 @@ impl Desk {
     /// An input of one job for another: a blob belongs to the job in its name, and goes with it, so it is copied.
     pub(super) async fn input_anew(&self, input: Content, tenant: &TenantName) -> Result<Content, Refusal> {
         let Body::Blob(blob) = &input.body else { return Ok(input) };
-        let mut pieces = self.blobs.read(blob, 0..blob.size).await?;
-        let mut upload = Upload::begin(&self.blobs, tenant).await?;
-        while let Some(piece) = pieces.try_next().await? {
+        let mut pieces = self.read_blob(blob, 0..blob.size).await?;
+        let mut upload = Upload::begin(self, tenant).await?;
+        while let Some(piece) = self.blob_outages.read(pieces.try_next().await)? {
             upload.write(&piece).await?;
         }
         Ok(Content { body: Body::Blob(upload.finish().await?), ..input })
@@ -118,7 +119,7 @@ impl Desk {
 
     /// Reads a part of what is in the blob store.
     pub(crate) async fn read_blob(&self, blob: &Blob, span: Range<u64>) -> Result<BlobStream, Refusal> {
-        Ok(self.blobs.read(blob, span).await?)
+        self.blob_outages.read(self.blobs.read(blob, span).await)
     }
 }
 
@@ -128,7 +129,7 @@ impl From<BlobError> for Refusal {
         let cause = Chain(&error);
         match &error {
             BlobError::Unavailable(_) => {
-                tracing::warn!(error = %cause, "the blob store is not available");
+                tracing::debug!(error = %cause, "the blob store is not available");
                 Self::BlobsAway
             }
             BlobError::Busy => Self::Receiving,
