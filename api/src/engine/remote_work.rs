@@ -93,7 +93,8 @@ impl LeaseEnd {
             || match self {
                 Self::Complete(_) => status == Status::Succeeded,
                 Self::Release(None) => status == Status::Queued,
-                Self::Fail { .. } | Self::Release(Some(_)) => matches!(status, Status::Failed | Status::Retrying),
+                Self::Release(Some(_)) => status == Status::Retrying,
+                Self::Fail { .. } => matches!(status, Status::Failed | Status::Retrying),
             }
     }
 }
