@@ -1,8 +1,9 @@
 //! Answers to what never became a request: a head that is no HTTP, is too large, or does not arrive in time.
 //!
 //! Such an error is written by the framework below every handler, as a bare status with an empty body. Here, on its way
-//! to the socket, it becomes a problem like any other. Only what is written *first* on a connection is looked at: there
-//! it cannot be mistaken for a part of somebody's result. Later on a connection the bare status stays as it is.
+//! to the socket, it becomes a problem like any other. It is looked for only where an answer begins, so that it cannot be
+//! mistaken for a part of somebody's result. What comes in one packet with a HEAD request keeps its bare status: where the
+//! answer to that ends cannot be told before the next request.
 
 use std::io;
 use std::pin::Pin;
@@ -13,64 +14,98 @@ use actix_web::http::header::HeaderMap;
 use raincheck_shared::lifecycle::IdSource;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::answers_written::AnswersWritten;
 use super::code::Code;
-use super::every_request::on_every_answer;
+use super::every_request::{on_every_answer, vary};
 use super::problem::Problem;
+use super::progress::Progress;
 
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection<Io> {
     io: Io,
-    first: First,
+    progress: Progress,
+    answers: AnswersWritten,
+    /// So many of the bytes that are to be written next have been looked at.
+    seen: usize,
+    bare: Bare,
 }
 
-/// What has become of the first thing that was written.
+/// The bare error behind what was looked at. The framework hangs up after one.
 #[derive(Debug)]
-enum First {
-    /// Nothing was written yet.
-    Awaited,
-    /// It was a bare error; this much of the problem in its place was written.
+enum Bare {
+    /// There is none.
+    None,
+    /// It is there.
+    Found,
+    /// This much of the problem in its place was written.
     Replaced { by: Vec<u8>, written: usize },
-    /// It was written, one way or the other.
-    Over,
 }
 
 impl<Io> Connection<Io> {
     /// A new connection.
-    pub(crate) fn new(io: Io) -> Self {
-        Self { io, first: First::Awaited }
+    pub(crate) fn new(io: Io, progress: Progress) -> Self {
+        Self { io, progress, answers: AnswersWritten::default(), seen: 0, bare: Bare::None }
     }
 
     /// What it is around.
     pub(crate) fn inner(&self) -> &Io {
         &self.io
     }
+
+    /// Whether nothing is left to be written of what was given.
+    pub(crate) fn is_all_written(&self) -> bool {
+        self.seen == 0 && matches!(self.bare, Bare::None)
+    }
+
+    /// Looks at what is written next, and was not looked at before.
+    fn look_at(&mut self, bytes: &[u8]) {
+        let unseen = bytes.get(self.seen..).unwrap_or_default();
+        if unseen.is_empty() || !matches!(self.bare, Bare::None) {
+            return;
+        }
+        let bodiless = self.progress.is_bodiless();
+        match self.answers.follow(unseen, bodiless, |head| bare_error(head).is_some()) {
+            Some(before) => {
+                self.seen += before;
+                self.bare = Bare::Found;
+            }
+            None => self.seen = bytes.len(),
+        }
+    }
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Connection<Io> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_read(cx, buffer)
+        let this = self.get_mut();
+        // The framework reads at the beginning of a turn only: what there was to be answered has been.
+        if this.answers == AnswersWritten::Unknown && !this.progress.is_answering() && this.is_all_written() {
+            this.answers = AnswersWritten::Head;
+            this.progress.all_seen();
+        }
+        Pin::new(&mut this.io).poll_read(cx, buffer)
     }
 }
 
 impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let (First::Awaited, Some(code)) = (&this.first, bare_error(bytes)) {
-            this.first = First::Replaced { by: problem(code), written: 0 };
+        this.look_at(bytes);
+        if let (Bare::Found, 0, Some(code)) = (&this.bare, this.seen, bare_error(bytes)) {
+            this.bare = Bare::Replaced { by: problem(code), written: 0 };
         }
-        if let First::Replaced { by, written } = &mut this.first {
+        if let Bare::Replaced { by, written } = &mut this.bare {
             while *written < by.len() {
                 match ready!(Pin::new(&mut this.io).poll_write(cx, &by[*written..]))? {
                     0 => return Poll::Ready(Ok(0)),
                     count => *written += count,
                 }
             }
-            this.first = First::Over;
+            this.bare = Bare::None;
             return Poll::Ready(Ok(bytes.len()));
         }
-        let written = ready!(Pin::new(&mut this.io).poll_write(cx, bytes))?;
-        this.first = First::Over;
+        let written = ready!(Pin::new(&mut this.io).poll_write(cx, &bytes[..this.seen]))?;
+        this.seen -= written;
         Poll::Ready(Ok(written))
     }
 
@@ -110,6 +145,7 @@ fn problem(code: Code) -> Vec<u8> {
     let id = IdSource.random().to_string();
     let mut response = Problem::new(code, detail).respond("/", &id);
     on_every_answer(response.headers_mut(), &id);
+    vary(response.headers_mut(), None, false);
     let status = response.status();
     let mut written = format!("HTTP/1.1 {status}\r\nconnection: close\r\n").into_bytes();
     write_fields(&mut written, response.headers());
@@ -130,6 +166,7 @@ fn write_fields(written: &mut Vec<u8>, fields: &HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -140,7 +177,7 @@ mod tests {
         // Smaller than an answer, so that it takes several turns.
         let (near, mut far) = tokio::io::duplex(64);
         let writing = async {
-            let mut connection = Connection::new(near);
+            let mut connection = Connection::new(near, Progress::default());
             for write in writes {
                 connection.write_all(write).await.unwrap();
             }
@@ -159,16 +196,51 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
         assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())), "{head}");
         assert!(head.contains("\r\ncontent-type: application/problem+json\r\n"), "{head}");
+        assert!(head.contains("\r\nvary: Authorization, Accept\r\n"), "{head}");
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["code"], "malformed-request");
         assert!(head.contains(&format!("\r\nx-request-id: {}", body["request_id"].as_str().unwrap())), "{head}");
     }
 
     #[tokio::test]
-    async fn what_follows_an_answer_passes_unchanged_whatever_it_looks_like() {
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 61\r\n\r\n";
-        let said = through(&[answer, BARE]).await;
-        assert_eq!(said.as_bytes(), [answer, BARE].concat());
+    async fn so_does_one_behind_other_answers_in_the_same_write_or_in_the_next() {
+        let answer = &b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"[..];
+        let chunks = &b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"[..];
+        let both = [answer, chunks].concat();
+        for writes in [&[&*both, BARE][..], &[&[&both, BARE].concat()], &[answer, &[chunks, BARE].concat()]] {
+            let said = through(writes).await;
+            let rest = said.as_bytes().strip_prefix(&*both).unwrap();
+            assert!(rest.starts_with(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"), "{said}");
+            assert!(said.contains("\"malformed-request\""), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_passes_unchanged_whatever_it_looks_like() {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", BARE.len());
+        let said = through(&[head.as_bytes(), BARE]).await;
+        assert_eq!(said.as_bytes(), [head.as_bytes(), BARE].concat());
+        let both = [head.as_bytes(), BARE].concat();
+        assert_eq!(through(&[&both]).await.as_bytes(), both);
+    }
+
+    #[tokio::test]
+    async fn behind_the_answer_to_a_head_request_they_are_known_again_from_the_next_turn() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let progress = Progress::default();
+        let mut connection = Connection::new(near, progress.clone());
+        let request = TestRequest::default().method(actix_web::http::Method::HEAD);
+        drop(progress.answer(&mut request.to_srv_request()));
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n";
+        connection.write_all(&[&answer[..], BARE].concat()).await.unwrap();
+        far.write_all(b"x").await.unwrap();
+        connection.read_u8().await.unwrap();
+        connection.write_all(BARE).await.unwrap();
+        connection.shutdown().await.unwrap();
+        let mut said = String::new();
+        far.read_to_string(&mut said).await.unwrap();
+        let rest = said.as_bytes().strip_prefix(&*[&answer[..], BARE].concat()).unwrap();
+        assert!(rest.starts_with(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"), "{said}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::code::Code;
 use super::extract::Accept;
 use super::openapi::header_names;
 use super::problem::Problem;
+use super::progress::Progress;
 use super::unread_body::UnreadBody;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,6 +44,8 @@ pub(crate) async fn every_request(
     let id = request_id(request.headers());
     let path = request.path().to_owned();
     let method = request.method().clone();
+    let progress = request.conn_data::<Progress>().cloned();
+    let answering = progress.map(|progress| progress.answer(&mut request));
     let Some(front) = request.app_data::<web::Data<Front>>().cloned() else {
         return Err(problem_of(None, StatusCode::INTERNAL_SERVER_ERROR).into());
     };
@@ -74,6 +77,9 @@ pub(crate) async fn every_request(
             told(response.status());
             on_every_answer(response.headers_mut(), &id);
             vary(response.headers_mut(), origin, front.cross_origin.is_on());
+            if let Some(answering) = answering {
+                response = response.map_body(|_, body| answering.until_sent(body));
+            }
             if let Some(unread) = unread {
                 response = response.map_body(|_, body| unread.until_written(body));
             }
@@ -129,7 +135,7 @@ pub(crate) fn on_every_answer(headers: &mut HeaderMap, id: &str) {
 }
 
 /// What the answer depends on, and who may see it.
-fn vary(headers: &mut HeaderMap, origin: Option<HeaderValue>, by_origin: bool) {
+pub(crate) fn vary(headers: &mut HeaderMap, origin: Option<HeaderValue>, by_origin: bool) {
     if !headers.contains_key(header::VARY) {
         headers.insert(header::VARY, HeaderValue::from_static("Authorization, Accept"));
     }

@@ -7,13 +7,16 @@
 //! - `problem`, `code`, `refusals`: everything that is not a success
 //! - `openapi`: what all of it takes and answers, for programs
 //! - `access`: lets requests through to their endpoints, by `own_hosts` where there are no keys; `caller` tells those who asks
-//! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one
-//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on; `hang_ups`: who hung up; `unread_body`: who
+//! - `every_request`: what happens around each request, with `cross_origin` and `access_log`; `bare_errors`: what happens before there is one,
+//!   by `answers_written`
+//! - `event_stream`: frames of server-sent events; `patient_writes`: who takes nothing is hung up on; `patient_heads`: so is who asks
+//!   for nothing, by `progress`; `hang_ups`: who hung up; `unread_body`: who
 //!   is answered before all was read
 
 mod access;
 mod access_log;
 mod answer;
+mod answers_written;
 mod bare_errors;
 mod batches;
 mod caller;
@@ -49,8 +52,10 @@ mod livez;
 mod metrics;
 mod openapi;
 mod own_hosts;
+mod patient_heads;
 mod patient_writes;
 mod problem;
+mod progress;
 mod put_job;
 mod put_schedule;
 mod queues;

@@ -20,7 +20,9 @@ use super::access::access;
 use super::bare_errors::Connection;
 use super::every_request::every_request;
 use super::hang_ups::{HangUps, HungUp};
+use super::patient_heads::PatientHeads;
 use super::patient_writes::PatientWrites;
+use super::progress::Progress;
 use super::routes::routes;
 
 /// Longer than the usual proxy keeps an idle connection, so that it is never us who closes one under a request.
@@ -39,11 +41,11 @@ const STALL: Duration = Duration::from_mins(1);
 const OTHER_FILES: u64 = 2_000;
 
 /// A client's connection, in all that is around it.
-type Socket = Connection<PatientWrites<HangUps<TcpStream>>>;
+type Socket = PatientHeads<PatientWrites<HangUps<TcpStream>>>;
 
 /// Binds the socket. The server begins to accept when it is first polled; its threads are its own.
 ///
-/// It is put together as `actix_web::HttpServer` does, but for [`Connection`], which that has no place for.
+/// It is put together as `actix_web::HttpServer` does, but for [`Socket`], which that has no place for.
 pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Server, SocketAddr)> {
     let socket = bind(settings.listen)?;
     let addr = socket.local_addr()?;
@@ -70,7 +72,8 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
         let draining = draining.clone();
         let http = HttpService::build()
             .on_connect_ext(|socket: &Socket, extensions| {
-                extensions.insert::<HungUp>(socket.inner().inner().hung_up().clone());
+                extensions.insert::<HungUp>(socket.inner().inner().inner().hung_up().clone());
+                extensions.insert::<Progress>(socket.progress().clone());
             })
             .graceful_shutdown_signal(move || {
                 let draining = draining.clone();
@@ -85,11 +88,9 @@ pub(crate) fn listen(settings: &HttpSettings, front: Front) -> io::Result<(Serve
             // Answers are written whole: waiting for more of them would only delay them.
             let _ = io.set_nodelay(true);
             let peer = io.peer_addr().ok();
-            Ok::<_, DispatchError>((
-                Connection::new(PatientWrites::new(HangUps::new(io), STALL)),
-                Protocol::Http1,
-                peer,
-            ))
+            let progress = Progress::default();
+            let socket = Connection::new(PatientWrites::new(HangUps::new(io), STALL), progress.clone());
+            Ok::<_, DispatchError>((PatientHeads::new(socket, progress, HEAD_PATIENCE), Protocol::Http1, peer))
         })
         .and_then(http)
     })?;
