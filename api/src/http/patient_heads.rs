@@ -139,7 +139,8 @@ mod tests {
             near.shutdown().await.unwrap();
             turns
         };
-        let (turns, ()) = futures_util::future::join(serving, sending).await;
+        let both = futures_util::future::join(serving, sending);
+        let (turns, ()) = tokio::time::timeout(PATIENCE * 50, both).await.expect("it is awaited for ever");
         assert!((1..=9).contains(&turns), "{turns}");
         let mut said = String::new();
         from.read_to_string(&mut said).await.unwrap();
