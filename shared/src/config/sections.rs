@@ -61,7 +61,7 @@ pub(super) fn http(s: &mut Section, auth: Option<&AuthSettings>) -> Read<HttpSet
 
 pub(super) fn store(s: &mut Section) -> Read<StoreSettings> {
     let url = s.required("url", |value| url::store(&text(value)?));
-    let connections = s.required("connections", whole(1, 1_000));
+    let connections = s.required("connections", whole(2, 1_000));
     let timeout = s.required("timeout", duration(millis(100), 5 * MINUTE));
     Ok(match url? {
         url::StoreUrl::Sqlite(path) => StoreSettings::Sqlite { path },
