@@ -84,7 +84,7 @@ impl Desk {
         if jobs.is_empty() && idempotency.is_none() {
             return Ok(BatchAnswer { id: None, replayed: false, items: answers.into_iter().flatten().collect() });
         }
-        let paid = self.charge_batch(&tenant, jobs.len()).await?;
+        let paid = self.charge_batch(&tenant, &jobs).await?;
         for (_, job) in &mut jobs {
             job.express = self.admission.passes(&job.queue, &tenant);
         }
@@ -179,7 +179,8 @@ impl Desk {
             ahead.full_with = Some(*waiting);
         }
         admitted?;
-        ahead.jobs += 1;
+        // One that is delayed goes into its queue when it is due.
+        ahead.jobs += u64::from(job.run_at.is_none());
         Ok(Item::Good(Box::new(job)))
     }
 

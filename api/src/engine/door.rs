@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use raincheck_shared::domain::{JobId, TenantName};
+use raincheck_shared::domain::{JobId, NewJob, TenantName};
 
 use super::desk::Desk;
 use super::quotas::SubmitQuotas;
@@ -61,13 +61,18 @@ impl Desk {
     }
 
     /// Takes as many submits as a batch has jobs, or refuses all of it. Answers how many it took.
-    pub(super) async fn charge_batch(&self, tenant: &TenantName, jobs: usize) -> Result<u32, Refusal> {
+    pub(super) async fn charge_batch(&self, tenant: &TenantName, jobs: &[(usize, NewJob)]) -> Result<u32, Refusal> {
         let quotas = self.settings.quotas.of(tenant);
-        if let (Some(most), Some(ahead)) = (quotas.queued, jobs.checked_sub(1)) {
-            self.admission.admit_of(tenant, ahead as u64, most).await?;
+        if let Some(most) = quotas.queued.filter(|_| !jobs.is_empty()) {
+            // One that is delayed waits for its time, and for a worker only then.
+            let waiting = jobs.iter().filter(|(_, job)| job.run_at.is_none()).count() as u64;
+            if waiting > most {
+                return Err(Refusal::BatchOverQueued { waiting, most });
+            }
+            self.admission.admit_of(tenant, waiting.saturating_sub(1), most).await?;
         }
         let Some(quota) = quotas.submits_per_minute else { return Ok(0) };
-        let count = u32::try_from(jobs).unwrap_or(u32::MAX);
+        let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
         let taken = self.submit_quotas.take_some(tenant, quota, count, self.clock.monotonic());
         taken.map(|_| count).map_err(Refusal::OverSubmits)
     }

@@ -35,6 +35,14 @@ pub(crate) enum Refusal {
         /// How many may.
         most: u64,
     },
+    /// A batch alone has more jobs that would wait than the tenant may have, so it never finds room.
+    #[error("the quota queued is {most} jobs that wait, and of this batch alone {waiting} would: send fewer at a time")]
+    BatchOverQueued {
+        /// How many would wait.
+        waiting: u64,
+        /// How many may.
+        most: u64,
+    },
     /// The store took longer than anybody should wait. Nothing is known of what was asked.
     #[error("the store has not answered within {} seconds", .0.as_secs())]
     StoreSilent(Duration),

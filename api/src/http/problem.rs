@@ -35,6 +35,7 @@ impl Finding {
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     code: Code,
+    retryable: bool,
     detail: String,
     findings: Vec<Finding>,
     job: Option<JobId>,
@@ -61,7 +62,8 @@ struct Body<'a> {
 impl Problem {
     /// A problem, and what there is to say about this case of it.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), findings: Vec::new(), job: None, headers: Vec::new() }
+        let retryable = code.is_retryable();
+        Self { code, retryable, detail: detail.into(), findings: Vec::new(), job: None, headers: Vec::new() }
     }
 
     /// Everything that is wrong with a request; never nothing.
@@ -86,6 +88,13 @@ impl Problem {
     #[must_use]
     pub(crate) fn about(mut self, job: JobId) -> Self {
         self.job = Some(job);
+        self
+    }
+
+    /// The same where the very same request never succeeds, though others with this code may.
+    #[must_use]
+    pub(crate) fn for_good(mut self) -> Self {
+        self.retryable = false;
         self
     }
 
@@ -121,7 +130,7 @@ impl Problem {
             "status": self.status(),
             "detail": self.detail,
             "code": self.code.as_str(),
-            "retryable": self.code.is_retryable(),
+            "retryable": self.retryable,
         });
         if let Some(job) = self.job {
             item["job_id"] = job.to_string().into();
@@ -142,7 +151,7 @@ impl Problem {
             detail: &self.detail,
             instance,
             code: self.code.as_str(),
-            retryable: self.code.is_retryable(),
+            retryable: self.retryable,
             request_id,
             job_id: self.job.map(|id| id.to_string()),
             errors: &self.findings,

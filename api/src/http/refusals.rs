@@ -15,6 +15,7 @@ impl From<Refusal> for Problem {
                 rate_limit(&level).into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value))
             }
             Refusal::OverQueued { .. } => Self::new(Code::QuotaExceeded, told).retry_after(5),
+            Refusal::BatchOverQueued { .. } => Self::new(Code::QuotaExceeded, told).retry_after(60).for_good(),
             Refusal::QueueFull { .. } => Self::new(Code::QueueFull, told).retry_after(5),
             Refusal::StoreAway | Refusal::BlobsAway => Self::new(Code::StoreUnavailable, told).retry_after(2),
             Refusal::TooSlow => Self::new(Code::RequestTimeout, told),
