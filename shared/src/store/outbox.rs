@@ -74,4 +74,8 @@ pub trait Outbox: Send + Sync {
     /// How much waits, for each queue and band with anything in it. Dispatches of the kinds `never_sent` do not count as
     /// published: who runs those takes them from the store.
     async fn depths(&self, never_sent: &[KindName]) -> Result<Vec<QueueDepth>, StoreError>;
+
+    /// Looks at a part of what waits, after the part that this process looked at last, and takes out of it the jobs that wait no
+    /// more though nobody claimed them: canceled, or expired. Answers how many they were, which no depth counts any more.
+    async fn drop_spent(&self) -> Result<u64, StoreError>;
 }

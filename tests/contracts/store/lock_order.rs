@@ -3,6 +3,8 @@
 
 use std::future::Future;
 
+use raincheck_shared::domain::TenantName;
+
 use super::given::{HOUR, accepted, claim, finished, job, rescue_all, running, succeeded, worker};
 use super::one_server::eventually;
 use crate::harness::store::StoreFixture;
@@ -32,6 +34,19 @@ async fn a_claim_takes_dispatches_before_their_jobs() {
     let (worker, _life) = worker(&on).await;
     let claimed = takes(&on, DISPATCHES, JOBS, claim(&on, worker, dispatches)).await;
     assert_eq!(claimed.len(), 1);
+    on.close().await;
+}
+
+#[tokio::test]
+async fn who_drops_what_waits_no_more_waits_for_no_claim() {
+    let on = StoreFixture::postgres().await;
+    let id = accepted(&on, vec![job()]).await[0].jobs[0];
+    on.store.jobs.cancel_job(&TenantName::default(), id, None, HOUR).await.expect("cancel");
+    on.run("BEGIN".to_owned()).await;
+    on.run(DISPATCHES.to_owned()).await;
+    assert_eq!(on.store.outbox.drop_spent().await.expect("drop"), 0);
+    on.run("COMMIT".to_owned()).await;
+    assert_eq!(on.store.outbox.drop_spent().await.expect("drop"), 1);
     on.close().await;
 }
 

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{Band, Dispatch, NewJob};
+use raincheck_shared::domain::{Band, Dispatch, JobId, NewJob, TenantName};
 
 use super::against_each_store;
-use super::given::{HOUR, accepted, claim, job, queue, worker};
+use super::batches::batch;
+use super::given::{
+    HOUR, accepted, claim, finished, fire, job, now, queue, rescue_all, retry, running, scheduled_job, worker,
+};
 use crate::harness::store::StoreFixture;
 
 against_each_store! {
@@ -16,6 +19,9 @@ against_each_store! {
     a_lost_dispatch_is_taken_again_at_growing_distances,
     only_the_asked_queue_and_band_are_lost,
     depths_count_what_waits,
+    what_was_canceled_or_has_expired_is_counted_no_more,
+    a_look_is_at_a_part_of_what_waits_and_the_next_goes_on_there,
+    what_waits_again_is_counted_and_claimed,
 }
 
 const HOLD: Duration = Duration::from_secs(10);
@@ -130,4 +136,89 @@ async fn depths_count_what_waits(on: &StoreFixture) {
     let oldest = normal.oldest_published.expect("something was published");
     assert!(oldest >= HOUR && oldest < HOUR + Duration::from_mins(1), "{oldest:?}");
     assert_eq!((high.band, high.jobs, high.published, high.oldest_published), (Band::High, 1, 0, None));
+}
+
+async fn waiting(on: &StoreFixture) -> u64 {
+    on.store.outbox.depths(&[]).await.expect("depths").iter().map(|depth| depth.jobs).sum()
+}
+
+async fn drop_spent(on: &StoreFixture) -> u64 {
+    on.store.outbox.drop_spent().await.expect("drop")
+}
+
+async fn cancel(on: &StoreFixture, id: JobId) {
+    on.store.jobs.cancel_job(&TenantName::default(), id, None, HOUR).await.expect("cancel");
+}
+
+async fn what_was_canceled_or_has_expired_is_counted_no_more(on: &StoreFixture) {
+    let wide: Vec<NewJob> = (0..3).map(|_| NewJob { dispatch_width: 3, ..job() }).collect();
+    let lone = NewJob { queue: queue("lone"), ..job() };
+    let late = NewJob { queue: queue("late"), start_by: Some(now() + HOUR), ..job() };
+    let whole = batch(vec![NewJob { queue: queue("batch"), ..job() }; 1]);
+    let mut messages = published(on, wide.clone()).await;
+    messages.extend(published(on, vec![lone.clone(), late]).await);
+    let whole_id = whole.id;
+    on.store.batches.accept_batch(whole).await.expect("accept a batch");
+    assert_eq!((waiting(on).await, drop_spent(on).await, waiting(on).await), (6, 0, 6), "all of them wait");
+
+    // The one that the message begins with, by which a claim knows its dispatch.
+    let [first, others @ ..] = messages[0].jobs.as_slice() else { panic!("no jobs") };
+    cancel(on, *first).await;
+    cancel(on, lone.id).await;
+    on.store.batches.cancel_batch(&TenantName::default(), whole_id, None, HOUR).await.expect("cancel a batch");
+    on.age(HOUR).await;
+    assert_eq!(fire(on).await.changes.len(), 1, "one expires");
+    assert_eq!(drop_spent(on).await, 4);
+    assert_eq!((waiting(on).await, on.count("dispatches").await, drop_spent(on).await), (2, 1, 0));
+    let ledger = on.store.queues.find_ledger().await.expect("read the ledger");
+    assert_eq!(ledger.waiting.iter().map(|queue| queue.jobs).collect::<Vec<_>>(), [2]);
+
+    // The messages are on their way as they were.
+    let (worker, _life) = worker(on).await;
+    let mut claimed: Vec<JobId> = claim(on, worker, messages.clone()).await.iter().map(|job| job.fence.job).collect();
+    claimed.sort_unstable();
+    assert_eq!(claimed, others);
+    assert_eq!(on.count("dispatches").await, 0);
+}
+
+async fn a_look_is_at_a_part_of_what_waits_and_the_next_goes_on_there(on: &StoreFixture) {
+    // More than one look is at, in either store.
+    const PART: usize = 1_500;
+    let mut last = job().id;
+    for _ in 0..8 {
+        let jobs: Vec<NewJob> = (0..PART).map(|_| NewJob { dispatch_width: 500, ..job() }).collect();
+        let dispatches = accepted(on, jobs).await;
+        last = *dispatches.last().expect("dispatches").jobs.last().expect("jobs");
+    }
+    let first = accepted(on, vec![job()]).await[0].jobs[0];
+    cancel(on, last).await;
+    cancel(on, first).await;
+    let mut found = Vec::new();
+    while found.iter().sum::<u64>() < 2 {
+        found.push(drop_spent(on).await);
+        assert!(found.len() < 20, "{found:?}");
+    }
+    assert!(found.len() > 1, "{found:?}");
+    assert_eq!(waiting(on).await, 8 * PART as u64 - 1);
+    // Round and round.
+    let oldest = on.store.survey.list_waiting(1).await.expect("list")[0].first;
+    cancel(on, oldest).await;
+    assert_eq!(drop_spent(on).await, 1, "from the first again");
+}
+
+async fn what_waits_again_is_counted_and_claimed(on: &StoreFixture) {
+    let (scheduled, retried, rescued) = (scheduled_job(HOUR), running(on, job()).await, running(on, job()).await);
+    accepted(on, vec![scheduled.clone()]).await;
+    finished(on, &retried, retry(HOUR)).await;
+    assert_eq!((drop_spent(on).await, waiting(on).await), (0, 0));
+    on.age(HOUR).await;
+    let mut dispatches = fire(on).await.dispatches;
+    dispatches.extend(rescue_all(on, 3).await.into_iter().flat_map(|moved| moved.dispatches));
+    assert_eq!((drop_spent(on).await, waiting(on).await), (0, 3));
+    let (worker, _life) = worker(on).await;
+    let mut claimed: Vec<JobId> = claim(on, worker, dispatches).await.iter().map(|job| job.fence.job).collect();
+    let mut all = [scheduled.id, retried.id, rescued.id];
+    claimed.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(claimed, all);
 }

@@ -171,6 +171,7 @@ async fn dispatches_are_found_by_their_key_however_many_were_cleared_in_postgres
             include_str!("../../../shared/src/store/postgres/sql/take_lost_dispatches.sql"),
             "'default', 1::smallint, 1, 10, '{}'".to_owned(),
         ),
+        ("spent", include_str!("../../../shared/src/store/postgres/sql/drop_spent_dispatches.sql"), "0, 10".to_owned()),
     ] {
         on.run(format!("PREPARE {name} AS {statement}")).await;
         let plan = on.plan(&format!("EXECUTE {name}({values})")).await.join("\n");

@@ -13,6 +13,7 @@ use super::connections::{Connections, Loan, Outage};
 use super::floor::Floor;
 use super::partitions::FullDays;
 use super::refusal::{is_broken_connection, refusal, timed_out};
+use super::spent::Round;
 use crate::config::Secret;
 use crate::lifecycle::{Clock, SystemClock};
 use crate::store::StoreError;
@@ -48,6 +49,7 @@ pub(super) struct Database {
     full_days: Mutex<FullDays>,
     deliveries_seen: Mutex<Uuid>,
     floor: Mutex<Floor>,
+    spent: Mutex<Round>,
 }
 
 /// The server that a URL names.
@@ -94,6 +96,7 @@ impl Database {
             full_days: Mutex::default(),
             deliveries_seen: Mutex::default(),
             floor: Mutex::default(),
+            spent: Mutex::default(),
         })
     }
 
@@ -180,6 +183,11 @@ impl Database {
     /// Where the relay's looks begin.
     pub(super) fn floor(&self) -> MutexGuard<'_, Floor> {
         self.floor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the next look for spent dispatches begins.
+    pub(super) fn spent(&self) -> MutexGuard<'_, Round> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The days whose partitions retention leaves alone for now.

@@ -31,6 +31,7 @@ mod retention;
 mod rows;
 mod schedules;
 mod schema;
+mod spent;
 mod survey;
 mod ticks;
 mod upkeep;

@@ -11,6 +11,9 @@ use crate::domain::{Band, Dispatch, DispatchId, KindName, QueueName};
 use crate::lifecycle::{Clock, SystemClock};
 use crate::store::{Outbox, QueueDepth, StoreError};
 
+/// Jobs of one look for spent dispatches.
+const AT_ONCE: i64 = 10_000;
+
 #[async_trait]
 impl Outbox for Database {
     async fn take_unpublished(&self, limit: u32, hold: Duration) -> Result<Vec<Dispatch>, StoreError> {
@@ -57,6 +60,9 @@ impl Outbox for Database {
         let query = sqlx::query(include_str!("sql/find_depths.sql"))
             .bind(never_sent.iter().map(KindName::as_str).collect::<Vec<_>>());
         let rows = self.fetch(Lane::Relaxed, query).await?;
+        let first = |row| Cells::of("dispatches", row).get::<Option<i64>>("first");
+        let firsts = rows.iter().map(first).collect::<Result<Vec<_>, _>>()?;
+        self.spent().counted(firsts.into_iter().flatten().min());
         let depth = |row| {
             let cells = Cells::of("dispatches", row);
             let oldest: Option<i64> = cells.get("oldest_microseconds")?;
@@ -71,5 +77,14 @@ impl Outbox for Database {
             })
         };
         Ok(QueueDepth::of_queues(rows.iter().map(depth).collect::<Result<_, StoreError>>()?))
+    }
+
+    async fn drop_spent(&self) -> Result<u64, StoreError> {
+        let query = sqlx::query(include_str!("sql/drop_spent_dispatches.sql")).bind(self.spent().begin()).bind(AT_ONCE);
+        let rows = self.fetch(Lane::Relaxed, query).await?;
+        let Some(row) = rows.first() else { return Ok(0) };
+        let cells = Cells::of("dispatches", row);
+        self.spent().came_to(cells.get("next")?);
+        cells.number("jobs")
     }
 }

@@ -25,17 +25,19 @@ mod remote_leases;
 mod rows;
 mod schedules;
 mod schema;
+mod spent;
 mod survey;
 mod ticks;
 mod upkeep;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use file::SqliteFile;
 use leases::Living;
 
 use super::{Store, StoreError};
+use crate::domain::DispatchId;
 use crate::lifecycle::{Clock, IdSource};
 
 /// The file, and what this process knows beside it. Plays all roles of the store.
@@ -44,6 +46,8 @@ struct Sqlite {
     clock: Arc<dyn Clock>,
     ids: IdSource,
     living: Living,
+    /// The last that was looked at for jobs that wait no more; 0: the next look begins at the first.
+    spent_after: Mutex<DispatchId>,
 }
 
 impl Sqlite {
@@ -64,7 +68,8 @@ pub async fn open_beside(path: &Path, clock: Arc<dyn Clock>) -> Result<Store, St
 }
 
 fn on_file(file: SqliteFile, clock: Arc<dyn Clock>) -> Store {
-    let store = Arc::new(Sqlite { file, clock, ids: IdSource, living: Living::default() });
+    let store =
+        Arc::new(Sqlite { file, clock, ids: IdSource, living: Living::default(), spent_after: Mutex::default() });
     Store {
         jobs: Arc::<Sqlite>::clone(&store),
         batches: Arc::<Sqlite>::clone(&store),

@@ -70,6 +70,10 @@ impl Outbox for Sqlite {
         let depths = query.fetch_all(&mut *self.file.reader().await?).await.map_err(failed)?;
         Ok(QueueDepth::of_queues(depths.iter().map(|row| depth(row, now)).collect::<Result<_, _>>()?))
     }
+
+    async fn drop_spent(&self) -> Result<u64, StoreError> {
+        self.drop_spent_dispatches().await
+    }
 }
 
 impl Sqlite {
