@@ -26,3 +26,23 @@ impl Round {
         self.last = last.unwrap_or(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_begins_no_lower_than_the_first_that_waits_and_goes_on_where_the_last_one_ended() {
+        let mut round = Round::default();
+        assert_eq!(round.begin(), 0, "nothing was counted yet, so at the very first");
+        round.counted(Some(500));
+        assert_eq!(round.begin(), 499, "what was cleared is not stepped over");
+        round.came_to(Some(900));
+        assert_eq!(round.begin(), 900);
+        round.counted(Some(2_000));
+        assert_eq!(round.begin(), 1_999);
+        round.came_to(None);
+        round.counted(Some(500));
+        assert_eq!(round.begin(), 499, "round and round");
+    }
+}
