@@ -56,7 +56,8 @@ const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-c
 
 /// Looks at one parameter of the URL of a database. Its value may be a secret.
 fn parameter(name: &str, value: &str) -> Result<(), String> {
-    if !PARAMETERS.contains(&name) && !(name.starts_with("options[") && name.ends_with(']')) {
+    let is_known = PARAMETERS.contains(&name) || name.starts_with("options[") && name.ends_with(']');
+    if !is_known {
         let (known, name) = (PARAMETERS.join(", "), name.chars().take(40).collect::<String>());
         return Err(format!("has a parameter {name:?} that is not known; there are: {known}, options[NAME]"));
     }
