@@ -1,10 +1,10 @@
 //! Bytes that are no HTTP, and clients that stop in the middle.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::harness::served::Served;
 
