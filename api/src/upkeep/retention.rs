@@ -23,6 +23,7 @@ pub(super) fn start(parts: &Parts, shutdown: &Shutdown) -> [ReconcilerHealth; 2]
 /// Each step is taken, whatever became of the others.
 async fn tidy(parts: Parts) -> Result<Next, StoreError> {
     let prepared = parts.store.upkeep.prepare_partitions().await;
+    // First: the starts of jobs that go count for their rates all the same.
     let forgot = parts.store.permits.forget_permits().await;
     let more = parts.store.upkeep.remove_expired().await?;
     prepared.and(forgot)?;

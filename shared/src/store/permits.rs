@@ -46,7 +46,8 @@ pub trait Permits: Send + Sync {
     async fn let_through(&self, rules: &FlowRules, turnstile: &mut Turnstile, look: &Look)
     -> Result<LetGo, StoreError>;
 
-    /// Forgets permits that do not count any more, of whatever name. They harm nobody, but take room.
+    /// Forgets permits that do not count any more, of whatever name: they harm nobody, but take room. And notes of those of rates
+    /// when their jobs started, which nobody can tell once these are removed.
     async fn forget_permits(&self) -> Result<(), StoreError>;
 }
 

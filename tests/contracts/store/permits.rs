@@ -24,6 +24,8 @@ against_each_store! {
     a_job_needs_a_permit_of_each_of_its_limits,
     no_more_start_in_any_period_than_the_rate_says,
     a_start_counts_for_its_period_also_when_its_job_is_gone,
+    a_start_that_nobody_looked_at_counts_when_its_job_is_removed,
+    a_permit_whose_job_is_gone_counts_for_a_period_since_it_was_given,
     looks_at_the_same_time_give_no_permit_twice,
     every_line_is_looked_at_however_few_at_a_time,
     a_paused_queue_takes_no_permits,
@@ -244,6 +246,39 @@ async fn a_start_counts_for_its_period_also_when_its_job_is_gone(on: &StoreFixtu
     on.run("DELETE FROM jobs WHERE started_at IS NOT NULL".to_owned()).await;
     on.age(23 * HOUR).await;
     assert!(look(on, &rules).await.dispatches.is_empty(), "within its day");
+    on.age(HOUR).await;
+    assert_eq!(ids(&look(on, &rules).await.dispatches), jobs[1..]);
+}
+
+async fn a_start_that_nobody_looked_at_counts_when_its_job_is_removed(on: &StoreFixture) {
+    let rules = limited(KindLimits { rate: Some(Rate { starts: 1, period: DAY }), ..KindLimits::default() });
+    let jobs = parked(on, (0..2).map(|_| under(&rules, NewJob { retention: HOUR, ..job() })).collect()).await;
+    let first = look(on, &rules).await.dispatches;
+    // It waits for a worker for a while.
+    on.age(10 * HOUR).await;
+    finished(on, &running_again(on, jobs[0], first).await, succeeded(b"1")).await;
+    on.age(2 * HOUR).await;
+    // As retention does it.
+    on.store.permits.forget_permits().await.expect("forget");
+    on.run("DELETE FROM jobs WHERE started_at IS NOT NULL".to_owned()).await;
+    on.age(21 * HOUR).await;
+    on.store.permits.forget_permits().await.expect("forget");
+    assert!(look(on, &rules).await.dispatches.is_empty(), "within a day of its start");
+    on.age(HOUR).await;
+    assert_eq!(ids(&look(on, &rules).await.dispatches), jobs[1..]);
+}
+
+async fn a_permit_whose_job_is_gone_counts_for_a_period_since_it_was_given(on: &StoreFixture) {
+    let rate = Some(Rate { starts: 1, period: DAY });
+    let rules = limited(KindLimits { concurrent_jobs: Some(1), rate, ..KindLimits::default() });
+    let jobs = parked(on, (0..2).map(|_| under(&rules, job())).collect()).await;
+    let first = look(on, &rules).await.dispatches;
+    finished(on, &running_again(on, jobs[0], first).await, succeeded(b"1")).await;
+    on.run("DELETE FROM jobs WHERE started_at IS NOT NULL".to_owned()).await;
+    on.age(23 * HOUR).await;
+    on.store.permits.forget_permits().await.expect("forget");
+    assert_eq!(on.count("permits").await, 1, "that of what runs is gone");
+    assert!(look(on, &rules).await.dispatches.is_empty(), "it may have started within its day");
     on.age(HOUR).await;
     assert_eq!(ids(&look(on, &rules).await.dispatches), jobs[1..]);
 }

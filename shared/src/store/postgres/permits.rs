@@ -21,6 +21,7 @@ use crate::store::permits::{heads_of_each, names_wanted};
 use crate::store::{LetGo, Look, Permits, StoreError};
 
 static DROP_SPENT: Parts<1> = Parts::new(include_str!("sql/drop_spent_permits.sql"), ["named"]);
+static NOTE_STARTS: Parts<1> = Parts::new(include_str!("sql/note_starts_of_permits.sql"), ["named"]);
 
 /// A job at the head of its line.
 struct Head {
@@ -75,7 +76,7 @@ async fn count_permits(
     names: &[String],
 ) -> Result<(HashMap<String, u32>, Option<Duration>), sqlx::Error> {
     sqlx::query(DROP_SPENT.with([true])).bind(names).execute(&mut *connection).await?;
-    sqlx::query(include_str!("sql/note_starts_of_permits.sql")).bind(names).execute(&mut *connection).await?;
+    sqlx::query(NOTE_STARTS.with([true])).bind(names).execute(&mut *connection).await?;
     let rows = sqlx::query(include_str!("sql/count_permits.sql")).bind(names).fetch_all(connection).await?;
     let (mut used, mut soonest) = (HashMap::new(), None);
     for row in &rows {
@@ -153,6 +154,18 @@ impl Permits for Database {
     }
 
     async fn forget_permits(&self) -> Result<(), StoreError> {
-        self.fetch(Lane::Relaxed, sqlx::query(DROP_SPENT.with([false]))).await.map(drop)
+        let deadline = self.deadline();
+        let work = async {
+            let mut loan = self.lend_durable(deadline).await?;
+            let mut transaction = loan.connection.begin().await?;
+            // Looks take permits in any order as well.
+            sqlx::query(include_str!("sql/lock_permits.sql")).execute(&mut *transaction).await?;
+            sqlx::query(DROP_SPENT.with([false])).execute(&mut *transaction).await?;
+            sqlx::query(NOTE_STARTS.with([false])).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            loan.give_back();
+            Ok(())
+        };
+        timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(timed_out())).map_err(refusal)
     }
 }

@@ -149,6 +149,8 @@ impl Permits for Sqlite {
         let mut write = writer.begin().await?;
         let query = sqlx::query(include_str!("sql/drop_spent_permits.sql")).bind(None::<String>).bind(self.now());
         query.execute(&mut *write).await.map_err(failed)?;
+        let query = sqlx::query(include_str!("sql/note_starts_of_permits.sql")).bind(None::<String>);
+        query.execute(&mut *write).await.map_err(failed)?;
         write.commit().await
     }
 }
