@@ -194,6 +194,15 @@ impl StoreFixture {
         .await;
     }
 
+    /// Lets a job have a deadline that has passed.
+    pub(crate) async fn pass_deadline(&self, job: JobId) {
+        let past = match &self.side_door {
+            SideDoor::Sqlite { .. } => "0",
+            SideDoor::Postgres { .. } => "now() - interval '1 hour'",
+        };
+        self.run(format!("UPDATE jobs SET deadline = {past} WHERE id = {}", self.uuid(job.as_uuid()))).await;
+    }
+
     /// Records a claim of one job by a worker, whether or not it made one.
     pub(crate) async fn plant_lease(&self, worker: WorkerId, job: JobId) {
         let (lease, worker, id) = (self.uuid(IdSource.random()), self.uuid(worker.as_uuid()), self.uuid(job.as_uuid()));

@@ -16,7 +16,7 @@ const COMMANDS: [Command; 11] = [
     Command::Lose { max_crashes: 5 },
     Command::Cancel,
     Command::Revoke,
-    Command::Expire,
+    Command::Expire { past_deadline: true },
 ];
 
 /// Rows as the page shows them: `| from | command | to |`. A plain case of each; the page tells the rest in words.

@@ -25,7 +25,7 @@ impl World {
             revoke: set.revoke && !due.revoke,
         };
         let ended = due.revoke && self.change(job, Command::Revoke).is_some()
-            || due.expire && self.change(job, Command::Expire).is_some();
+            || due.expire && self.change(job, Command::Expire { past_deadline: false }).is_some();
         if !ended && due.enqueue && self.change(job, Command::Enqueue).is_some() {
             let mut waiting = Jobs::default();
             waiting.insert(job);

@@ -52,7 +52,10 @@ pub enum Command {
     /// The grace after a cancel is over and the handler has not stopped.
     Revoke,
     /// The time by which it had to start has passed.
-    Expire,
+    Expire {
+        /// Whether that is its deadline, after which no attempt starts, not even another one.
+        past_deadline: bool,
+    },
 }
 
 /// The command does not apply to a job in that status.
@@ -97,7 +100,8 @@ pub fn apply(state: &State, command: Command, now: Timestamp) -> Result<State, R
         (S::Scheduled | S::Queued | S::Retrying, C::Cancel) => to(S::Canceled),
         (S::InProgress, C::Cancel) => State { cancel_requested: true, ..*state },
         (S::InProgress, C::Revoke) if state.cancel_requested => to(S::Canceled),
-        (S::Scheduled | S::Queued, C::Expire) if !state.started => to(S::Expired),
+        (S::Scheduled | S::Queued, C::Expire { .. }) if !state.started => to(S::Expired),
+        (S::Queued | S::Retrying, C::Expire { past_deadline: true }) if state.started => to(S::Failed),
 
         (status, command) => return Err(Refused { status, command }),
     })
@@ -123,7 +127,7 @@ mod tests {
         }
     }
 
-    const COMMANDS: [Command; 11] = [
+    const COMMANDS: [Command; 12] = [
         Command::Enqueue,
         Command::Claim,
         Command::Succeed,
@@ -134,16 +138,49 @@ mod tests {
         Command::Lose { max_crashes: 5 },
         Command::Cancel,
         Command::Revoke,
-        Command::Expire,
+        Command::Expire { past_deadline: false },
+        Command::Expire { past_deadline: true },
     ];
 
     #[test]
     fn every_state_answers_every_command() {
         use Status::{Canceled, Expired, Failed, InProgress, Queued, Retrying, Scheduled, Succeeded};
         // Columns as in COMMANDS; `None`: refused.
-        let table: [(Status, [Option<Status>; 11]); 8] = [
-            (Scheduled, [Some(Queued), None, None, None, None, None, None, None, Some(Canceled), None, Some(Expired)]),
-            (Queued, [None, Some(InProgress), None, None, None, None, None, None, Some(Canceled), None, Some(Expired)]),
+        let table: [(Status, [Option<Status>; 12]); 8] = [
+            (
+                Scheduled,
+                [
+                    Some(Queued),
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    Some(Canceled),
+                    None,
+                    Some(Expired),
+                    Some(Expired),
+                ],
+            ),
+            (
+                Queued,
+                [
+                    None,
+                    Some(InProgress),
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    Some(Canceled),
+                    None,
+                    Some(Expired),
+                    Some(Expired),
+                ],
+            ),
             (
                 InProgress,
                 [
@@ -158,13 +195,17 @@ mod tests {
                     Some(InProgress),
                     None,
                     None,
+                    None,
                 ],
             ),
-            (Retrying, [Some(Queued), None, None, None, None, None, None, None, Some(Canceled), None, None]),
-            (Succeeded, [None; 11]),
-            (Failed, [None; 11]),
-            (Canceled, [None; 11]),
-            (Expired, [None; 11]),
+            (
+                Retrying,
+                [Some(Queued), None, None, None, None, None, None, None, Some(Canceled), None, None, Some(Failed)],
+            ),
+            (Succeeded, [None; 12]),
+            (Failed, [None; 12]),
+            (Canceled, [None; 12]),
+            (Expired, [None; 12]),
         ];
         for (from, row) in table {
             for (command, expected) in COMMANDS.into_iter().zip(row) {
@@ -194,9 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_has_started_once_never_expires() {
+    fn a_job_that_has_started_once_never_expires_and_fails_at_its_deadline() {
         let rescued = State { started: true, ..state(Status::Queued) };
-        assert!(apply(&rescued, Command::Expire, NOW).is_err());
+        assert!(apply(&rescued, Command::Expire { past_deadline: false }, NOW).is_err());
+        let late = apply(&rescued, Command::Expire { past_deadline: true }, NOW);
+        assert_eq!(late.map(|s| s.status), Ok(Status::Failed));
     }
 
     proptest! {

@@ -28,7 +28,7 @@ against_each_store!(
     an_incarnation_that_holds_a_job_is_not_forgotten,
 );
 
-fn order(limit: usize) -> LeaseOrder {
+pub(super) fn order(limit: usize) -> LeaseOrder {
     LeaseOrder {
         tenant: TenantName::default(),
         name: "contract".to_owned(),
@@ -40,7 +40,7 @@ fn order(limit: usize) -> LeaseOrder {
     }
 }
 
-async fn lease(on: &StoreFixture, order: LeaseOrder) -> Vec<LeasedJob> {
+pub(super) async fn lease(on: &StoreFixture, order: LeaseOrder) -> Vec<LeasedJob> {
     on.store.remote_leases.lease_waiting(order).await.expect("lease")
 }
 

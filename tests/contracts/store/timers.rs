@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use raincheck_shared::domain::{Band, Ended, JobId, NewJob, Status};
+use raincheck_shared::domain::{Band, Ended, Event, Failure, FailureCode, JobId, NewJob, Status};
+use raincheck_shared::lifecycle::IdSource;
+use raincheck_shared::store::{Change, Claim};
 
 use super::against_each_store;
+use super::announcements::told;
 use super::given::{
-    HOUR, accepted, claim, find, finished, fire, job, kind, now, queue, retry, running, running_again, scheduled_job,
-    worker,
+    HOUR, accepted, claim, failure, find, finished, fire, job, kind, made_up_dispatch, now, queue, rescue_all, retry,
+    running, running_again, scheduled_job, worker,
 };
+use super::remote_leases::{lease, order};
 use crate::harness::store::StoreFixture;
 
 against_each_store! {
@@ -18,6 +22,11 @@ against_each_store! {
     more_timers_than_asked_for_are_left_for_the_next_call,
     a_job_that_has_not_started_in_time_expires,
     a_job_that_has_started_once_never_expires,
+    a_job_that_waits_for_another_attempt_fails_at_its_deadline_with_its_last_error,
+    a_job_that_was_given_back_put_off_or_rescued_fails_at_its_deadline,
+    a_deadline_that_passes_while_a_job_runs_counts_once_it_is_given_back,
+    a_start_timeout_says_nothing_of_another_attempt_and_the_deadline_still_does,
+    no_attempt_starts_after_the_deadline_however_late_its_timer,
     an_expired_job_cannot_be_claimed,
     a_timer_of_no_job_just_goes,
     timers_fired_by_many_at_once_move_each_job_once,
@@ -110,6 +119,135 @@ async fn a_job_that_has_started_once_never_expires(on: &StoreFixture) {
     assert_eq!(find(on, retrying.id).await.status, Status::Retrying);
 }
 
+const TOO_LATE: &str = "its deadline leaves no time for another attempt";
+
+fn due_by(deadline: Duration) -> NewJob {
+    NewJob { deadline: Some(now() + deadline), ..told(&[Event::Failed], job()) }
+}
+
+/// It ends as failed with this version, is told of, leaves no timer, and is nothing to claim.
+async fn fails_at_its_deadline(on: &StoreFixture, id: JobId) -> Failure {
+    let before = find(on, id).await;
+    let moved = fire(on).await;
+    assert_eq!(moved.dispatches, []);
+    assert_eq!(moved.changes, [Change { id, version: before.version + 1, status: Status::Failed }]);
+    let job = find(on, id).await;
+    assert_eq!((job.status, job.attempt, &job.attempts), (Status::Failed, before.attempt, &before.attempts));
+    assert!(job.finished_at.is_some() && job.expires_at.is_some() && job.next_attempt_at.is_none());
+    assert_eq!((on.timers_of(id).await, on.count("deliveries").await), (0, 1));
+    let (worker, _life) = worker(on).await;
+    assert_eq!(claim(on, worker, vec![made_up_dispatch(id)]).await, []);
+    on.run("DELETE FROM deliveries".to_owned()).await;
+    job.error.expect("why it failed")
+}
+
+async fn a_job_that_waits_for_another_attempt_fails_at_its_deadline_with_its_last_error(on: &StoreFixture) {
+    let retrying = running(on, due_by(HOUR)).await;
+    finished(on, &retrying, retry(2 * HOUR)).await;
+    assert!(fire(on).await.changes.is_empty());
+    on.age(HOUR).await;
+    let error = fails_at_its_deadline(on, retrying.id).await;
+    let said = failure(1);
+    assert_eq!(error, Failure { message: format!("{} ({TOO_LATE})", said.message), ..said });
+
+    // Queued once more, and nobody takes it.
+    let waiting = running(on, due_by(HOUR)).await;
+    finished(on, &waiting, retry(HOUR / 2)).await;
+    on.age(HOUR / 2).await;
+    assert_eq!(fire(on).await.changes.len(), 1);
+    assert_eq!(find(on, waiting.id).await.status, Status::Queued);
+    on.age(HOUR / 2).await;
+    assert_eq!(fails_at_its_deadline(on, waiting.id).await, error);
+
+    // Both are due at once: it is too late.
+    let both = running(on, due_by(HOUR)).await;
+    finished(on, &both, retry(HOUR / 2)).await;
+    on.age(HOUR).await;
+    fire(on).await;
+    let job = find(on, both.id).await;
+    assert_eq!((job.status, on.timers_of(both.id).await), (Status::Failed, 0));
+}
+
+async fn a_job_that_was_given_back_put_off_or_rescued_fails_at_its_deadline(on: &StoreFixture) {
+    for ended in [Ended::Released, Ended::Snoozed(2 * HOUR)] {
+        let back = running(on, due_by(HOUR)).await;
+        finished(on, &back, ended).await;
+        on.age(HOUR).await;
+        let error = fails_at_its_deadline(on, back.id).await;
+        let message = format!("put off or given back, and {TOO_LATE}");
+        assert_eq!(error, Failure::new(FailureCode::HandlerError, message, true, 1));
+    }
+    let rescued = running(on, due_by(20 * HOUR)).await;
+    on.age(10 * HOUR).await;
+    rescue_all(on, 5).await;
+    assert_eq!(find(on, rescued.id).await.status, Status::Queued);
+    assert!(fire(on).await.changes.is_empty());
+    on.age(10 * HOUR).await;
+    let error = fails_at_its_deadline(on, rescued.id).await;
+    let message = format!("the worker died while it ran this, and {TOO_LATE}");
+    assert_eq!(error, Failure::new(FailureCode::WorkerLost, message, true, 1));
+
+    let stray = running(on, due_by(20 * HOUR)).await;
+    assert_eq!(on.store.attempts.drop_stray_leases(stray.worker, &[], &[]).await.expect("drop").len(), 1);
+    on.age(20 * HOUR).await;
+    fails_at_its_deadline(on, stray.id).await;
+}
+
+async fn a_deadline_that_passes_while_a_job_runs_counts_once_it_is_given_back(on: &StoreFixture) {
+    let (back, lost) = (running(on, due_by(HOUR)).await, running(on, due_by(HOUR)).await);
+    on.age(HOUR).await;
+    assert!(fire(on).await.changes.is_empty(), "a deadline does not stop what runs");
+    finished(on, &back, Ended::Released).await;
+    fails_at_its_deadline(on, back.id).await;
+    rescue_all(on, 5).await;
+    fails_at_its_deadline(on, lost.id).await;
+}
+
+async fn a_start_timeout_says_nothing_of_another_attempt_and_the_deadline_still_does(on: &StoreFixture) {
+    let both = || NewJob { start_by: Some(now() + HOUR), ..due_by(3 * HOUR) };
+    let (back, runs) = (running(on, both()).await, running(on, both()).await);
+    finished(on, &back, Ended::Released).await;
+    on.age(HOUR).await;
+    assert!(fire(on).await.changes.is_empty(), "its start timeout has passed");
+    assert_eq!(find(on, back.id).await.status, Status::Queued);
+    finished(on, &runs, Ended::Released).await;
+    on.age(HOUR).await;
+    assert!(fire(on).await.changes.is_empty());
+    on.age(HOUR).await;
+    let moved = fire(on).await.changes;
+    assert_eq!(moved.iter().map(|change| change.status).collect::<Vec<_>>(), [Status::Failed; 2]);
+}
+
+async fn no_attempt_starts_after_the_deadline_however_late_its_timer(on: &StoreFixture) {
+    for way in ["claim", "claim_waiting", "lease_waiting"] {
+        let (fresh, again, plain) = (due_by(HOUR), running(on, due_by(HOUR)).await, job());
+        finished(on, &again, Ended::Released).await;
+        let mut dispatches = on.store.outbox.take_unpublished(10, HOUR).await.expect("take");
+        dispatches.extend(accepted(on, vec![fresh.clone(), plain.clone()]).await);
+        on.age(HOUR).await;
+        // As a release left them that set none for what was given back.
+        on.run("DELETE FROM timers".to_owned()).await;
+        let (worker, _life) = worker(on).await;
+        let (queues, kinds) = ([plain.queue], [plain.kind]);
+        let empty = Claim { worker, lease: IdSource.lease(), dispatches: Vec::new() };
+        let started: Vec<JobId> = match way {
+            "claim" => claim(on, worker, dispatches).await.iter().map(|job| job.fence.job).collect(),
+            "claim_waiting" => {
+                let claimed = on.store.attempts.claim_waiting(empty, &queues, &kinds, 10).await.expect("claim");
+                claimed.iter().map(|job| job.fence.job).collect()
+            }
+            _ => lease(on, order(10)).await.iter().map(|job| job.fence.job).collect(),
+        };
+        assert_eq!(started, [plain.id], "{way}");
+        assert_eq!(on.count("dispatches").await, 0, "{way}");
+        let mut ends: Vec<_> = fire(on).await.changes.iter().map(|change| (change.id, change.status)).collect();
+        ends.sort_unstable_by_key(|(id, _)| *id);
+        let mut expected = [(fresh.id, Status::Expired), (again.id, Status::Failed)];
+        expected.sort_unstable_by_key(|(id, _)| *id);
+        assert_eq!(ends, expected, "{way}");
+    }
+}
+
 async fn an_expired_job_cannot_be_claimed(on: &StoreFixture) {
     let dispatches = accepted(on, vec![NewJob { start_by: Some(now() - HOUR), ..job() }]).await;
     fire(on).await;
@@ -118,7 +256,7 @@ async fn an_expired_job_cannot_be_claimed(on: &StoreFixture) {
 }
 
 async fn a_timer_of_no_job_just_goes(on: &StoreFixture) {
-    let id = raincheck_shared::lifecycle::IdSource.job();
+    let id = IdSource.job();
     for purpose in ["enqueue", "expire", "revoke"] {
         on.plant_timer(id, purpose, None).await;
     }

@@ -18,7 +18,7 @@ against_each_store! {
 
 const MAX_CRASHES: i32 = 2;
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     Command::Enqueue,
     Command::Claim,
     Command::Succeed,
@@ -29,7 +29,8 @@ const COMMANDS: [Command; 11] = [
     Command::Lose { max_crashes: MAX_CRASHES },
     Command::Cancel,
     Command::Revoke,
-    Command::Expire,
+    Command::Expire { past_deadline: false },
+    Command::Expire { past_deadline: true },
 ];
 
 /// The eight statuses, and where a status alone does not decide, what does.
@@ -78,6 +79,9 @@ async fn every_state_answers_every_command_as_the_state_machine_says(on: &StoreF
             if matches!(command, Command::Lose { .. }) {
                 on.plant_lease(actor.worker, actor.id).await;
                 on.age(HOUR).await;
+            }
+            if command == (Command::Expire { past_deadline: true }) {
+                on.pass_deadline(actor.id).await;
             }
             let (before, state) = look(on, actor.id).await;
             give(on, &actor, command).await;
@@ -205,7 +209,7 @@ async fn give(on: &StoreFixture, actor: &Actor, command: Command) {
             on.plant_timer(actor.id, "revoke", Some(actor.worker)).await;
             fire_all(on).await;
         }
-        Command::Expire => {
+        Command::Expire { .. } => {
             on.plant_timer(actor.id, "expire", None).await;
             fire_all(on).await;
         }

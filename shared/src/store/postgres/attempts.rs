@@ -165,6 +165,16 @@ impl Database {
         }
     }
 
+    /// Sees to it that what was not claimed because its deadline has passed is ended. What was claimed stands whatever becomes of
+    /// this.
+    async fn set_late_timers(&self, ids: &[Uuid]) {
+        let (first, last) = id_range(ids);
+        let query = sqlx::query(include_str!("sql/set_late_timers.sql")).bind(ids).bind(first).bind(last);
+        if let Err(error) = self.fetch(CLAIMING, query).await {
+            tracing::debug!(%error, "left jobs whose deadline has passed to the timers that they have");
+        }
+    }
+
     async fn finish_alone(&self, finish: &Finish) -> Result<Finished, StoreError> {
         let answers = self.finish_together(&[finish]).await.map_err(refusal)?;
         Ok(answers.into_iter().next().unwrap_or(Finished::Fenced))
@@ -194,11 +204,15 @@ impl Attempts for Database {
             .bind(dispatches)
             .bind(claim.worker.as_uuid())
             .bind(claim.lease.as_uuid())
-            .bind(ids)
+            .bind(&ids)
             .bind(first)
             .bind(last)
             .bind(tokens);
-        self.fetch(CLAIMING, query).await?.iter().map(|row| claimed(row, claim.lease)).collect()
+        let rows = self.fetch(CLAIMING, query).await?;
+        if rows.len() < ids.len() {
+            self.set_late_timers(&ids).await;
+        }
+        rows.iter().map(|row| claimed(row, claim.lease)).collect()
     }
 
     async fn claim_waiting(

@@ -109,6 +109,11 @@ impl Sqlite {
             .bind(bytes(&mut takings.iter().map(|_| self.ids.random())))
             .bind(now);
         let found = query.fetch_all(&mut *connection).await.map_err(failed)?;
+        if found.len() < takings.len() {
+            let jobs = rows::id_list(takings.iter().map(|taking| taking.job));
+            let query = sqlx::query(include_str!("sql/set_late_timers.sql")).bind(jobs).bind(now);
+            query.execute(&mut *connection).await.map_err(failed)?;
+        }
         let leases: HashMap<JobId, LeaseId> = takings.iter().map(|taking| (taking.job, taking.lease)).collect();
         let mut claimed = Vec::with_capacity(found.len());
         for row in &found {

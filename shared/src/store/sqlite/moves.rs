@@ -30,6 +30,7 @@ pub(super) struct Movable {
     batch: Option<Uuid>,
     pub(super) expires_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
+    pub(super) deadline: Option<Timestamp>,
     place: Place,
     kept_seconds: i64,
     webhook: Option<Webhook>,
@@ -44,6 +45,11 @@ impl Movable {
     /// Whether it is this tenant's.
     pub(super) fn is_of(&self, tenant: &TenantName) -> bool {
         self.place.tenant == *tenant
+    }
+
+    /// Whether it has started once, and has not ended.
+    pub(super) fn is_started_and_live(&self) -> bool {
+        self.state.started && !self.state.status.is_done()
     }
 
     /// Whether this incarnation runs it.
@@ -109,6 +115,7 @@ fn movable(row: &sqlx::sqlite::SqliteRow) -> Result<Movable, StoreError> {
         batch: row.get("batch_id")?,
         expires_at: row.instant("expires_at")?,
         started_at,
+        deadline: row.instant("deadline")?,
         place: Place {
             tenant: rows::tenant(&row)?,
             queue: row.parse("queue")?,
@@ -197,6 +204,11 @@ async fn note_move(
 ) -> Result<Change, StoreError> {
     if let Some(batch) = job.batch.filter(|_| to.status.is_done()) {
         count_end(connection, batch, to.status, now).await?;
+    }
+    // Claimed, it left nothing behind that would wait for its deadline.
+    let waits_again = job.state.status == Status::InProgress && matches!(to.status, Status::Queued | Status::Retrying);
+    if let Some(deadline) = job.deadline.filter(|_| waits_again) {
+        set_timer(connection, job.id, "expire", rows::micros(deadline), None).await?;
     }
     job.version += 1;
     job.state = to;

@@ -10,7 +10,7 @@ use super::Sqlite;
 use super::batches;
 use super::dispatches::{PUBLISH_WITHIN, Waiting};
 use super::file::{Write, failed};
-use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job};
+use super::moves::{Along, Movable, drop_timers, lock_jobs, move_job, set_timer};
 use super::rows::{self, Cell};
 use crate::domain::{BlobOwner, Command, Dispatch, Failure, FailureCode, JobId, Status, Timestamp, WorkerId, apply};
 use crate::store::{Change, Moved, StoreError, Upkeep};
@@ -32,6 +32,12 @@ impl Upkeep for Sqlite {
         let mut queued = Vec::new();
         for (id, purpose) in due {
             if let Some(job) = jobs.get_mut(&id) {
+                // Once it has started its start timeout means nothing any more, but its deadline does.
+                let later = job.deadline.filter(|at| purpose == "expire" && *at > now && job.is_started_and_live());
+                if let Some(deadline) = later {
+                    set_timer(&mut write, id, "expire", rows::micros(deadline), None).await?;
+                    continue;
+                }
                 fire(&mut write, job, &purpose, now, &mut moved).await?;
                 if job.state.status == Status::Queued && purpose == "enqueue" {
                     queued.push(id);
@@ -183,17 +189,35 @@ async fn fire(
 ) -> Result<(), StoreError> {
     let command = match purpose {
         "enqueue" => Command::Enqueue,
-        "expire" => Command::Expire,
+        "expire" => Command::Expire { past_deadline: job.deadline.is_some_and(|at| at <= now) },
         _ => Command::Revoke,
     };
     let Ok(to) = apply(&job.state, command, now) else { return Ok(()) };
     // A revoked handler may still run: it must not end the job any more, nor is it known to have stopped.
-    let along = Along { unfence: command == Command::Revoke, ..Along::default() };
+    let error = if to.status == Status::Failed { Some(last_error(write, job).await?) } else { None };
+    let along = Along { unfence: command == Command::Revoke, error: error.as_ref(), ..Along::default() };
     moved.changes.push(move_job(write, job, to, rows::micros(now), along).await?);
     if to.status.is_done() {
         drop_timers(write, job.id).await?;
     }
     Ok(())
+}
+
+/// Why a job fails that is not tried again because its deadline has passed: for what its last failed attempt failed.
+async fn last_error(write: &mut Write<'_>, job: &Movable) -> Result<Failure, StoreError> {
+    const TOO_LATE: &str = "its deadline leaves no time for another attempt";
+    let query = sqlx::query(include_str!("sql/find_last_failure.sql")).bind(job.id.as_uuid());
+    let row = query.fetch_one(&mut **write).await.map_err(failed)?;
+    if let Some(mut error) = Cell::of_job(&row, job.id).json::<Failure>("error")? {
+        error.message = format!("{} ({TOO_LATE})", error.message);
+        return Ok(error);
+    }
+    let (code, what) = if job.state.crashes > 0 {
+        (FailureCode::WorkerLost, "the worker died while it ran this")
+    } else {
+        (FailureCode::HandlerError, "put off or given back")
+    };
+    Ok(Failure::new(code, format!("{what}, and {TOO_LATE}"), true, job.state.attempt + 1))
 }
 
 /// Takes a job from a dead worker.

@@ -1,4 +1,4 @@
--- Takes the jobs of the given dispatches that still wait, and clears the dispatches.
+-- Takes the jobs of the given dispatches that still wait and whose deadline has not passed, and clears the dispatches.
 WITH cleared AS (
     DELETE FROM dispatches WHERE id = ANY($1)
         -- A message of a database that was restored from a backup since names ids that were given once more: what is not of its
@@ -21,7 +21,7 @@ taken AS (
         started_at = now(),
         next_attempt_at = NULL,
         progress = NULL
-    WHERE id = ANY($4) AND id BETWEEN $5 AND $6 AND status = 'queued'
+    WHERE id = ANY($4) AND id BETWEEN $5 AND $6 AND status = 'queued' AND (deadline IS NULL OR deadline > now())
         -- The dispatches first, as who takes them from the store does: the other way round the two would deadlock.
         AND (SELECT count(*) FROM cleared) >= 0
     RETURNING id, attempt, token, kind, queue, version, input, input_type, max_attempts, run_timeout_ms, deadline, crashes,

@@ -43,13 +43,22 @@ cleared AS (
 wanted AS MATERIALIZED (
     SELECT DISTINCT u.id FROM chosen, unnest(chosen.jobs) AS u (id)
 ),
-locked AS MATERIALIZED (
-    SELECT id, version, webhook_url, webhook_events FROM jobs
+queued AS MATERIALIZED (
+    SELECT id, version, webhook_url, webhook_events, deadline FROM jobs
     WHERE id = ANY(ARRAY(SELECT id FROM wanted))
         AND id BETWEEN (SELECT id FROM wanted ORDER BY id LIMIT 1) AND (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
         AND status = 'queued'
     ORDER BY id
     FOR UPDATE
+),
+-- Their dispatches go, so their timers must be there (`set_late_timers.sql`).
+late AS (
+    INSERT INTO timers (job_id, purpose, due_at)
+    SELECT id, 'expire', deadline FROM queued WHERE deadline <= now()
+    ON CONFLICT DO NOTHING
+),
+locked AS MATERIALIZED (
+    SELECT * FROM queued WHERE deadline IS NULL OR deadline > now()
 ),
 announced AS (
     INSERT INTO deliveries (job_id, version, event, receiver)

@@ -32,7 +32,7 @@ moved AS (
         AND id BETWEEN (SELECT id FROM locked ORDER BY id LIMIT 1) AND (SELECT id FROM locked ORDER BY id DESC LIMIT 1)
         AND status = 'in_progress' AND worker = $1
     RETURNING id, version, status, queue, kind, priority, dispatch_width, tenant, express, batch_id,
-        webhook_url, webhook_events, line
+        webhook_url, webhook_events, line, deadline
 ),
 untimed AS (
     DELETE FROM timers t
@@ -43,6 +43,12 @@ untimed AS (
     ) gone
     WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+-- As in `finish_jobs.sql`.
+bounded AS (
+    INSERT INTO timers (job_id, purpose, due_at)
+    SELECT id, 'expire', deadline FROM moved WHERE status = 'queued' AND deadline IS NOT NULL
+    ON CONFLICT DO NOTHING
 ),
 announced AS (
     INSERT INTO deliveries (job_id, version, event, receiver)

@@ -76,7 +76,7 @@ ended AS (
         AND j.attempt = b.attempt AND j.token = b.token AND j.worker = b.worker
     RETURNING j.id, j.version, j.status, j.batch_id, j.webhook_url, j.webhook_events
         -- if again
-        , j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.next_attempt_at, j.line
+        , j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.next_attempt_at, j.line, j.deadline
         -- end
 ),
 -- if again
@@ -84,6 +84,13 @@ timed AS (
     INSERT INTO timers (job_id, purpose, due_at)
     SELECT id, 'enqueue', next_attempt_at FROM ended WHERE status = 'retrying'
     ON CONFLICT (job_id, purpose) DO UPDATE SET due_at = excluded.due_at
+),
+-- No attempt starts after the deadline. A timer that is there stays: it is of the start timeout or the deadline, and put off
+-- to the deadline should it be of the former. (DO UPDATE would wait for whoever fires it, who may wait for this job.)
+bounded AS (
+    INSERT INTO timers (job_id, purpose, due_at)
+    SELECT id, 'expire', deadline FROM ended WHERE status IN ('queued', 'retrying') AND deadline IS NOT NULL
+    ON CONFLICT DO NOTHING
 ),
 waiting AS (
     INSERT INTO dispatches (queue, band, kind, tenant, jobs, publish_after)

@@ -6,28 +6,38 @@ WITH due AS MATERIALIZED (
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ),
-untimed AS (
-    DELETE FROM timers t USING due
-    WHERE t.job_id = ANY(ARRAY(SELECT job_id FROM due)) AND t.job_id = due.job_id AND t.purpose = due.purpose
-),
 wanted AS MATERIALIZED (
     SELECT job_id AS id, bool_or(purpose = 'enqueue') AS enqueue, bool_or(purpose = 'expire') AS expire,
         bool_or(purpose = 'revoke') AS revoke
     FROM due GROUP BY job_id
 ),
 locked AS MATERIALIZED (
-    SELECT id, status, started_at, cancel_requested_at FROM jobs
+    SELECT id, status, started_at, deadline, cancel_requested_at FROM jobs
     WHERE id = ANY(ARRAY(SELECT id FROM wanted))
         AND id BETWEEN (SELECT id FROM wanted ORDER BY id LIMIT 1) AND (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
         AND status IN ('scheduled', 'queued', 'in_progress', 'retrying')
     ORDER BY id
     FOR UPDATE
 ),
+-- Once a job has started its start timeout means nothing any more, but its deadline does.
+later AS MATERIALIZED (
+    SELECT id, deadline FROM wanted w JOIN locked l USING (id)
+    WHERE w.expire AND l.started_at IS NOT NULL AND l.deadline > now()
+),
+put_off AS (
+    UPDATE timers t SET due_at = l.deadline FROM later l WHERE t.job_id = ANY(ARRAY[l.id]) AND t.purpose = 'expire'
+),
+untimed AS (
+    DELETE FROM timers t USING due
+    WHERE t.job_id = ANY(ARRAY(SELECT job_id FROM due)) AND t.job_id = due.job_id AND t.purpose = due.purpose
+        AND NOT (due.purpose = 'expire' AND due.job_id = ANY(ARRAY(SELECT id FROM later)))
+),
 -- domain::apply in SQL. A job whose start and last moment to start have both come did not start in time.
 decided AS MATERIALIZED (
     SELECT id, CASE
         WHEN w.revoke AND l.status = 'in_progress' AND l.cancel_requested_at IS NOT NULL THEN 'canceled'
         WHEN w.expire AND l.status IN ('scheduled', 'queued') AND l.started_at IS NULL THEN 'expired'
+        WHEN w.expire AND l.status IN ('queued', 'retrying') AND l.started_at IS NOT NULL AND l.deadline <= now() THEN 'failed'
         WHEN w.enqueue AND l.status IN ('scheduled', 'retrying') THEN 'queued'
     END AS status
     FROM wanted w JOIN locked l USING (id)
@@ -39,13 +49,25 @@ moved AS (
         token = NULL,
         next_attempt_at = NULL,
         finished_at = CASE WHEN d.status <> 'queued' THEN now() END,
-        expires_at = CASE WHEN d.status <> 'queued' THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END
+        expires_at = CASE WHEN d.status <> 'queued' THEN now() + kept_for(j.retention_seconds, j.idempotency_key) END,
+        error = CASE WHEN d.status = 'failed' THEN COALESCE(
+            -- The error of its last failed attempt, and why there is no other one.
+            (SELECT jsonb_set(e, '{message}', to_jsonb(e ->> 'message' || ' (its deadline leaves no time for another attempt)'))
+                FROM (SELECT j.attempts[cardinality(j.attempts)]::jsonb -> 'error') AS last (e))::text,
+            json_build_object(
+                'code', CASE WHEN j.crashes > 0 THEN 'worker-lost' ELSE 'handler-error' END,
+                'message', CASE WHEN j.crashes > 0 THEN 'the worker died while it ran this' ELSE 'put off or given back' END
+                    || ', and its deadline leaves no time for another attempt',
+                'retryable', true,
+                'attempt', j.attempt + 1
+            )::text
+        ) ELSE j.error END
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND d.status IS NOT NULL
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id,
         j.webhook_url, j.webhook_events, j.line
 ),
--- One that expires or is revoked has nothing to wait for any more. Skipped: firing elsewhere, where it just goes.
+-- One that expires, fails or is revoked has nothing to wait for any more. Skipped: firing elsewhere, where it just goes.
 untimed_ends AS (
     DELETE FROM timers t
     USING (

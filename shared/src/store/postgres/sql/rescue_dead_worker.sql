@@ -85,7 +85,7 @@ moved AS (
     FROM decided d
     WHERE j.id = ANY(ARRAY[d.id]) AND j.status = 'in_progress'
     RETURNING j.id, j.version, j.status, j.queue, j.kind, j.priority, j.dispatch_width, j.tenant, j.express, j.batch_id,
-        j.webhook_url, j.webhook_events, j.line
+        j.webhook_url, j.webhook_events, j.line, j.deadline
 ),
 untimed AS (
     DELETE FROM timers t
@@ -96,6 +96,12 @@ untimed AS (
     ) gone
     WHERE t.job_id = ANY(ARRAY(SELECT id FROM moved WHERE status = 'canceled'))
         AND t.job_id = gone.job_id AND t.purpose = gone.purpose
+),
+-- As in `finish_jobs.sql`.
+bounded AS (
+    INSERT INTO timers (job_id, purpose, due_at)
+    SELECT id, 'expire', deadline FROM moved WHERE status = 'queued' AND deadline IS NOT NULL
+    ON CONFLICT DO NOTHING
 ),
 announced AS (
     INSERT INTO deliveries (job_id, version, event, receiver)
