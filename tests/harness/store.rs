@@ -91,6 +91,19 @@ impl StoreFixture {
         }
     }
 
+    /// Where the database of a Postgres store is, for a client of this name.
+    pub(crate) fn postgres_url(&self, client: &str) -> Option<Secret> {
+        match &self.side_door {
+            SideDoor::Sqlite { .. } => None,
+            SideDoor::Postgres { server, database, .. } => {
+                let options = PgConnectOptions::clone(server).database(database);
+                let mut url = options.to_url_lossy();
+                url.query_pairs_mut().append_pair("application_name", client);
+                Some(Secret::new(url.to_string()))
+            }
+        }
+    }
+
     /// Closes the store and removes it. Not called when a test fails: what it left can be looked at.
     pub(crate) async fn close(self) {
         self.store.schema.close().await;

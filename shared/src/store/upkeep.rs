@@ -37,6 +37,9 @@ pub trait Upkeep: Send + Sync {
     /// the caller started. The store adds what it knows of its own start. `listening_for`: for how long the caller has
     /// taken the signs of life of remote workers, who show them to nobody else; only one that missed a whole lease
     /// meanwhile is dead.
+    ///
+    /// A look that reaches the store long after it was sent, say because that was frozen, finds nobody, and is an error: the
+    /// store was away.
     async fn rescue_dead_worker(
         &self,
         max_crashes: i32,

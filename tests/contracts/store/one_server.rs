@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use raincheck_shared::config::Secret;
-use raincheck_shared::domain::{Dispatch, JobId, NewJob, Status};
+use raincheck_shared::domain::{Dispatch, JobId, NewJob, Status, WorkerReport};
 use raincheck_shared::lifecycle::IdSource;
-use raincheck_shared::store::{Accepted, LogBatch, LogEntry, StoreError, postgres};
+use raincheck_shared::store::{Accepted, LogBatch, LogEntry, Store, StoreError, postgres};
 use raincheck_shared::telemetry::Chain;
 use uuid::Uuid;
 
 use super::given::{
     DAY, HOUR, accepted, claim, find, finished, job, keyed_job, now, rescue_all, running, succeeded, worker,
+    worker_with,
 };
+use crate::harness::services::{PrivateServer, Server};
 use crate::harness::store::StoreFixture;
+use crate::harness::temp::TempFolder;
 
 /// Asks until the answer is there.
 pub(super) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
@@ -148,6 +151,42 @@ async fn a_worker_whose_session_is_gone_is_dead_before_its_lease_ends() {
     })
     .await;
     assert_eq!(moved.changes.iter().map(|c| c.id).collect::<Vec<_>>(), [held[0].fence.job]);
+    on.close().await;
+}
+
+#[tokio::test]
+async fn a_look_for_dead_workers_that_a_frozen_server_reads_when_it_thaws_buries_nobody() {
+    let folder = TempFolder::new("raincheck-frozen");
+    let server = PrivateServer::start(Server::Postgres, folder.path());
+    let on = StoreFixture::postgres_on(&server.url).await;
+    let url = on.postgres_url("impatient").expect("a server");
+    let impatient = postgres::open(&url, 2, Duration::from_secs(1)).expect("open");
+    // A look as whoever has seen the store answer ever since it began.
+    let look = async |store: &Store| store.upkeep.rescue_dead_worker(5, None, HOUR).await;
+    for store in [&impatient, &on.store] {
+        assert_eq!(look(store).await.expect("a look"), None);
+    }
+    let ttl = Duration::from_secs(2);
+    let (_worker, mut life) = worker_with(&on, ttl).await;
+    // Or no lease could have run out.
+    tokio::time::sleep(ttl).await;
+    life.renew(&WorkerReport::default()).await.expect("renew");
+
+    server.act("pause");
+    assert!(matches!(look(&impatient).await, Err(StoreError::Unavailable(_))), "it hangs");
+    let thaw = async {
+        tokio::time::sleep(2 * ttl).await;
+        server.act("continue");
+    };
+    // This one hears of the thaw, and that the store was away.
+    let (answer, ()) = futures_util::future::join(look(&on.store), thaw).await;
+    let first = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'impatient'
+        AND query LIKE '%one dead worker%'";
+    eventually("the first look to be over", async || (on.number(first.to_owned()).await == 0).then_some(())).await;
+    life.renew(&WorkerReport::default()).await.expect("it was never dead");
+    assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    assert_eq!(look(&on.store).await.expect("a look"), None);
+    impatient.schema.close().await;
     on.close().await;
 }
 

@@ -13,6 +13,7 @@ use super::connections::{Connections, Loan, Outage};
 use super::floor::Floor;
 use super::partitions::FullDays;
 use super::refusal::{is_broken_connection, refusal, timed_out};
+use super::server_time::ServerTime;
 use super::spent::Round;
 use crate::config::Secret;
 use crate::lifecycle::{Clock, SystemClock};
@@ -50,6 +51,8 @@ pub(super) struct Database {
     deliveries_seen: Mutex<Uuid>,
     floor: Mutex<Floor>,
     spent: Mutex<Round>,
+    /// As the last look for dead workers found it.
+    pub(super) server_time: ServerTime,
 }
 
 /// The server that a URL names.
@@ -97,6 +100,7 @@ impl Database {
             deliveries_seen: Mutex::default(),
             floor: Mutex::default(),
             spent: Mutex::default(),
+            server_time: ServerTime::default(),
         })
     }
 

@@ -31,6 +31,7 @@ mod retention;
 mod rows;
 mod schedules;
 mod schema;
+mod server_time;
 mod spent;
 mod survey;
 mod ticks;

@@ -11,8 +11,9 @@ use super::partitions;
 use super::refusal::{is_lock_conflict, is_missing_reference, refusal};
 use super::retention;
 use super::rows::{Cells, blob_owner, change_of, id_range, millis, numbered_dispatch};
-use crate::domain::{BlobOwner, JobId};
-use crate::store::{Moved, StoreError, Upkeep};
+use crate::domain::{BlobOwner, JobId, Timestamp};
+use crate::lifecycle::{Clock, SystemClock};
+use crate::store::{Moved, Schema, StoreError, Upkeep};
 
 /// Reads what a repair moved, and how much it had taken up to do so.
 fn moved(rows: &[PgRow]) -> Result<(Moved, i64), StoreError> {
@@ -29,6 +30,30 @@ fn moved(rows: &[PgRow]) -> Result<(Moved, i64), StoreError> {
         }
     }
     Ok((moved, taken))
+}
+
+/// The server was away, though it answers: it has taken far too long to begin.
+#[derive(Debug, thiserror::Error)]
+#[error("the server was away, and began only now to look for dead workers")]
+struct WasAway;
+
+/// A server that is there begins with what it is sent long before. A worker that is not answered for so long makes itself a new
+/// connection, and its session lock is free meanwhile.
+const BEGINS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether this row of a look for dead workers tells the server's time.
+fn tells_time(row: &PgRow) -> bool {
+    matches!(Cells::of("clock_timestamp", row).get::<Option<Timestamp>>("time"), Ok(Some(_)))
+}
+
+impl Database {
+    /// Notes the time that the server told. True: what it answers came too late to it.
+    fn note_time(&self, told: &[PgRow]) -> Result<bool, StoreError> {
+        let Some(row) = told.first() else { return Ok(false) };
+        let cells = Cells::of("clock_timestamp", row);
+        self.server_time.note(SystemClock.monotonic(), cells.get("time")?);
+        cells.get("is_late")
+    }
 }
 
 #[async_trait]
@@ -52,13 +77,24 @@ impl Upkeep for Database {
         store_up_for: Option<Duration>,
         listening_for: Duration,
     ) -> Result<Option<Moved>, StoreError> {
+        let sent = match self.server_time.at(SystemClock.monotonic()) {
+            Some(time) => time,
+            None => self.time().await?,
+        };
         let query = sqlx::query(include_str!("sql/rescue_dead_worker.sql"))
             .bind(max_crashes)
             .bind(store_up_for.map(millis))
-            .bind(millis(listening_for));
+            .bind(millis(listening_for))
+            .bind(sent)
+            .bind(millis(BEGINS_WITHIN));
         match self.fetch_until(self.deadline(), Lane::Durable, query).await {
-            Ok(rows) if rows.is_empty() => Ok(None),
-            Ok(rows) => Ok(Some(Moved { more: true, ..moved(&rows)?.0 })),
+            Ok(rows) => {
+                let (told, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(tells_time);
+                if self.note_time(&told)? {
+                    return Err(StoreError::unavailable(WasAway));
+                }
+                if rows.is_empty() { Ok(None) } else { Ok(Some(Moved { more: true, ..moved(&rows)?.0 })) }
+            }
             // It is claiming in this very moment: nothing was moved, and the next look will find what it took.
             Err(error) if is_missing_reference(&error) => Ok(Some(Moved { more: true, ..Moved::default() })),
             // Somebody is at its jobs in this very moment: the next look decides. The store is there, which an error would put in

@@ -5,6 +5,8 @@
 --
 -- While the server itself was away nobody could renew: a worker is only judged once the server has been up for a whole
 -- lease. The checkpointer starts anew after a crash that the postmaster survives (who may not see it sees no row).
+-- Nobody is judged by a look that began longer after it was sent ($4, by this clock) than $5: then the server was away, frozen
+-- for instance, and reads now what was sent before it thawed, with a $2 of that time. Perhaps nobody waits for the answer.
 WITH up AS MATERIALIZED (
     SELECT LEAST(
         $2::bigint * interval '1 millisecond',
@@ -15,6 +17,7 @@ WITH up AS MATERIALIZED (
 dead AS MATERIALIZED (
     SELECT w.id FROM workers w
     WHERE w.ttl <= (SELECT since FROM up)
+        AND now() - $4::timestamptz <= $5::bigint * interval '1 millisecond'
         AND (w.run_until IS NULL OR w.ttl <= $3::bigint * interval '1 millisecond')
         AND (
             w.heartbeat_at < now() - w.ttl
@@ -129,9 +132,12 @@ SELECT id AS job, version, status, NULL::bigint AS dispatch, NULL::text AS queue
     NULL::text AS kind, NULL::uuid[] AS jobs, NULL::bigint AS taken,
     -- Counted once for each batch, whatever came of how many of its jobs; nothing to do for those of none.
     (SELECT count_ends(array_agg(batch_id), array_agg(status)) FROM moved
-        WHERE batch_id IS NOT NULL AND status <> 'queued' HAVING count(*) > 0) AS counted
+        WHERE batch_id IS NOT NULL AND status <> 'queued' HAVING count(*) > 0) AS counted,
+    NULL::timestamptz AS time, NULL::boolean AS is_late
 FROM moved
 UNION ALL
-SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL, NULL FROM waiting
+SELECT NULL, NULL, NULL, id, queue, band, kind, jobs, NULL, NULL, NULL, NULL FROM waiting
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL FROM buried
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL FROM buried
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock_timestamp(), now() - $4 > $5 * interval '1 millisecond'
