@@ -22,7 +22,8 @@ pub struct Moved {
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Fires up to `limit` timers that are due: `scheduled` and `retrying` jobs are queued, unstarted ones whose time
-    /// has passed expire, those that wait for another attempt past their deadline fail, canceled ones whose grace is over are revoked. A timer that no longer applies just goes.
+    /// has passed expire, those that wait for another attempt past their deadline fail, canceled ones whose grace is over
+    /// are revoked. A timer that no longer applies just goes.
     async fn fire_timers(&self, limit: u32) -> Result<Moved, StoreError>;
 
     /// How long until the earliest timer is due by the store's clock; zero when one is overdue; `None` without one.
