@@ -1,5 +1,5 @@
-"""What schemathesis cannot know: which kinds there are. A name that would be allowed becomes one that exists, so that
-requests get further than `kind-not-found`; whatever it made wrong on purpose stays wrong."""
+"""What schemathesis cannot know: which kinds there are, and that a part of JSON is no JSON. A name that would be allowed becomes
+one that exists, so that requests get further than `kind-not-found`; whatever it made wrong on purpose stays wrong."""
 
 import re
 import zlib
@@ -40,3 +40,9 @@ def map_body(context, body):
         if "queue" in body:
             body["queue"] = known(body["queue"], ["default"])
     return body
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if response.status_code == 206:
+        response.headers["content-type"] = ["application/octet-stream"]

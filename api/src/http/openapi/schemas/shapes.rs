@@ -17,6 +17,9 @@ pub(in super::super) fn or_null(schema: &Value) -> Value {
         Some(Value::String(one)) => {
             let mut schema = schema.clone();
             schema["type"] = json!([one, "null"]);
+            if let Some(Value::Array(allowed)) = schema.get_mut("enum") {
+                allowed.push(Value::Null);
+            }
             schema
         }
         _ => json!({ "anyOf": [schema, { "type": "null" }] }),
@@ -94,4 +97,15 @@ pub(in super::super) fn described(schema: &Value, description: &str) -> Value {
     let mut schema = schema.clone();
     schema["description"] = json!(description);
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_null_has_null_among_its_values() {
+        let schema = or_null(&json!({ "type": "string", "enum": ["a"] }));
+        assert_eq!(schema, json!({ "type": ["string", "null"], "enum": ["a", null] }));
+    }
 }
